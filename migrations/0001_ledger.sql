@@ -1,0 +1,377 @@
+-- The ledger. Plain SQL for SQLite 3.40 or newer; applied in one transaction, never edited once released.
+--
+-- Times are ISO 8601 UTC with milliseconds. Money is integer micro-dollars; `*_usd` columns are generated from it.
+-- `session_event` and `task_event` are what happened; everything else is their projection.
+-- `IS NULL OR json_valid(…)`: json_valid(NULL) is false in SQLite 3.40.
+-- Foreign keys only where the parent row is made just before the child's, so that no order of events is refused.
+
+CREATE TABLE session_event (
+  event_id INTEGER PRIMARY KEY,
+  session_id TEXT NOT NULL,
+  seq INTEGER NOT NULL CHECK (seq >= 1),
+  agent_id TEXT,
+  agent_type TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  line INTEGER CHECK (line >= 1),
+  ts TEXT NOT NULL,
+  type TEXT NOT NULL,
+  late INTEGER NOT NULL DEFAULT 0 CHECK (late IN (0, 1)),
+  payload TEXT NOT NULL CHECK (json_valid(payload)),
+  UNIQUE (session_id, seq)
+) STRICT;
+
+-- A line's identity is its agent (id and epoch) and its number: the same line is never here twice, whatever its seq.
+CREATE UNIQUE INDEX session_event_line ON session_event (agent_id, line, epoch) WHERE line IS NOT NULL;
+
+-- Events of tasks that belong to no session: they have no seq, so the same text is the same event.
+CREATE TABLE task_event (
+  event_id INTEGER PRIMARY KEY,
+  digest TEXT NOT NULL UNIQUE,
+  task_id TEXT NOT NULL,
+  ts TEXT NOT NULL,
+  type TEXT NOT NULL,
+  payload TEXT NOT NULL CHECK (json_valid(payload))
+) STRICT;
+
+CREATE INDEX task_event_task ON task_event (task_id, event_id);
+
+CREATE TABLE roadmap_priority (
+  priority_number INTEGER PRIMARY KEY,
+  title TEXT NOT NULL,
+  status TEXT NOT NULL DEFAULT 'planned'
+) STRICT;
+
+CREATE TABLE orchestrator_task (
+  task_id TEXT PRIMARY KEY,
+  agent_type TEXT NOT NULL,
+  prompt TEXT NOT NULL,
+  status TEXT NOT NULL DEFAULT 'pending'
+    CHECK (status IN ('pending', 'spawned', 'running', 'completed', 'failed', 'cancelled', 'blocked')),
+  priority INTEGER NOT NULL,
+  priority_number INTEGER,
+  assigned_agent TEXT,
+  workspace_dir TEXT,
+  created_at TEXT NOT NULL,
+  spawned_at TEXT,
+  started_at TEXT,
+  completed_at TEXT,
+  error_message TEXT,
+  -- 0 for the first run; each retry counts one.
+  run INTEGER NOT NULL DEFAULT 0,
+  -- The session of the current run.
+  session_id TEXT
+) STRICT;
+
+CREATE INDEX orchestrator_task_created ON orchestrator_task (created_at, task_id);
+CREATE INDEX orchestrator_task_status ON orchestrator_task (status, created_at, task_id);
+CREATE INDEX orchestrator_task_type ON orchestrator_task (agent_type, created_at, task_id);
+CREATE INDEX orchestrator_task_priority ON orchestrator_task (priority_number) WHERE priority_number IS NOT NULL;
+
+CREATE TABLE task_dependency (
+  task_id TEXT NOT NULL REFERENCES orchestrator_task (task_id),
+  -- May name a task that is added later.
+  depends_on TEXT NOT NULL,
+  PRIMARY KEY (task_id, depends_on)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX task_dependency_reverse ON task_dependency (depends_on, task_id);
+
+CREATE TABLE agent_sessions (
+  session_id TEXT PRIMARY KEY,
+  agent_type TEXT NOT NULL,
+  task_id TEXT,
+  task_description TEXT,
+  workspace_dir TEXT,
+  created_by TEXT,
+  restart_of TEXT,
+  orchestrator_id TEXT,
+  status TEXT NOT NULL DEFAULT 'queued'
+    CHECK (status IN ('queued', 'starting', 'running', 'restarting', 'paused_limit', 'waiting_input',
+      'waiting_workspace', 'completed', 'failed', 'cancelled')),
+  created_at TEXT NOT NULL,
+  claimed_at TEXT,
+  started_at TEXT,
+  cancel_requested_at TEXT,
+  completed_at TEXT,
+  success INTEGER CHECK (success IN (0, 1)),
+  result TEXT,
+  error_message TEXT,
+  failure_reason TEXT,
+  restarts INTEGER NOT NULL DEFAULT 0,
+  num_turns INTEGER NOT NULL DEFAULT 0,
+  duration_ms INTEGER,
+  permission_denials TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(permission_denials)),
+  priority INTEGER NOT NULL DEFAULT 1000,
+  timeout_seconds INTEGER,
+  auto_restart INTEGER CHECK (auto_restart IN (0, 1)),
+  idempotency_key TEXT,
+  request_digest TEXT,
+  actor TEXT CHECK (actor IS NULL OR json_valid(actor)),
+  pod_id TEXT,
+  -- Of the workspace that its last agent began in.
+  workspace_id TEXT,
+  -- Sums over the session's invocations, or what its end reported where a part of that was an estimate.
+  input_tokens INTEGER NOT NULL DEFAULT 0,
+  output_tokens INTEGER NOT NULL DEFAULT 0,
+  cache_read_tokens INTEGER NOT NULL DEFAULT 0,
+  cache_creation_tokens INTEGER NOT NULL DEFAULT 0,
+  estimated_cost_micros INTEGER NOT NULL DEFAULT 0,
+  estimated_cost_usd REAL GENERATED ALWAYS AS (estimated_cost_micros / 1000000.0) VIRTUAL,
+  cost_estimated INTEGER NOT NULL DEFAULT 0 CHECK (cost_estimated IN (0, 1)),
+  -- The totals that the session's end reported.
+  reported_totals TEXT CHECK (reported_totals IS NULL OR json_valid(reported_totals)),
+  -- Something is known to be missing: lines, a readable event, or totals that do not agree.
+  incomplete INTEGER NOT NULL DEFAULT 0 CHECK (incomplete IN (0, 1))
+) STRICT;
+
+CREATE INDEX agent_sessions_created ON agent_sessions (created_at, session_id);
+CREATE INDEX agent_sessions_status ON agent_sessions (status, created_at, session_id);
+CREATE INDEX agent_sessions_type ON agent_sessions (agent_type, created_at, session_id);
+CREATE INDEX agent_sessions_task ON agent_sessions (task_id, created_at) WHERE task_id IS NOT NULL;
+CREATE INDEX agent_sessions_restart ON agent_sessions (restart_of, created_at) WHERE restart_of IS NOT NULL;
+CREATE INDEX agent_sessions_completed ON agent_sessions (completed_at) WHERE completed_at IS NOT NULL;
+CREATE INDEX agent_sessions_spent ON agent_sessions (coalesce(started_at, created_at));
+
+CREATE TRIGGER agent_sessions_end_is_final
+BEFORE UPDATE OF status ON agent_sessions
+WHEN OLD.status IN ('completed', 'failed', 'cancelled') AND NEW.status <> OLD.status
+BEGIN
+  SELECT RAISE(ABORT, 'a session that has ended keeps its state');
+END;
+
+CREATE TABLE agent_lifecycle (
+  agent_id TEXT PRIMARY KEY,
+  agent_type TEXT NOT NULL,
+  status TEXT NOT NULL DEFAULT 'spawned'
+    CHECK (status IN ('spawned', 'running', 'completed', 'failed', 'killed', 'stalled', 'superseded')),
+  session_id TEXT NOT NULL REFERENCES agent_sessions (session_id),
+  task_id TEXT,
+  pid INTEGER,
+  pod_id TEXT,
+  epoch INTEGER NOT NULL,
+  -- argv as it was run, as JSON.
+  command TEXT CHECK (command IS NULL OR json_valid(command)),
+  -- How the guard held its processes together: pid_namespace, cgroup or group.
+  tier TEXT,
+  worktree_path TEXT,
+  worktree_branch TEXT,
+  retry_count INTEGER NOT NULL DEFAULT 0,
+  created_at TEXT NOT NULL,
+  spawned_at TEXT NOT NULL,
+  started_at TEXT,
+  completed_at TEXT,
+  last_heartbeat TEXT,
+  exit_code INTEGER,
+  exit_signal TEXT,
+  error_message TEXT,
+  claude_code_version TEXT,
+  -- What its closing event says of the spool, and how many of those lines are not here.
+  spool_lines INTEGER,
+  spool_bytes INTEGER,
+  spool_sha256 TEXT,
+  missing_lines INTEGER NOT NULL DEFAULT 0,
+  tail_unknown INTEGER NOT NULL DEFAULT 0 CHECK (tail_unknown IN (0, 1))
+) STRICT;
+
+CREATE INDEX agent_lifecycle_spawned ON agent_lifecycle (spawned_at, agent_id);
+CREATE INDEX agent_lifecycle_status ON agent_lifecycle (status, spawned_at, agent_id);
+CREATE INDEX agent_lifecycle_type ON agent_lifecycle (agent_type, spawned_at, agent_id);
+CREATE INDEX agent_lifecycle_session ON agent_lifecycle (session_id, epoch);
+
+CREATE TRIGGER agent_lifecycle_end_is_final
+BEFORE UPDATE OF status ON agent_lifecycle
+WHEN OLD.status NOT IN ('spawned', 'running') AND NEW.status <> OLD.status
+BEGIN
+  SELECT RAISE(ABORT, 'an agent that has ended keeps its state');
+END;
+
+-- The key's columns come first: SQLite 3.40's integrity_check misreads a table WITHOUT ROWID otherwise.
+CREATE TABLE agent_lifecycle_events (
+  -- The event that it comes from; its payload says the rest.
+  session_id TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  agent_id TEXT NOT NULL REFERENCES agent_lifecycle (agent_id),
+  event_type TEXT NOT NULL
+    CHECK (event_type IN ('spawned', 'started', 'health', 'stalled', 'killed', 'exited', 'closed')),
+  health_status TEXT,
+  cpu_percent REAL,
+  memory_mb REAL,
+  recorded_at TEXT NOT NULL,
+  PRIMARY KEY (session_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX agent_lifecycle_events_agent ON agent_lifecycle_events (agent_id, seq);
+
+-- One invocation per agent, that is per process of the CLI: its id is the agent's.
+CREATE TABLE claude_invocations (
+  invocation_id TEXT PRIMARY KEY,
+  session_id TEXT NOT NULL REFERENCES agent_sessions (session_id),
+  agent_id TEXT NOT NULL REFERENCES agent_lifecycle (agent_id),
+  agent_type TEXT NOT NULL,
+  prompt TEXT,
+  model TEXT,
+  status TEXT NOT NULL DEFAULT 'running'
+    CHECK (status IN ('running', 'completed', 'failed', 'killed', 'stalled', 'superseded')),
+  stop_reason TEXT,
+  error TEXT,
+  -- The text of the last result. The source documents know it under both names.
+  final_result TEXT,
+  content TEXT GENERATED ALWAYS AS (final_result) VIRTUAL,
+  results INTEGER NOT NULL DEFAULT 0,
+  num_turns INTEGER NOT NULL DEFAULT 0,
+  input_tokens INTEGER NOT NULL DEFAULT 0,
+  output_tokens INTEGER NOT NULL DEFAULT 0,
+  cache_read_tokens INTEGER NOT NULL DEFAULT 0,
+  cache_creation_tokens INTEGER NOT NULL DEFAULT 0,
+  cost_micros INTEGER NOT NULL DEFAULT 0,
+  cost_usd REAL GENERATED ALWAYS AS (cost_micros / 1000000.0) VIRTUAL,
+  -- The CLI reported a count that cannot be; it was taken as 0.
+  cost_suspect INTEGER NOT NULL DEFAULT 0 CHECK (cost_suspect IN (0, 1)),
+  -- Wall time from invoked_at to completed_at.
+  duration_ms INTEGER,
+  working_dir TEXT,
+  invoked_at TEXT NOT NULL,
+  completed_at TEXT
+) STRICT;
+
+CREATE INDEX claude_invocations_invoked ON claude_invocations (invoked_at);
+CREATE INDEX claude_invocations_session ON claude_invocations (session_id, invoked_at);
+
+-- How far the stream is recorded, written with the events in one transaction. A new recorder raises the epoch, so
+-- that one which was frozen meanwhile cannot write any more.
+CREATE TABLE recorder_position (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  stream_key TEXT NOT NULL,
+  stream_id TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  updated_at TEXT NOT NULL
+) STRICT;
+
+-- Entries of the stream that could not be read or projected. Kept whole; each one is an alarm.
+CREATE TABLE recorder_fault (
+  fault_id INTEGER PRIMARY KEY,
+  stream_id TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  session_id TEXT,
+  reason TEXT NOT NULL,
+  text TEXT NOT NULL,
+  recorded_at TEXT NOT NULL,
+  UNIQUE (stream_id, digest)
+) STRICT;
+
+CREATE INDEX recorder_fault_session ON recorder_fault (session_id) WHERE session_id IS NOT NULL;
+
+-- The CLI's lines per invocation. A view, so that no line is stored twice: `content` is the line as it was printed,
+-- `text` the readable part of it, `metadata` what Drover knows about it.
+CREATE VIEW claude_stream_messages AS
+SELECT
+  e.agent_id AS invocation_id,
+  e.line AS sequence,
+  substr(e.type, length('claude.') + 1) AS message_type,
+  e.ts AS timestamp,
+  CASE WHEN e.type IN ('claude.blank', 'claude.unparsed') THEN json_extract(e.payload, '$.raw') ELSE e.payload END
+    AS content,
+  json_object('seq', e.seq, 'epoch', e.epoch, 'late', e.late) AS metadata,
+  CASE
+    WHEN json_type(e.payload, '$.message.content') = 'array' THEN (
+      SELECT group_concat(
+        CASE json_extract(block.value, '$.type')
+          WHEN 'text' THEN json_extract(block.value, '$.text')
+          WHEN 'thinking' THEN json_extract(block.value, '$.thinking')
+          WHEN 'tool_use' THEN json_extract(block.value, '$.name') || ' ' || json_extract(block.value, '$.input')
+          WHEN 'tool_result' THEN json_extract(block.value, '$.content')
+        END, char(10))
+      FROM json_each(e.payload, '$.message.content') AS block
+      WHERE block.type = 'object')
+    ELSE coalesce(
+      json_extract(e.payload, '$.message.content'),
+      json_extract(e.payload, '$.result'),
+      json_extract(e.payload, '$.raw'))
+  END AS text,
+  e.session_id AS session_id
+FROM session_event AS e
+WHERE e.line IS NOT NULL;
+
+CREATE VIEW active_agents AS
+SELECT
+  a.agent_id, a.agent_type, a.status, a.session_id, s.status AS session_status, a.task_id, a.pid, a.pod_id, a.epoch,
+  a.retry_count, a.spawned_at, a.started_at, a.last_heartbeat,
+  CAST(round((julianday('now') - julianday(a.spawned_at)) * 86400) AS INTEGER) AS elapsed_seconds
+FROM agent_lifecycle AS a
+JOIN agent_sessions AS s USING (session_id)
+WHERE a.status IN ('spawned', 'running') AND s.status NOT IN ('completed', 'failed', 'cancelled');
+
+-- How fast each type works.
+CREATE VIEW agent_velocity AS
+SELECT
+  agent_type,
+  count(*) AS sessions,
+  sum(status = 'completed') AS completed,
+  sum(status = 'failed') AS failed,
+  sum(status = 'cancelled') AS cancelled,
+  round(100.0 * sum(status = 'completed') / count(*), 1) AS success_percent,
+  sum(status = 'completed' AND completed_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')) AS completed_last_day,
+  sum(status = 'completed' AND completed_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-7 days')) AS completed_last_week,
+  CAST(round(avg(duration_ms)) AS INTEGER) AS average_duration_ms,
+  round(avg(num_turns), 1) AS average_turns,
+  avg(estimated_cost_micros) / 1000000.0 AS average_cost_usd
+FROM agent_sessions
+WHERE status IN ('completed', 'failed', 'cancelled')
+GROUP BY agent_type;
+
+-- Where work waits, fails or has to be repeated.
+CREATE VIEW agent_bottlenecks AS
+SELECT
+  agent_type,
+  sum(status = 'queued') AS queued,
+  min(CASE WHEN status = 'queued' THEN created_at END) AS oldest_queued_at,
+  sum(status NOT IN ('queued', 'completed', 'failed', 'cancelled')) AS active,
+  CAST(round(avg((julianday(started_at) - julianday(created_at)) * 86400)) AS INTEGER) AS average_wait_seconds,
+  CAST(round(max((julianday(started_at) - julianday(created_at)) * 86400)) AS INTEGER) AS longest_wait_seconds,
+  sum(restarts) AS restarts,
+  sum(status = 'failed') AS failed,
+  sum(failure_reason = 'stalled') AS stalled,
+  sum(failure_reason = 'timeout') AS timed_out,
+  sum(incomplete) AS incomplete
+FROM agent_sessions
+GROUP BY agent_type;
+
+-- The roadmap: how far the tasks of each priority are.
+CREATE VIEW priority_timeline AS
+SELECT
+  p.priority_number,
+  r.title,
+  r.status AS roadmap_status,
+  count(t.task_id) AS tasks,
+  coalesce(sum(t.status = 'completed'), 0) AS completed,
+  coalesce(sum(t.status IN ('spawned', 'running')), 0) AS active,
+  coalesce(sum(t.status IN ('pending', 'blocked')), 0) AS waiting,
+  coalesce(sum(t.status IN ('failed', 'cancelled')), 0) AS failed,
+  min(t.created_at) AS created_at,
+  min(t.started_at) AS started_at,
+  CASE WHEN sum(t.status = 'completed') = count(t.task_id) THEN max(t.completed_at) END AS completed_at
+FROM (
+  SELECT priority_number FROM roadmap_priority
+  UNION
+  SELECT priority_number FROM orchestrator_task WHERE priority_number IS NOT NULL
+) AS p
+LEFT JOIN roadmap_priority AS r USING (priority_number)
+LEFT JOIN orchestrator_task AS t USING (priority_number)
+GROUP BY p.priority_number
+ORDER BY p.priority_number;
+
+-- A session's cost is on the day it started.
+CREATE VIEW cost_by_day AS
+SELECT
+  substr(coalesce(started_at, created_at), 1, 10) AS day,
+  agent_type,
+  count(*) AS sessions,
+  sum(input_tokens) AS input_tokens,
+  sum(output_tokens) AS output_tokens,
+  sum(cache_read_tokens) AS cache_read_tokens,
+  sum(cache_creation_tokens) AS cache_creation_tokens,
+  sum(estimated_cost_micros) AS cost_micros,
+  sum(estimated_cost_micros) / 1000000.0 AS cost_usd,
+  max(cost_estimated) AS estimated
+FROM agent_sessions
+GROUP BY day, agent_type;

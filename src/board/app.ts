@@ -1,0 +1,79 @@
+/** The HTTP side of the board: every route, and what holds for all of them. */
+import { fastify, type FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { PROMPT_LIMIT_BYTES } from '../core/request.ts'
+import { mountBullBoard, type BullBoardParts, type MountedBullBoard } from './bull-board.ts'
+import { answerFailures, sendFailure } from './failures.ts'
+import { agentRoutes } from './routes/agents.ts'
+import { agentTypeRoutes, type AgentTypeRoutesParts } from './routes/agent-types.ts'
+import { controlRoutes, type ControlRoutesParts } from './routes/control.ts'
+import { costRoutes } from './routes/cost.ts'
+import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
+import { pageRoutes } from './routes/pages.ts'
+import { podRoutes, type PodRoutesParts } from './routes/pods.ts'
+import { sessionEventRoutes, type EventRoutesParts } from './routes/session-events.ts'
+import { sessionRoutes, type SessionRoutesParts } from './routes/sessions.ts'
+import { taskRoutes, type TaskRoutesParts } from './routes/tasks.ts'
+import { createSameSiteCheck } from './same-site.ts'
+
+/**
+ * JSON writes a control character as six bytes: the longest prompt fits however it is written, and one that is too
+ * long is told so by a sentence instead of a broken connection.
+ */
+const BODY_LIMIT_BYTES = 6 * PROMPT_LIMIT_BYTES + 4 * 1024 * 1024
+
+/** A task id has up to 128 characters; Fastify's own limit is 100, and what is longer is no route to it. */
+const LONGEST_ID = 256
+
+export type AppParts = SessionRoutesParts &
+  ControlRoutesParts &
+  EventRoutesParts &
+  TaskRoutesParts &
+  AgentTypeRoutesParts &
+  PodRoutesParts &
+  HealthRoutesParts &
+  BullBoardParts & {
+    readonly host: string
+    readonly log: Logger
+  }
+
+export interface App {
+  readonly fastify: FastifyInstance
+  readonly bullBoard: MountedBullBoard
+}
+
+/** Listens on nothing yet. */
+export function createApp(parts: AppParts): App {
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    routerOptions: { maxParamLength: LONGEST_ID },
+  })
+  // Before any parsing, so that a stranger's body is not even read.
+  const refusalOf = createSameSiteCheck({ host: parts.host, port: () => portOf(app) })
+  app.addHook('onRequest', async (request, reply) => {
+    const refusal = refusalOf(request.headers)
+    // Answered here and not thrown: Bull Board has an error handler of its own.
+    return refusal === null ? undefined : sendFailure(reply, refusal)
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer')
+  })
+  answerFailures(app, parts.log)
+  sessionRoutes(app, parts)
+  sessionEventRoutes(app, parts)
+  controlRoutes(app, parts)
+  agentRoutes(app, parts)
+  taskRoutes(app, parts)
+  agentTypeRoutes(app, parts)
+  costRoutes(app, parts)
+  podRoutes(app, parts)
+  healthRoutes(app, parts)
+  pageRoutes(app, parts)
+  return { fastify: app, bullBoard: mountBullBoard(app, parts) }
+}
+
+function portOf(app: FastifyInstance): number {
+  const address = app.server.address()
+  return address === null || typeof address === 'string' ? 0 : address.port
+}

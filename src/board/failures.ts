@@ -1,0 +1,52 @@
+/** Every failure as the document of CONTRACT §3, whoever noticed it. */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Logger } from 'pino'
+import { DroverError, isDroverError } from '../core/errors.ts'
+
+/** Sets what answers errors and unknown routes. */
+export function answerFailures(app: FastifyInstance, log: Logger): void {
+  app.setErrorHandler((error, request, reply) => {
+    const failure = isDroverError(error) ? error : fromFastify(error as FastifyFailure)
+    if (failure !== null) return sendFailure(reply, failure)
+    log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'a request failed')
+    return sendFailure(
+      reply,
+      new DroverError(
+        'internal_error',
+        'Drover failed to answer this. The reason is in the log of the board.',
+      ),
+    )
+  })
+
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0] ?? ''
+    const message = `There is no ${request.method} ${path.slice(0, 200)}. docs/http-api.md has the list of routes.`
+    return reply.code(404).send(new DroverError('invalid_request', message).toAnswer())
+  })
+}
+
+export function sendFailure(reply: FastifyReply, failure: DroverError): FastifyReply {
+  return reply.code(failure.httpStatus).send(failure.toAnswer())
+}
+
+type FastifyFailure = Error & { readonly code?: string; readonly statusCode?: number }
+
+/** What Fastify itself refuses is the caller's: a broken body, a wrong content type. Anything else is ours. */
+function fromFastify(error: FastifyFailure): DroverError | null {
+  if (error.statusCode === undefined || error.statusCode >= 500) return null
+  return new DroverError('invalid_request', sentenceOf(error), {}, { cause: error })
+}
+
+function sentenceOf(error: FastifyFailure): string {
+  switch (error.code ?? '') {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return 'The request is too large. A prompt has at most 10 MB; put long material into a file of the workspace.'
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return 'The request has no JSON body. Send one, with "Content-Type: application/json".'
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+      return 'The request has an empty body. Send a JSON object.'
+    default:
+      return `The request could not be read: ${error.message}.`
+  }
+}

@@ -1,0 +1,41 @@
+/** What a request names must exist; where it does not, the answer says what may have been meant. */
+import { DroverError, type ErrorCode } from '../core/errors.ts'
+import { nearest } from '../core/ids.ts'
+import type { AgentView, LedgerReader, TaskView } from '../ledger/ledger.ts'
+
+/** Names are compared with so many of the newest. */
+const COMPARED = 200
+
+/** `session_not_found`; says also where the id is that of an agent. */
+export function sessionNotFound(ledger: LedgerReader, sessionId: string): DroverError {
+  const agent = ledger.agents.get(sessionId)
+  const known = ledger.sessions.list({ limit: COMPARED }).rows.map((row) => row.session_id)
+  const hint =
+    agent === null ? meant(sessionId, known) : ` It is an agent of the session ${agent.session_id}.`
+  return notFound('session_not_found', 'session', sessionId, hint, { session_id: sessionId })
+}
+
+/** Throws `agent_not_found`. */
+export function requireAgent(ledger: LedgerReader, agentId: string): AgentView {
+  const found = ledger.agents.get(agentId)
+  if (found !== null) return found
+  const known = ledger.agents.list({ limit: COMPARED }).rows.map((row) => row.agent_id)
+  throw notFound('agent_not_found', 'agent', agentId, meant(agentId, known), { agent_id: agentId })
+}
+
+/** Throws `task_not_found`. `others`: tasks that exist beside those of the ledger. */
+export function requireTask(ledger: LedgerReader, taskId: string, others: readonly string[] = []): TaskView {
+  const found = ledger.tasks.get(taskId)
+  if (found !== null) return found
+  const known = ledger.tasks.list({ limit: COMPARED }).rows.map((row) => row.task_id)
+  throw notFound('task_not_found', 'task', taskId, meant(taskId, [...others, ...known]), { task_id: taskId })
+}
+
+function meant(name: string, known: readonly string[]): string {
+  const near = nearest(name, known)
+  return near === null ? '' : ` Did you mean "${near}"?`
+}
+
+function notFound(code: ErrorCode, noun: string, name: string, hint: string, details: object): DroverError {
+  return new DroverError(code, `There is no ${noun} "${name}".${hint}`, { ...details })
+}

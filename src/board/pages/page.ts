@@ -1,0 +1,89 @@
+/** The frames of the pages. What they show is put in by their scripts, as text and never as HTML. */
+export interface PageFacts {
+  readonly namespace: string
+  readonly version: string
+}
+
+/** The landing page: what runs, what waits, what was. */
+export function homePage(facts: PageFacts): string {
+  return frame(
+    facts,
+    'home.js',
+    `<section aria-labelledby="types-title">
+      <h2 id="types-title">Agent types</h2>
+      <div id="types" class="cards"></div>
+    </section>
+    <section aria-labelledby="sessions-title">
+      <div class="bar">
+        <h2 id="sessions-title">Sessions</h2>
+        <div class="tabs" role="group" aria-label="Which sessions">
+          <button type="button" data-show="all" aria-pressed="true">All</button>
+          <button type="button" data-show="open" aria-pressed="false">Open</button>
+          <button type="button" data-show="failed" aria-pressed="false">Failed</button>
+        </div>
+      </div>
+      <div id="sessions"></div>
+    </section>`,
+  )
+}
+
+/** The page of one session: its state, its agents, what they say. */
+export function sessionPage(facts: PageFacts): string {
+  return frame(
+    facts,
+    'session.js',
+    `<p class="crumbs"><a href="/">Sessions</a> <span aria-hidden="true">/</span> <span id="crumb" class="mono"></span></p>
+    <header class="title">
+      <h1 id="title">Session</h1>
+      <span id="state"></span>
+    </header>
+    <p id="problem" class="problem" hidden></p>
+    <dl id="facts" class="facts"></dl>
+    <section id="agents-section" aria-labelledby="agents-title" hidden>
+      <h2 id="agents-title">Agents</h2>
+      <div id="agents"></div>
+    </section>
+    <section aria-labelledby="events-title">
+      <div class="bar">
+        <h2 id="events-title">Transcript</h2>
+        <span id="live" class="quiet" role="status"></span>
+      </div>
+      <p id="cut" class="quiet" hidden></p>
+      <ol id="events" class="events"></ol>
+    </section>`,
+  )
+}
+
+function frame({ namespace, version }: PageFacts, script: string, main: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="light dark">
+  <title>Drover</title>
+  <link rel="icon" type="image/svg+xml" href="/assets/icon.svg">
+  <link rel="stylesheet" href="/assets/board.css">
+  <script src="/assets/shared.js" defer></script>
+  <script src="/assets/${script}" defer></script>
+</head>
+<body>
+  <div class="top">
+    <a class="brand" href="/"><img src="/assets/icon.svg" alt="" width="26" height="26">Drover</a>
+    <span class="badge">${escapeHtml(namespace)}</span>
+    <nav><a href="/">Sessions</a><a href="/queues/">Queues</a></nav>
+    <span class="quiet version">${escapeHtml(version)}</span>
+  </div>
+  <p id="offline" class="problem" role="status" hidden></p>
+  <main>
+    ${main}
+    <noscript><p class="problem">This page needs JavaScript. The same is at /api/v1/sessions.</p></noscript>
+  </main>
+</body>
+</html>
+`
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (sign) => `&#${sign.codePointAt(0)};`)
+}

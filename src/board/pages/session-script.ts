@@ -1,0 +1,225 @@
+/** The script of a session's page: its row every few seconds, its events as they happen. */
+export const SESSION_SCRIPT = String.raw`'use strict'
+
+const REFRESH_MS = 3000
+/** A page is no archive: the oldest entries leave it. */
+const MOST_ENTRIES = 2000
+const LONGEST_TEXT = 20000
+
+const sessionId = decodeURIComponent(location.pathname.split('/')[2] ?? '')
+const events = document.getElementById('events')
+const live = document.getElementById('live')
+let left = 0
+let ended = false
+
+document.getElementById('crumb').textContent = sessionId
+
+// ---- the session's row
+
+function fact(name, value, className) {
+  if (value === null || value === undefined || value === '') return null
+  return element('div', className ?? '', element('dt', '', name), element('dd', '', String(value)))
+}
+
+function tokens(session) {
+  const input = session.input_tokens + session.cache_read_tokens + session.cache_creation_tokens
+  return input.toLocaleString('en') + ' in · ' + session.output_tokens.toLocaleString('en') + ' out'
+}
+
+function factsOf(session) {
+  const started = session.started_at !== null
+  return [
+    fact('Task', session.task_id),
+    fact('Waits for', session.waiting_for.join(', ')),
+    fact('Accepted', new Date(session.created_at).toLocaleString()),
+    fact('Duration', ranFor(session)),
+    fact('Turns', started ? session.num_turns : null),
+    fact('Tokens', started ? tokens(session) : null),
+    fact('Cost', started ? money(session.estimated_cost_usd) + (session.cost_estimated ? ' (estimated)' : '') : null),
+    fact('Restarts', session.restarts > 0 ? session.restarts : null),
+    fact('Pod', session.pod_id),
+    fact('Asked for by', session.orchestrator_id ?? session.created_by),
+    fact('Workspace', session.workspace_dir, 'wide'),
+    fact('Prompt', cut(session.task_description ?? ''), 'wide'),
+  ].filter(Boolean)
+}
+
+function agentRow(agent) {
+  const how = [
+    agent.pid === null ? null : 'pid ' + agent.pid,
+    agent.exit_code === null ? null : 'exit ' + agent.exit_code,
+    agent.exit_signal,
+    agent.error_message,
+  ].filter(Boolean).join(' · ')
+  return element('li', '', element('div', 'agent',
+    stateOf(agent.status), element('span', 'mono', agent.agent_id), element('span', 'quiet', how)))
+}
+
+async function refresh() {
+  try {
+    const { session, agents } = await ask('/sessions/' + encodeURIComponent(sessionId))
+    document.title = session.agent_type + ' · Drover'
+    document.getElementById('title').textContent = session.agent_type
+    document.getElementById('state').replaceChildren(stateOf(session.status))
+    document.getElementById('facts').replaceChildren(...factsOf(session))
+    const problem = document.getElementById('problem')
+    problem.hidden = !session.error_message
+    problem.textContent = [session.failure_reason, session.error_message].filter(Boolean).join(': ')
+    document.getElementById('agents-section').hidden = agents.length === 0
+    document.getElementById('agents').replaceChildren(element('ul', 'rows', ...agents.map(agentRow)))
+    sayOffline(null)
+    if (!isOpen(session) && ended) return 'enough'
+  } catch (error) {
+    sayOffline(error.message)
+    if (error.code === 'session_not_found') return 'enough'
+  }
+}
+
+// ---- its events
+
+function cut(text) {
+  return text.length <= LONGEST_TEXT ? text : text.slice(0, LONGEST_TEXT) + '\n… ' + (text.length - LONGEST_TEXT) + ' more characters'
+}
+
+/** What is unfolded on demand. */
+function folded(summary, text) {
+  if (text === '') return element('span', 'quiet', summary)
+  return element('details', '', element('summary', '', summary), element('pre', '', cut(text)))
+}
+
+function firstLine(text) {
+  const line = text.trim().split('\n', 1)[0]
+  return line.length <= 120 ? line : line.slice(0, 120) + '…'
+}
+
+function textOf(content) {
+  if (typeof content === 'string') return content
+  if (!Array.isArray(content)) return content === undefined ? '' : JSON.stringify(content, null, 2)
+  return content.map((block) => block?.text ?? JSON.stringify(block)).join('\n')
+}
+
+/** The few arguments that say what a tool call is about. */
+function aim(input) {
+  if (typeof input !== 'object' || input === null) return ''
+  const said = input.command ?? input.file_path ?? input.path ?? input.pattern ?? input.query ?? input.url ?? input.description
+  return typeof said === 'string' ? firstLine(said) : ''
+}
+
+/** Entries of a line of the CLI: what the agent said and did. */
+function linesOfClaude(event) {
+  const { type, payload } = event
+  if (type === 'claude.system.init') return [['own', 'Started with ' + payload.model]]
+  if (type.startsWith('claude.result')) {
+    const bad = payload?.is_error === true
+    return [[bad ? 'own bad' : 'own', (bad ? 'Failed' : 'Done') + ' after ' + (payload?.num_turns ?? '?') + ' turns']]
+  }
+  const content = payload?.message?.content
+  if (typeof content === 'string') return [[type.startsWith('claude.user') ? 'own' : 'say', folded('Message: ' + firstLine(content), content)]]
+  if (!Array.isArray(content)) return []
+  return content.map(entryOfBlock).filter(Boolean)
+}
+
+function entryOfBlock(block) {
+  switch (block?.type) {
+    case 'text':
+      return ['say', cut(String(block.text))]
+    case 'thinking':
+      return block.thinking ? ['own', folded('Thinking', String(block.thinking))] : null
+    case 'tool_use':
+      return ['tool', element('span', '',
+        element('span', 'name', String(block.name)), ' ' + aim(block.input),
+        folded('input', JSON.stringify(block.input, null, 2)))]
+    case 'tool_result': {
+      const text = textOf(block.content)
+      const size = text.length > 120 || text.includes('\n') ? text : ''
+      return [block.is_error ? 'tool bad' : 'tool', folded((block.is_error ? '✗ ' : '← ') + (firstLine(text) || 'no output'), size)]
+    }
+    default:
+      return null
+  }
+}
+
+/** Drover's own events, each in a few words. */
+function lineOfDrover({ type, agent_id, payload }) {
+  switch (type) {
+    case 'drover.session.accepted':
+      return ['own', 'Accepted from ' + (payload.actor?.via ?? '?')]
+    case 'drover.session.claimed':
+      return ['own', 'Taken by pod ' + payload.pod_id]
+    case 'drover.session.restarting':
+      return ['own bad', 'Restart ' + payload.restarts + ': ' + payload.message]
+    case 'drover.session.ended':
+      return [payload.status === 'completed' ? 'own' : 'own bad', 'Session ' + payload.status + (payload.message ? ': ' + payload.message : '')]
+    case 'drover.agent.spawned':
+      return ['own', 'Agent ' + agent_id + (payload.resumed ? ' resumes' : ' starts')]
+    case 'drover.agent.started':
+      return ['own', 'Agent runs as pid ' + payload.pid + ', confirmed after ' + payload.startup_ms + ' ms']
+    case 'drover.agent.stalled':
+      return ['own bad', 'Agent is stalled']
+    case 'drover.agent.health':
+      return ['own', 'Health: ' + payload.health_status]
+    case 'drover.agent.killed':
+      return ['own bad', 'Agent was ended with ' + payload.signal + ': ' + payload.reason]
+    case 'drover.agent.exited':
+      return [payload.status === 'completed' ? 'own' : 'own bad', 'Agent ' + payload.status + (payload.message ? ': ' + payload.message : '')]
+    case 'drover.agent.closed':
+      return null
+    default:
+      return ['own', type.replace('drover.', '').replaceAll('.', ' ').replaceAll('_', ' ')]
+  }
+}
+
+function entry(event, [kind, body]) {
+  const time = element('time', '', new Date(event.ts).toLocaleTimeString('en-GB'))
+  time.dateTime = event.ts
+  time.title = event.ts + ' · ' + event.type + ' · ' + event.seq
+  return element('li', 'event ' + kind, time, element('div', 'body', body))
+}
+
+function add(event) {
+  const atEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 40
+  const entries = event.type.startsWith('claude.') ? linesOfClaude(event) : [lineOfDrover(event)].filter(Boolean)
+  for (const made of entries) events.append(entry(event, made))
+  while (events.childElementCount > MOST_ENTRIES) {
+    events.firstElementChild.remove()
+    left += 1
+  }
+  const note = document.getElementById('cut')
+  note.hidden = left === 0
+  note.textContent = left + ' older entries are not shown; drover sessions show has all of them.'
+  // Who reads on further up is left alone.
+  if (atEnd && !ended && entries.length > 0 && events.childElementCount > 20) scrollTo(0, document.documentElement.scrollHeight)
+}
+
+function follow() {
+  const source = new EventSource('/api/v1/sessions/' + encodeURIComponent(sessionId) + '/events')
+  live.textContent = 'connecting'
+  source.onopen = () => { live.textContent = 'live' }
+  source.onmessage = (message) => {
+    let event
+    try {
+      event = JSON.parse(message.data)
+    } catch {
+      return
+    }
+    try {
+      add(event)
+    } catch {
+      // An agent may print anything: what has an unknown shape is named, not hidden.
+      events.append(entry(event, ['own', event.type]))
+    }
+    if (event.type.startsWith('drover.')) void refresh()
+  }
+  source.addEventListener('end', () => {
+    ended = true
+    source.close()
+    live.textContent = 'ended'
+    void refresh()
+  })
+  // The browser comes back by itself, with the last id it has; a refusal is said by the session's row.
+  source.onerror = () => { live.textContent = source.readyState === EventSource.CLOSED ? '' : 'connecting' }
+}
+
+keepFresh(refresh, REFRESH_MS)
+follow()
+`

@@ -1,0 +1,81 @@
+/** What both pages' scripts use. Text of agents reaches the page through `textContent` alone. */
+export const SHARED_SCRIPT = String.raw`'use strict'
+
+/** An element with a class, text or children. */
+function element(tag, className, ...children) {
+  const made = document.createElement(tag)
+  if (className) made.className = className
+  made.append(...children.filter((child) => child !== null && child !== undefined))
+  return made
+}
+
+function stateOf(state) {
+  return element('span', 'state ' + state, state.replaceAll('_', ' '))
+}
+
+function money(usd) {
+  if (usd === 0) return '$0'
+  return '$' + usd.toFixed(usd < 0.1 ? 4 : 2)
+}
+
+function duration(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 60) return seconds + ' s'
+  if (seconds < 3600) return Math.floor(seconds / 60) + ' min ' + (seconds % 60) + ' s'
+  return Math.floor(seconds / 3600) + ' h ' + Math.floor((seconds % 3600) / 60) + ' min'
+}
+
+function ago(iso) {
+  const ms = Date.now() - Date.parse(iso)
+  if (ms < 60000) return 'just now'
+  if (ms < 3600000) return Math.floor(ms / 60000) + ' min ago'
+  if (ms < 86400000) return Math.floor(ms / 3600000) + ' h ago'
+  return new Date(iso).toLocaleDateString()
+}
+
+const OPEN_STATES = ['queued', 'starting', 'running', 'restarting', 'paused_limit', 'waiting_input', 'waiting_workspace']
+
+function isOpen(session) {
+  return OPEN_STATES.includes(session.status)
+}
+
+/** How long it ran, or has been running. */
+function ranFor(session) {
+  if (!session.started_at) return null
+  if (session.duration_ms) return duration(session.duration_ms)
+  return duration((session.completed_at ? Date.parse(session.completed_at) : Date.now()) - Date.parse(session.started_at))
+}
+
+/** The answer of the API; throws its sentence where it is a failure. */
+async function ask(path) {
+  let response
+  try {
+    response = await fetch('/api/v1' + path, { headers: { accept: 'application/json' } })
+  } catch {
+    throw new Error('The board does not answer. It may have been stopped; this page tries again.')
+  }
+  const answer = await response.json()
+  if (answer.success !== true) throw Object.assign(new Error(answer.message), { code: answer.error })
+  return answer
+}
+
+/** Says what is wrong at the top of the page; null takes it away. */
+function sayOffline(message) {
+  const place = document.getElementById('offline')
+  place.hidden = message === null
+  place.textContent = message ?? ''
+}
+
+/** Calls work now and every so often while the page is seen. */
+function keepFresh(work, everyMs) {
+  let timer
+  const again = async () => {
+    clearTimeout(timer)
+    if (document.hidden) return
+    if ((await work()) === 'enough') return
+    timer = setTimeout(again, everyMs)
+  }
+  document.addEventListener('visibilitychange', again)
+  again()
+}
+`

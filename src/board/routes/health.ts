@@ -1,0 +1,101 @@
+/** `/healthz`: who is here. `/readyz`: can it do its work? */
+import type { FastifyInstance } from 'fastify'
+import type { Redis } from 'ioredis'
+import { sleep } from '../../core/clock.ts'
+import { messageOf } from '../../core/errors.ts'
+import type { LedgerReader } from '../../ledger/ledger.ts'
+import { readLeaseGate } from '../../queue/incarnation.ts'
+import type { Keys } from '../../queue/keys.ts'
+import type { Recorder } from '../../recorder/recorder.ts'
+import { timeOf } from '../../recorder/stream-id.ts'
+
+export interface HealthRoutesParts {
+  readonly version: string
+  readonly namespace: string
+  readonly dataDir: string
+  /** Of the agent types' leases. */
+  readonly leaseTtlMs: number
+  readonly redis: Redis
+  readonly keys: Keys
+  readonly ledger: LedgerReader
+  readonly recorder: Pick<Recorder, 'recording' | 'position'>
+}
+
+/** A check that takes longer has failed. */
+const CHECK_MS = 2000
+/** How far the ledger may be behind the stream before somebody should look. */
+const LAG_LIMIT_MS = 10_000
+/** Nobody's id, so that the question costs one look into an index. */
+const NO_SESSION = ''
+
+interface Check {
+  /** `waiting`: it will be `ok` by itself, and requests are taken meanwhile. */
+  readonly status: 'ok' | 'waiting' | 'fail'
+  readonly [fact: string]: unknown
+}
+
+export function healthRoutes(app: FastifyInstance, parts: HealthRoutesParts): void {
+  const identity = { service: 'drover', version: parts.version, namespace: parts.namespace, pid: process.pid }
+
+  app.get('/healthz', () => ({ ...identity, status: 'ok', data_dir: parts.dataDir }))
+
+  app.get('/readyz', async (_request, reply) => {
+    const [redis, ledger, recorder, leases] = await Promise.all([
+      check(async () => ({ answer: await parts.redis.ping() })),
+      check(async () => askLedger(parts.ledger)),
+      check(() => lagOf(parts)),
+      check(() => askLeases(parts)),
+    ])
+    const checks = { redis, ledger, recorder, leases }
+    const ready = Object.values(checks).every(({ status }) => status !== 'fail')
+    return await reply
+      .code(ready ? 200 : 503)
+      .send({ ...identity, status: ready ? 'ok' : 'unavailable', checks })
+  })
+}
+
+async function check(look: () => Promise<Record<string, unknown>>): Promise<Check> {
+  const answered = new AbortController()
+  const late = sleep(CHECK_MS, answered.signal).then(() => {
+    throw new Error(`no answer within ${CHECK_MS} ms`)
+  })
+  try {
+    return { status: 'ok', ...(await Promise.race([look(), late])) }
+  } catch (error) {
+    return { status: 'fail', message: messageOf(error) }
+  } finally {
+    answered.abort()
+  }
+}
+
+function askLedger(ledger: LedgerReader): Record<string, unknown> {
+  ledger.events.lastSeq(NO_SESSION)
+  return { file: ledger.path }
+}
+
+/** Sessions are accepted, and none starts, while Redis is in quarantine. */
+async function askLeases({ redis, keys, leaseTtlMs }: HealthRoutesParts): Promise<Record<string, unknown>> {
+  const gate = await readLeaseGate(redis, keys, leaseTtlMs)
+  if (gate === null) return {}
+  return {
+    status: 'waiting',
+    message:
+      'Redis was restarted, failed over or emptied: no session starts until what the ledger knows is written back ' +
+      'and one lease time is over.',
+    restored: gate.restored,
+    seconds_left: gate.leftMs === null ? null : Math.ceil(gate.leftMs / 1000),
+  }
+}
+
+/** The age of the oldest entry that is not recorded, by Redis' clock, whichever board records. */
+/** By the ledger's own position: in a quarantine nothing is announced. */
+async function lagOf({ redis, keys, recorder }: HealthRoutesParts): Promise<Record<string, unknown>> {
+  const recorded = recorder.position
+  const [[oldest], [seconds]] = await Promise.all([
+    redis.xrange(keys.events, `(${recorded}`, '+', 'COUNT', 1),
+    redis.time(),
+  ])
+  const lagMs = oldest === undefined ? 0 : Math.max(0, Number(seconds) * 1000 - timeOf(oldest[0]))
+  if (lagMs > LAG_LIMIT_MS) throw new Error(`the ledger is ${Math.round(lagMs / 1000)} s behind the stream`)
+  return { recording: recorder.recording, lag_ms: lagMs }
+}

@@ -1,0 +1,37 @@
+/** `/` and `/sessions/:id`: pages that show what the API says, and what they are made of. */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { HOME_SCRIPT } from '../pages/home-script.ts'
+import { ICON } from '../pages/icon.ts'
+import { homePage, sessionPage, type PageFacts } from '../pages/page.ts'
+import { SESSION_SCRIPT } from '../pages/session-script.ts'
+import { SHARED_SCRIPT } from '../pages/shared-script.ts'
+import { STYLE } from '../pages/style.ts'
+
+/** Whatever an agent printed, nothing of it can run here or call elsewhere. */
+const CONTENT_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+export function pageRoutes(app: FastifyInstance, facts: PageFacts): void {
+  const asset = (path: string, type: string, text: string): void => {
+    app.get(path, (_request, reply) => reply.type(type).header('cache-control', 'no-cache').send(text))
+  }
+  const page = (reply: FastifyReply, html: string): FastifyReply =>
+    reply.type('text/html; charset=utf-8').header('content-security-policy', CONTENT_POLICY).send(html)
+
+  app.get('/', (_request, reply) => page(reply, homePage(facts)))
+  // The same for every id: the script asks for the session, and shows what the answer is.
+  app.get('/sessions/:id', (_request, reply) => page(reply, sessionPage(facts)))
+  asset('/assets/board.css', 'text/css; charset=utf-8', STYLE)
+  asset('/assets/icon.svg', 'image/svg+xml; charset=utf-8', ICON)
+  asset('/assets/shared.js', 'text/javascript; charset=utf-8', SHARED_SCRIPT)
+  asset('/assets/home.js', 'text/javascript; charset=utf-8', HOME_SCRIPT)
+  asset('/assets/session.js', 'text/javascript; charset=utf-8', SESSION_SCRIPT)
+}

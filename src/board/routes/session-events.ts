@@ -1,0 +1,79 @@
+/** `/api/v1/sessions/:id/events`: a JSON page, or a stream of Server-Sent Events. */
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { parseRequest } from '../../core/request.ts'
+import { followEvents, type FeedItem, type FeedOptions, type FeedParts } from '../event-feed.ts'
+import { eventsQuerySchema } from '../query.ts'
+import { recordedSession, type SessionRoutesParts } from './sessions.ts'
+
+export interface EventRoutesParts extends Omit<SessionRoutesParts, 'spawn'> {
+  readonly feed: FeedParts
+  /** Proxies and browsers drop a stream that says nothing; a comment is sent after so long. */
+  readonly heartbeatMs: number
+}
+
+const DEFAULT_PAGE = 200
+/** How soon a browser comes back after a cut, in milliseconds. */
+const RETRY_MS = 1000
+
+export function sessionEventRoutes(app: FastifyInstance, parts: EventRoutesParts): void {
+  app.get<{ Params: { id: string } }>(
+    '/api/v1/sessions/:id/events',
+    { exposeHeadRoute: false },
+    async (request, reply) => {
+      const { after = 0, limit = DEFAULT_PAGE } = parseRequest(eventsQuerySchema, request.query)
+      const { session_id } = await recordedSession(parts, request.params.id)
+      if (!(request.headers.accept ?? '').includes('text/event-stream')) {
+        return await sendPage(reply, parts.feed.events.page(session_id, after, limit))
+      }
+      const stream = serverSentEvents(parts.feed, session_id, {
+        after: lastEventId(request.headers['last-event-id']) ?? after,
+        idleMs: parts.heartbeatMs,
+        signal: parts.untilGone(reply),
+      })
+      return await reply
+        .header('content-type', 'text/event-stream; charset=utf-8')
+        .header('cache-control', 'no-cache, no-transform')
+        .header('x-accel-buffering', 'no')
+        // Pulled as fast as the client takes it, no faster.
+        .send(Readable.from(stream))
+    },
+  )
+}
+
+/** The events' texts go out as they are: parsing and printing them would change numbers and keys. */
+function sendPage(
+  reply: FastifyReply,
+  page: { events: readonly string[]; next: number; ended: boolean },
+): FastifyReply {
+  const events = page.events.join(',')
+  return reply
+    .header('content-type', 'application/json; charset=utf-8')
+    .send(`{"success":true,"events":[${events}],"next":${page.next},"ended":${page.ended}}`)
+}
+
+async function* serverSentEvents(
+  feed: FeedParts,
+  sessionId: string,
+  options: FeedOptions,
+): AsyncGenerator<string, void, void> {
+  yield `retry: ${RETRY_MS}\n\n`
+  for await (const item of followEvents(feed, sessionId, options)) yield frameOf(item)
+}
+
+function frameOf(item: FeedItem): string {
+  switch (item.kind) {
+    case 'event':
+      // A line break inside JSON text is white space, but would end the frame's line.
+      return `id: ${item.seq}\ndata: ${item.text.replaceAll(/[\r\n]/g, ' ')}\n\n`
+    case 'idle':
+      return ': still here\n\n'
+    case 'end':
+      return `event: end\ndata: {"next":${item.seq}}\n\n`
+  }
+}
+
+/** Anything else than a number of ours is ignored: a browser sends whatever it got before. */
+function lastEventId(header: string | readonly string[] | undefined): number | null {
+  return typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : null
+}

@@ -1,0 +1,288 @@
+/**
+ * The board: HTTP API, pages, Bull Board, and the recorder that fills the ledger they read.
+ *
+ * Requests use a Redis connection that fails at once, so that an outage is answered and not waited for; the recorder
+ * and the live events wait for Redis to come back. What is in the ledger can be read all the while.
+ */
+import { join } from 'node:path'
+import type { FastifyReply } from 'fastify'
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import type { AgentSpec } from '../config/agent-spec.ts'
+import type { Config } from '../config/settings.ts'
+import { messageOf } from '../core/errors.ts'
+import { openLedger, openLedgerReader } from '../ledger/open.ts'
+import { createAcceptor } from '../producer/accept.ts'
+import { createFollower } from '../producer/follow.ts'
+import { createKill } from '../producer/kill.ts'
+import { createRestarter } from '../producer/restart.ts'
+import { createTasks } from '../producer/tasks.ts'
+import { createAgentTypeRegistry, summaryOf } from '../queue/agent-types.ts'
+import { readBeats } from '../queue/beats.ts'
+import { connectRedis } from '../queue/connection.ts'
+import { createQueues } from '../queue/jobs.ts'
+import { keysOf } from '../queue/keys.ts'
+import { createLive } from '../queue/live.ts'
+import { createSessionRequests } from '../queue/session-requests.ts'
+import { createTranscripts } from '../queue/transcripts.ts'
+import { hasLostLease } from '../queue/lease.ts'
+import { createSessionStore } from '../queue/session-store.ts'
+import { createEnsureJobs } from '../recorder/ensure-jobs.ts'
+import { createRecorder } from '../recorder/recorder.ts'
+import { createErrorLimiter } from '../telemetry/error-limiter.ts'
+import { createAddTasks } from './add-tasks.ts'
+import { hostWithPort, listen, requireLoopback } from './address.ts'
+import { createApp } from './app.ts'
+import { watchCommits } from './commits.ts'
+import { createControl } from './control.ts'
+import { createControlAll } from './control-all.ts'
+import { createDispatch } from './dispatch.ts'
+import { createSpawn } from './spawn.ts'
+import { readVersion } from '../config/version.ts'
+import { createViaRedis } from './via-redis.ts'
+
+/** The ledger's file in the data directory (CONTRACT §8). */
+const LEDGER_FILE = 'orchestrator.db'
+/** Below the 30 s after which many proxies drop a silent connection. */
+const HEARTBEAT_MS = 15_000
+/** What is being answered when the board stops has so long to reach its reader. */
+const LAST_ANSWERS_MS = 2000
+
+export interface BoardParts {
+  readonly config: Pick<
+    Config,
+    'namespace' | 'dataDir' | 'board' | 'workspace' | 'liveness' | 'restart' | 'lease'
+  >
+  /** Announced to producers and pods. */
+  readonly specs: ReadonlyMap<string, AgentSpec>
+  readonly redisUrl: string
+  readonly log: Logger
+  /** How often a stream of events that is silent gives a sign of life. @default 15000 */
+  readonly heartbeatMs?: number
+}
+
+export interface Board {
+  /** `http://127.0.0.1:4680` */
+  readonly url: string
+  readonly port: number
+  /** Does this board's recorder write, or does it wait for another one to end? */
+  readonly recording: boolean
+  /**
+   * Ends streams and waits, answers what is being answered, stops recording, closes everything. Resolves when
+   * nothing is left; safe to call twice.
+   */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a board; resolves when it answers.
+ *
+ * @throws DroverError `invalid_request` for a host that is no loopback address, `redis_unavailable`,
+ *   `ledger_unavailable`, `port_in_use`; nothing is left open then
+ */
+export async function createBoard(parts: BoardParts): Promise<Board> {
+  const { config, log, redisUrl, heartbeatMs = HEARTBEAT_MS } = parts
+  requireLoopback(config.board.host)
+  const closing = createClosing()
+  try {
+    return await open()
+  } catch (error) {
+    await closing.run()
+    throw error
+  }
+
+  async function open(): Promise<Board> {
+    const limiter = createErrorLimiter(log)
+    const stopping = new AbortController()
+    closing.add(() => limiter.flush())
+    const onError = (error: unknown): void => {
+      if (!stopping.signal.aborted) limiter.warn('board', messageOf(error))
+    }
+    const connect = async (name: string, mode: 'waits' | 'fails'): Promise<Redis> => {
+      const redis = await connectRedis({
+        url: redisUrl,
+        mode,
+        name,
+        onError: (error) => limiter.warn('redis', `Redis is not reachable: ${messageOf(error)}`),
+      })
+      closing.add(() => redis.disconnect())
+      return redis
+    }
+
+    const { namespace } = config
+    const keys = keysOf(namespace)
+    const redis = await connect('board', 'fails')
+    const recorderRedis = await connect('board-recorder', 'waits')
+    const subscriber = await connect('board-live', 'waits')
+
+    const path = join(config.dataDir, LEDGER_FILE)
+    const writer = openLedger(path)
+    closing.add(() => writer.close())
+    const ledger = openLedgerReader(path)
+    closing.add(() => ledger.close())
+
+    const store = createSessionStore(redis, keys)
+    const queues = createQueues(redis, keys, onError)
+    closing.add(() => queues.close())
+    const types = createAgentTypeRegistry(redis, keys)
+    const acceptor = createAcceptor({ store, queues, types, keys, onError })
+    const tasks = createTasks({ redis, keys, acceptor, queues })
+    const live = createLive(subscriber, keys)
+    const commits = watchCommits(subscriber, keys, onError)
+
+    // Always there: the configuration's default is the current directory.
+    const [defaultWorkspace = config.dataDir] = config.workspace.roots
+    const summaries = [...parts.specs.values()].map(summaryOf)
+    const announceTypes = (): void => void types.announce(summaries).catch(onError)
+    const ensureJobs = createEnsureJobs({
+      ledger: writer,
+      dispatch: createDispatch({ tasks, store, defaultWorkspace }),
+      log,
+    })
+    const recorder = createRecorder({
+      redis: recorderRedis,
+      keys,
+      ledger: writer,
+      log,
+      leaseTtlMs: config.lease.ttlMs,
+      onCommit: (summary) => ensureJobs.afterCommit(summary),
+      onRestored() {
+        announceTypes()
+        ensureJobs.lookAtAll()
+      },
+    })
+
+    const viaRedis = createViaRedis(redisUrl)
+    const { maxRestarts } = config.restart
+    const requests = createSessionRequests(redis, keys)
+    const follower = createFollower(redis, keys, store, live)
+    const control = createControl({
+      ledger,
+      store,
+      kill: createKill({
+        store,
+        hasLostLease: (lease) => hasLostLease(redis, keys, lease),
+        requests,
+        queues,
+        transcripts: createTranscripts(redis, keys),
+        follower,
+        onError,
+      }),
+      restarter: createRestarter({ store, requests, acceptor, follower, namespace, maxRestarts }),
+      defaultWorkspace,
+      recorder,
+      viaRedis,
+    })
+    const controlAll = createControlAll({
+      ledger,
+      control,
+      beatsOf: (sessionIds) => readBeats(redis, keys, sessionIds),
+      stallTimeoutMs: (agentType) => {
+        const own = parts.specs.get(agentType)?.stallTimeoutSeconds ?? null
+        return own === null ? config.liveness.stallTimeoutMs : own * 1000
+      },
+      maxRestarts,
+      viaRedis,
+    })
+    const shared = {
+      ledger,
+      namespace,
+      defaultWorkspace,
+      types,
+      queues,
+      recorder,
+      commits,
+      viaRedis,
+      onError,
+    }
+    const app = createApp({
+      ...shared,
+      log,
+      host: config.board.host,
+      version: readVersion(),
+      dataDir: config.dataDir,
+      leaseTtlMs: config.lease.ttlMs,
+      redis,
+      keys,
+      store,
+      heartbeatMs,
+      spawn: createSpawn({ ...shared, acceptor }),
+      control,
+      controlAll,
+      addTasks: createAddTasks({ ...shared, tasks }),
+      untilGone: (reply) => untilGone(reply, stopping.signal),
+      feed: {
+        events: ledger.events,
+        live,
+        commits,
+        lastSeq: async (sessionId) => Number((await redis.hget(keys.session(sessionId), 'seq')) ?? 0),
+        onError,
+      },
+    })
+    closing.add(() => ensureJobs.stop())
+    closing.add(() => recorder.stop())
+    closing.add(() => app.bullBoard.stop())
+    // Before what it answers from.
+    closing.add(async () => {
+      stopping.abort()
+      const cut = setTimeout(() => app.fastify.server.closeAllConnections(), LAST_ANSWERS_MS)
+      await app.fastify.close()
+      clearTimeout(cut)
+    })
+
+    await viaRedis(types.announce(summaries))
+    await viaRedis(app.bullBoard.look())
+    // A Redis that comes back may be an empty one.
+    redis.on('ready', announceTypes)
+    closing.add(() => redis.off('ready', announceTypes))
+
+    const port = await listen(app.fastify, config.board.host, config.board.port)
+    recorder.start()
+    ensureJobs.start()
+
+    const url = `http://${hostWithPort(config.board.host, port)}`
+    log.info({ url, namespace, ledger: path, types: [...parts.specs.keys()] }, 'board ready')
+    return {
+      url,
+      port,
+      get recording() {
+        return recorder.recording
+      },
+      async stop() {
+        stopping.abort()
+        await closing.run()
+        log.info({ url }, 'board stopped')
+      },
+    }
+  }
+}
+
+/** What is to be closed, the last first. */
+function createClosing(): { add(close: () => unknown): void; run(): Promise<void> } {
+  const steps: (() => unknown)[] = []
+  let running: Promise<void> | null = null
+
+  async function closeAll(): Promise<void> {
+    const errors: unknown[] = []
+    for (const close of steps.toReversed()) {
+      try {
+        await close()
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    if (errors.length > 0) throw errors[0]
+  }
+
+  return {
+    add: (close) => void steps.push(close),
+    run: () => (running ??= closeAll()),
+  }
+}
+
+/** Aborts when the client has gone (or has its answer), or when the board stops. */
+function untilGone(reply: FastifyReply, stopping: AbortSignal): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort())
+  return AbortSignal.any([gone.signal, stopping])
+}

@@ -1,0 +1,166 @@
+/**
+ * What a `POST /sessions` asks for, worked out against the ledger: the request as it will be recorded, the session's
+ * id, and the tasks that it waits for.
+ *
+ * A session with a task has the id of that task's run, so that whoever dispatches it (this request, `ensureJobs`, a
+ * repeat) makes the same session.
+ */
+import { DroverError, invalidRequest } from '../core/errors.ts'
+import { newId, sessionIdOfKey, sessionIdOfTask, sha256 } from '../core/ids.ts'
+import type { SpawnBody, SpawnRequest } from '../core/request.ts'
+import type { LedgerReader, TaskView } from '../ledger/ledger.ts'
+import { requestOfTask } from '../producer/tasks.ts'
+import { findCycle } from './cycle.ts'
+import { earlierAcceptance } from './earlier.ts'
+import { requireTask } from './known.ts'
+
+export interface SpawnPlan {
+  readonly request: SpawnRequest
+  /** Derived from the task or the idempotency key; null: a fresh one. */
+  readonly sessionId: string | null
+  /** Tasks that are not completed. */
+  readonly waitingFor: readonly string[]
+}
+
+export interface PlanParts {
+  readonly ledger: LedgerReader
+  readonly namespace: string
+  /** For requests and tasks that name none. */
+  readonly defaultWorkspace: string
+}
+
+/** The members of the body that say what to run. */
+export type AskedSession = Omit<SpawnBody, 'wait' | 'on_busy'>
+
+/**
+ * @throws DroverError `invalid_request`, `task_not_found`, `task_not_ready`, `dependency_cycle`
+ */
+export function planSpawn(parts: PlanParts, asked: AskedSession, idempotencyKey: string | null): SpawnPlan {
+  const given = withoutNulls(asked)
+  if (given.task_id != null) return planForTask(parts, given, given.task_id, idempotencyKey)
+  if ((given.depends_on ?? []).length > 0) return planWithNewTask(parts, given, idempotencyKey)
+  const { depends_on: _none, ...request } = given
+  return {
+    request: { ...request, prompt: requirePrompt(given), workspace_dir: workspaceOf(parts, given) },
+    sessionId: idempotencyKey === null ? null : sessionIdOfKey(parts.namespace, idempotencyKey),
+    waitingFor: [],
+  }
+}
+
+/** The task says what the request does not. */
+function planForTask(
+  parts: PlanParts,
+  given: AskedSession,
+  taskId: string,
+  idempotencyKey: string | null,
+): SpawnPlan {
+  const { ledger, namespace } = parts
+  const task = requireTask(ledger, taskId)
+  if (given.agent_type !== task.agent_type) {
+    throw invalidRequest([
+      { path: 'agent_type', message: `must be ${task.agent_type}, the type of the task ${taskId}` },
+    ])
+  }
+  const sessionId = sessionIdOfTask(namespace, taskId, task.run)
+  if (!isOpen(task) && !isRepeat(ledger, sessionId, idempotencyKey)) throw notReady(task)
+
+  const more = (given.depends_on ?? []).filter((id) => !task.depends_on.includes(id))
+  const waitingForMore = incomplete(ledger, more)
+  refuseCycle(ledger, taskId, more)
+  const { depends_on: _asked, ...overrides } = given
+  return {
+    request: {
+      ...requestOfTask({ ...task, workspace_dir: task.workspace_dir ?? parts.defaultWorkspace }),
+      ...(overrides as Partial<SpawnRequest> & { readonly agent_type: string }),
+      ...(more.length > 0 ? { depends_on: more } : {}),
+    },
+    sessionId,
+    waitingFor: [...new Set([...task.waiting_for, ...waitingForMore])],
+  }
+}
+
+/** Only tasks can wait for tasks: the session gets one. The recorder makes it of the accepted event. */
+function planWithNewTask(parts: PlanParts, given: AskedSession, idempotencyKey: string | null): SpawnPlan {
+  const { ledger, namespace } = parts
+  const dependsOn = [...new Set(given.depends_on ?? [])]
+  const waitingFor = incomplete(ledger, dependsOn)
+  const taskId = newTaskId(namespace, idempotencyKey)
+  return {
+    request: {
+      ...given,
+      prompt: requirePrompt(given),
+      workspace_dir: workspaceOf(parts, given),
+      task_id: taskId,
+      depends_on: dependsOn,
+    },
+    sessionId: sessionIdOfTask(namespace, taskId, 0),
+    waitingFor,
+  }
+}
+
+function withoutNulls(asked: AskedSession): AskedSession {
+  const entries = Object.entries(asked).filter(([, value]) => value !== null && value !== undefined)
+  return Object.fromEntries(entries) as AskedSession
+}
+
+function requirePrompt({ prompt }: AskedSession): string {
+  if (prompt !== undefined) return prompt
+  throw invalidRequest([
+    { path: 'prompt', message: 'is required (only a session with a task_id takes it from its task)' },
+  ])
+}
+
+function workspaceOf(parts: PlanParts, given: AskedSession): string {
+  return given.workspace_dir ?? parts.defaultWorkspace
+}
+
+const isOpen = (task: TaskView): boolean => task.status === 'pending' || task.status === 'spawned'
+
+/** The answer to this very request was lost: it is given again, whatever became of the task. */
+function isRepeat(ledger: LedgerReader, sessionId: string, idempotencyKey: string | null): boolean {
+  if (idempotencyKey === null) return false
+  return earlierAcceptance(ledger, sessionId)?.idempotency_key === idempotencyKey
+}
+
+function notReady(task: TaskView): DroverError {
+  const { task_id, status, session_id } = task
+  return new DroverError(
+    'task_not_ready',
+    `The task ${task_id} is ${status}; only a task that is pending or spawned can be given a session.`,
+    { task_id, status, session_id },
+  )
+}
+
+function incomplete(ledger: LedgerReader, taskIds: readonly string[]): readonly string[] {
+  return taskIds.filter((id) => requireTask(ledger, id).status !== 'completed')
+}
+
+function refuseCycle(ledger: LedgerReader, taskId: string, more: readonly string[]): void {
+  const cycle = findCycle(more.length > 0 ? [taskId] : [], (id) => {
+    const recorded = ledger.tasks.get(id)?.depends_on ?? []
+    return id === taskId ? [...recorded, ...more] : recorded
+  })
+  if (cycle !== null) throw dependencyCycle(cycle)
+}
+
+/** Names the way around. */
+export function dependencyCycle(cycle: readonly string[]): DroverError {
+  return new DroverError(
+    'dependency_cycle',
+    `These tasks wait for one another: ${cycle.join(' → ')}. Take one of the dependencies away.`,
+    { cycle },
+  )
+}
+
+/** The sessions that a key may have made: of a request without tasks, and of one that was given a task. */
+export function sessionIdsOfKey(namespace: string, idempotencyKey: string): readonly string[] {
+  const minted = newTaskId(namespace, idempotencyKey)
+  return [sessionIdOfKey(namespace, idempotencyKey), sessionIdOfTask(namespace, minted, 0)]
+}
+
+/** 48 bits, so that a million minted tasks stay apart; the same key mints the same id. */
+function newTaskId(namespace: string, idempotencyKey: string | null): string {
+  const digits =
+    idempotencyKey === null ? newId().replaceAll('-', '') : sha256(`${namespace}\n${idempotencyKey}`)
+  return `task-${digits.slice(0, 12)}`
+}

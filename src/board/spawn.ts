@@ -1,0 +1,157 @@
+/** `POST /sessions`: plan, accept once, and answer when the caller wants to know. */
+import type { AcceptedAnswer, SpawnAnswer } from '../core/answer.ts'
+import type { Actor } from '../core/envelope.ts'
+import { DroverError, isDroverError } from '../core/errors.ts'
+import { digestOf } from '../core/ids.ts'
+import type { SpawnBody, SpawnRequest, Wait } from '../core/request.ts'
+import type { LedgerReader, SessionView } from '../ledger/ledger.ts'
+import type { Acceptor } from '../producer/accept.ts'
+import type { AgentTypeRegistry } from '../queue/agent-types.ts'
+import type { Queues } from '../queue/jobs.ts'
+import type { Recorder } from '../recorder/recorder.ts'
+import { createBell } from '../core/bell.ts'
+import type { Commits } from './commits.ts'
+import { earlierAcceptance } from './earlier.ts'
+import { repeatedAnswer, startedAnswer } from './spawn-answer.ts'
+import { planSpawn, sessionIdsOfKey, type SpawnPlan } from './spawn-plan.ts'
+import type { ViaRedis } from './via-redis.ts'
+
+/** How long an answer waits for the ledger before it says `durability: "redis"`. */
+export const LEDGER_WAIT_MS = 2000
+/** Announcements of commits can be lost with a connection: the ledger is looked at this often all the same. */
+const LOOK_AGAIN_MS = 1000
+
+export interface SpawnParts {
+  readonly ledger: LedgerReader
+  readonly namespace: string
+  readonly defaultWorkspace: string
+  readonly acceptor: Acceptor
+  readonly types: AgentTypeRegistry
+  readonly queues: Queues
+  readonly recorder: Pick<Recorder, 'waitFor'>
+  readonly commits: Commits
+  readonly viaRedis: ViaRedis
+  readonly onError: (error: unknown) => void
+}
+
+export interface AskedBy {
+  readonly actor: Actor
+  readonly idempotencyKey: string | null
+  /** Stops waiting, never the session. */
+  readonly signal: AbortSignal
+}
+
+export interface Spawned {
+  readonly httpStatus: 200 | 202
+  readonly answer: SpawnAnswer
+}
+
+export type Spawn = (body: SpawnBody, asked: AskedBy) => Promise<Spawned>
+
+export function createSpawn(parts: SpawnParts): Spawn {
+  const { ledger } = parts
+
+  return async ({ wait, on_busy, ...asked }, by) => {
+    const plan = planSpawn(parts, asked, by.idempotencyKey)
+    refuseOtherUseOfKey(plan, by.idempotencyKey)
+    const accepted = (await repeat(plan, by.idempotencyKey)) ?? (await accept(plan, on_busy, by))
+    // From here on the session is accepted: whatever fails, the answer says so.
+    const answer = await reached(accepted, wait, by.signal)
+    return { answer, httpStatus: answer === accepted && !accepted.repeated ? 202 : 200 }
+  }
+
+  /** Accepted before, as the ledger knows it. */
+  async function repeat(plan: SpawnPlan, idempotencyKey: string | null): Promise<AcceptedAnswer | null> {
+    if (plan.sessionId === null) return null
+    const view = ledger.sessions.get(plan.sessionId)
+    const earlier = earlierAcceptance(ledger, plan.sessionId)
+    if (view === null || earlier === null) return null
+    if (earlier.digest !== digestOf(plan.request)) throw conflict(view, plan.request, idempotencyKey)
+    const position = await parts.queues.position(view.agent_type, view.session_id).catch(() => 0)
+    return repeatedAnswer(view, await timeoutOf(view), position)
+  }
+
+  async function timeoutOf(view: SessionView): Promise<number> {
+    if (view.timeout_seconds !== null) return view.timeout_seconds
+    return (await parts.viaRedis(parts.types.require(view.agent_type))).timeout
+  }
+
+  async function accept(plan: SpawnPlan, onBusy: 'queue' | 'fail', by: AskedBy): Promise<AcceptedAnswer> {
+    if (onBusy === 'fail' && plan.waitingFor.length > 0) throw dependenciesIncomplete(plan)
+    const { answer, streamId } = await parts.viaRedis(
+      parts.acceptor.accept(plan.request, {
+        actor: by.actor,
+        idempotencyKey: by.idempotencyKey,
+        ...(plan.sessionId === null ? {} : { sessionId: plan.sessionId }),
+        waitingFor: plan.waitingFor,
+        onBusy,
+      }),
+    )
+    const inLedger = await parts.recorder.waitFor(streamId, LEDGER_WAIT_MS)
+    return inLedger ? { ...answer, durability: 'ledger' } : answer
+  }
+
+  /** The answer that was asked for, or `accepted` where it could not be waited for any longer. */
+  async function reached(accepted: AcceptedAnswer, wait: Wait, signal: AbortSignal): Promise<SpawnAnswer> {
+    if (wait === 'accepted') return accepted
+    const { session_id: id, timeout_seconds: timeout } = accepted
+    const look = (): SpawnAnswer | null =>
+      wait === 'started' ? startedAnswer(ledger, id, timeout) : ledger.sessions.completedAnswer(id)
+    return (await untilAnswered(look, signal)) ?? accepted
+  }
+
+  async function untilAnswered(
+    look: () => SpawnAnswer | null,
+    signal: AbortSignal,
+  ): Promise<SpawnAnswer | null> {
+    const bell = createBell()
+    const off = parts.commits.on(() => bell.ring())
+    try {
+      for (;;) {
+        const answer = lookOrNull(look)
+        if (answer !== null || signal.aborted) return answer
+        await bell.wait(LOOK_AGAIN_MS, signal)
+      }
+    } finally {
+      off()
+    }
+  }
+
+  /** A ledger that does not answer for a moment ends no wait; that the session did not start does. */
+  function lookOrNull(look: () => SpawnAnswer | null): SpawnAnswer | null {
+    try {
+      return look()
+    } catch (error) {
+      if (isDroverError(error) && error.code !== 'ledger_unavailable') throw error
+      parts.onError(error)
+      return null
+    }
+  }
+
+  /** A key is one session: with and without tasks its id is another one. */
+  function refuseOtherUseOfKey(plan: SpawnPlan, idempotencyKey: string | null): void {
+    if (idempotencyKey === null) return
+    for (const id of sessionIdsOfKey(parts.namespace, idempotencyKey)) {
+      const other = id === plan.sessionId ? null : ledger.sessions.get(id)
+      if (other !== null) throw conflict(other, plan.request, idempotencyKey)
+    }
+  }
+}
+
+function conflict(session: SessionView, request: SpawnRequest, idempotencyKey: string | null): DroverError {
+  const { session_id, task_id } = session
+  const message =
+    idempotencyKey !== null
+      ? `The idempotency key "${idempotencyKey}" was accepted before with another request. Use a new key for a new request.`
+      : `The task ${request.task_id} has its session already (${session_id}), asked for in another way. ` +
+        'Leave out what differs from the task, or give the work another task.'
+  return new DroverError('idempotency_conflict', message, { session_id, task_id })
+}
+
+function dependenciesIncomplete({ request, waitingFor }: SpawnPlan): DroverError {
+  return new DroverError(
+    'dependencies_incomplete',
+    `These tasks are not completed: ${waitingFor.join(', ')}. Use --on-busy queue to wait for them.`,
+    { agent_type: request.agent_type, task_id: request.task_id ?? null, waiting_for: waitingFor },
+  )
+}

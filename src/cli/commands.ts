@@ -1,0 +1,36 @@
+/** All commands, in the order of the help. */
+import type { CommandGroup } from './program.ts'
+import { registerBoard } from './commands/board.ts'
+import { registerConfig } from './commands/config.ts'
+import { registerDemo } from './commands/demo.ts'
+import { registerDoctor } from './commands/doctor.ts'
+import { registerKill } from './commands/kill.ts'
+import { registerMigrate } from './commands/migrate.ts'
+import { registerRestart } from './commands/restart.ts'
+import { registerRun } from './commands/run.ts'
+import { registerSessions } from './commands/sessions.ts'
+import { registerSpawn } from './commands/spawn.ts'
+import { registerTasks } from './commands/tasks.ts'
+import { registerTypes } from './commands/types.ts'
+import { registerUp } from './commands/up.ts'
+import { registerWatch } from './commands/watch.ts'
+import { registerWorker } from './commands/worker.ts'
+
+/** The commands by the headings of `drover --help`. */
+export const COMMANDS: readonly CommandGroup[] = [
+  { heading: 'From nothing:', commands: [registerDemo, registerRun, registerUp] },
+  {
+    heading: 'Work (over HTTP, with the board of a running Drover):',
+    commands: [
+      registerSpawn,
+      registerWatch,
+      registerKill,
+      registerRestart,
+      registerSessions,
+      registerTasks,
+      registerTypes,
+    ],
+  },
+  { heading: 'Services:', commands: [registerWorker, registerBoard] },
+  { heading: 'This installation:', commands: [registerDoctor, registerMigrate, registerConfig] },
+]

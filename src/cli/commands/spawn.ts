@@ -1,0 +1,96 @@
+/** `drover spawn`: asks for a session, and waits for it as long as was asked. */
+import { resolve } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { Option } from '@commander-js/extra-typings'
+import { ON_BUSY, parseRequest, spawnBodySchema, WAITS } from '../../core/request.ts'
+import type { SpawnDocument } from '../../producer/client.ts'
+import { connect, isLoopback } from '../connect.ts'
+import { collect, wholeNumber } from '../options.ts'
+import { examples, type CliContext, type Register } from '../program.ts'
+import { checkWorkspaceOption, readPrompt, readPromptIfGiven } from '../prompt.ts'
+import { awaitSession } from '../spawn/await-session.ts'
+import { sayAnswer } from '../spawn/say-answer.ts'
+
+interface SpawnOptions {
+  readonly promptFile?: string | undefined
+  readonly taskId?: string | undefined
+  readonly orchestratorId?: string | undefined
+  readonly workspace?: string | undefined
+  readonly timeout?: number | undefined
+  readonly autoRestart: boolean
+  readonly priority?: number | undefined
+  readonly dependsOn?: readonly string[] | undefined
+  readonly wait: (typeof WAITS)[number]
+  readonly onBusy: (typeof ON_BUSY)[number]
+}
+
+/** Declares `drover spawn`. */
+export const registerSpawn: Register = (program, context) => {
+  program
+    .command('spawn')
+    .description('Asks for a session of an agent type; by default waits until its agent runs.')
+    .argument('<agent_type>', 'agent type, such as architect')
+    .argument('[prompt...]', 'what to do; "-" reads it from standard input')
+    .option('--prompt-file <file>', 'read the prompt from a file')
+    .option('--task-id <id>', 'run this task; what is not given here comes from it')
+    .option('--orchestrator-id <id>', 'who asks, for your own records')
+    .option('--workspace <dir>', 'directory that the agent works in (the current one)')
+    .option('--timeout <seconds>', 'bounds the session as a whole, restarts included', wholeNumber)
+    .option('--no-auto-restart', 'do not go on after a crash')
+    .option('--priority <n>', '1 runs first (1000)', wholeNumber)
+    .option('--depends-on <task_id>', 'wait for this task; may be repeated', collect)
+    .option('--idempotency-key <key>', 'submitting twice with one key runs once')
+    .addOption(new Option('--wait <what>', 'what to wait for').choices(WAITS).default('started' as const))
+    .addOption(
+      new Option('--on-busy <what>', 'when an agent of the type runs already')
+        .choices(ON_BUSY)
+        .default('queue' as const),
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'drover spawn architect "Write docs/SPEC.md for a greeting program"',
+        'drover spawn code_developer --prompt-file task.md --workspace ../shop --wait completed',
+        'git diff | drover spawn code_reviewer - --wait accepted --json',
+        'drover spawn architect --task-id TASK-31-1',
+        'drover spawn architect -- "-v is not enough: explain the flag"',
+      ),
+    )
+    .action(async (agentType, words, { idempotencyKey, ...options }) => {
+      const client = await connect(context)
+      const body = await requestOf(context, client.url, agentType, words, options)
+      // With a key of our own, the request can be made again when its answer is lost.
+      const key = idempotencyKey ?? `drover-cli-${randomUUID()}`
+      const answer = await awaitSession(context, client, body, key)
+      if (answer !== null) await sayAnswer(context, answer)
+    })
+}
+
+/** The request, with everything that can be wrong on this side said before anything is sent. */
+async function requestOf(
+  context: CliContext,
+  boardUrl: string,
+  agentType: string,
+  words: readonly string[],
+  options: SpawnOptions,
+): Promise<SpawnDocument> {
+  const fromTask = options.taskId !== undefined
+  const prompt = await (fromTask ? readPromptIfGiven : readPrompt)(context, words, options.promptFile)
+  const workspace =
+    options.workspace === undefined && fromTask ? null : resolve(context.cwd, options.workspace ?? '.')
+  if (workspace !== null && isLoopback(boardUrl)) await checkWorkspaceOption(workspace)
+  return parseRequest(spawnBodySchema, {
+    agent_type: agentType,
+    prompt: prompt ?? undefined,
+    task_id: options.taskId,
+    orchestrator_id: options.orchestratorId,
+    workspace_dir: workspace ?? undefined,
+    timeout_seconds: options.timeout,
+    // Without the option the agent type's own rule holds.
+    auto_restart: options.autoRestart ? undefined : false,
+    priority: options.priority,
+    depends_on: options.dependsOn,
+    wait: options.wait,
+    on_busy: options.onBusy,
+  })
+}

@@ -1,0 +1,137 @@
+/** Sessions as tables and pages for people. */
+import type { Envelope } from '../core/envelope.ts'
+import type { SessionState } from '../core/state.ts'
+import type { AgentView, SessionView } from '../ledger/ledger.ts'
+import type { HttpClient, ListDocument, SessionDocument } from '../producer/client.ts'
+import { ago, counted, seconds, usd } from './format.ts'
+import type { Colors, Output } from './output.ts'
+import { createEventRenderer } from './render-event.ts'
+import { visible } from './safe-text.ts'
+import { table } from './table.ts'
+
+/** Events of one request: the server bounds a page's bytes. */
+const PAGE = 1000
+
+const HEADS = ['session', 'agent type', 'status', 'age', 'cost', 'prompt']
+
+/** A page of `sessions list`; `now` is what the ages count from. */
+export function sessionsTable(
+  { sessions, next_cursor }: ListDocument<'sessions', SessionView>,
+  { colors, width }: Output,
+  now: Date,
+): string {
+  if (sessions.length === 0) return 'No sessions.'
+  const rows = sessions.map((session) => [
+    session.session_id,
+    session.agent_type,
+    colors[STATE_COLORS[session.status]](session.status),
+    ago(session.created_at, now),
+    usd(session.estimated_cost_usd),
+    visible(firstLine(session.task_description ?? '')),
+  ])
+  const more = next_cursor === null ? '' : `\n\nMore with --cursor ${next_cursor}`
+  return `${table(HEADS, rows, width)}${more}`
+}
+
+/** All that is recorded of a session, which may still run. */
+export async function readEvents(client: HttpClient, sessionId: string): Promise<Envelope[]> {
+  const events: Envelope[] = []
+  for (let after = 0; ;) {
+    const page = await client.eventPage(sessionId, after, PAGE)
+    events.push(...page.events)
+    if (page.ended || page.events.length === 0) return events
+    after = page.next
+  }
+}
+
+/** State and figures, the agents, then everything that was said and done. */
+export function sessionText(
+  { session, agents }: SessionDocument,
+  events: readonly Envelope[],
+  { colors, width, isTerminal }: Output,
+): string {
+  const render = createEventRenderer({ width: isTerminal ? width : Number.POSITIVE_INFINITY, colors })
+  return [
+    facts(session, colors),
+    ...(agents.length > 0 ? ['', agentsTable(agents)] : []),
+    '',
+    ...events.flatMap(render),
+  ].join('\n')
+}
+
+function facts(session: SessionView, colors: Colors): string {
+  const lines: [string, string | null][] = [
+    ['session', session.session_id],
+    ['agent type', session.agent_type],
+    ['status', colors[STATE_COLORS[session.status]](session.status)],
+    ['task', session.task_id],
+    ['waits for', session.waiting_for.join(', ') || null],
+    ['why', reasonOf(session)],
+    ['workspace', session.workspace_dir],
+    ['asked by', session.created_by],
+    ['restart of', session.restart_of],
+    ['created', session.created_at],
+    ['started', session.started_at],
+    ['ended', session.completed_at],
+    ['took', session.duration_ms === null ? null : seconds(session.duration_ms)],
+    ['cost', costOf(session)],
+    ['record', session.incomplete ? 'incomplete: something of this session is known to be missing' : null],
+  ]
+  return lines
+    .flatMap(([name, value]) =>
+      value === null ? [] : [`${colors.dim(name.padEnd(11))} ${safe(name, value)}`],
+    )
+    .join('\n')
+}
+
+/** Our own colours stay; everything else may be a caller's text. */
+function safe(name: string, value: string): string {
+  return name === 'status' ? value : visible(value)
+}
+
+function reasonOf({ failure_reason, error_message }: SessionView): string | null {
+  if (failure_reason === null) return error_message
+  return error_message === null ? failure_reason : `${failure_reason}: ${error_message}`
+}
+
+function costOf(session: SessionView): string {
+  const tokens = [
+    `${session.input_tokens} input`,
+    `${session.output_tokens} output`,
+    `${session.cache_read_tokens} cache read`,
+    `${session.cache_creation_tokens} cache creation`,
+  ].join(', ')
+  const estimated = session.cost_estimated ? ' (partly estimated)' : ''
+  return `${usd(session.estimated_cost_usd)}${estimated}, ${counted(session.num_turns, 'turn')}; tokens: ${tokens}`
+}
+
+function agentsTable(agents: readonly AgentView[]): string {
+  const rows = agents.map((agent) => [
+    agent.agent_id,
+    agent.status,
+    agent.pid === null ? '' : String(agent.pid),
+    visible(agent.pod_id ?? ''),
+    agent.spawned_at,
+    agent.completed_at ?? '',
+    agent.exit_signal ?? (agent.exit_code === null ? '' : String(agent.exit_code)),
+  ])
+  return table(['agent', 'status', 'pid', 'pod', 'spawned', 'ended', 'exit'], rows)
+}
+
+/** Green: done; red: failed; yellow: waits for something unusual; cyan: at work. */
+const STATE_COLORS = {
+  queued: 'dim',
+  starting: 'cyan',
+  running: 'cyan',
+  restarting: 'yellow',
+  paused_limit: 'yellow',
+  waiting_input: 'yellow',
+  waiting_workspace: 'yellow',
+  completed: 'green',
+  failed: 'red',
+  cancelled: 'red',
+} as const satisfies Record<SessionState, keyof Colors>
+
+function firstLine(text: string): string {
+  return text.trimStart().split('\n', 1)[0] ?? ''
+}

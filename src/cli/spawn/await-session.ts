@@ -1,0 +1,43 @@
+/** Asking for a session and waiting for it, with a line that says how far it is. */
+import type { SpawnAnswer } from '../../core/answer.ts'
+import type { Envelope } from '../../core/envelope.ts'
+import { EXIT, isDroverError } from '../../core/errors.ts'
+import type { HttpClient, SpawnDocument } from '../../producer/client.ts'
+import type { CliContext } from '../program.ts'
+import { exitCodeOf } from '../signals.ts'
+import { queuedText, stateAfter } from './progress.ts'
+
+/**
+ * First the session is accepted, then it is waited for by its id.
+ *
+ * @returns null when a signal ended the wait: that is said, and the exit code is set
+ */
+export async function awaitSession(
+  { output, takeSignals, setExitCode }: CliContext,
+  client: HttpClient,
+  body: SpawnDocument,
+  idempotencyKey: string,
+): Promise<SpawnAnswer | null> {
+  const accepted = await client.accept(body, { idempotencyKey })
+  const { wait = 'accepted' } = body
+  if (wait === 'accepted') return accepted
+
+  const signal = takeSignals()
+  const id = accepted.session_id
+  const show = (event: Envelope): void => {
+    const state = stateAfter(event)
+    if (state !== null) output.status(`${id} ${state}`)
+  }
+  output.status(`${id} ${queuedText(accepted)}`)
+  try {
+    return await client.wait(accepted, wait, { signal, onEvent: output.isInteractive ? show : undefined })
+  } catch (error) {
+    const away = isDroverError(error) && error.exitCode === EXIT.unreachable
+    if (signal.aborted || away) output.note(`Stopped waiting; the session goes on: drover watch ${id}`)
+    if (!signal.aborted) throw error
+    setExitCode(exitCodeOf(signal))
+    return null
+  } finally {
+    output.status('')
+  }
+}

@@ -1,0 +1,41 @@
+/** What the long-running commands share: their log, and being told to stop. */
+import type { Config } from '../../config/settings.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import type { CliContext } from '../program.ts'
+
+/** Logs go to stderr: lines for people on a terminal, NDJSON otherwise. */
+export async function roleLogger(context: CliContext, config: Config, name: string): Promise<Logger> {
+  const { createLogger } = await import('../../telemetry/logger.ts')
+  const terminal = process.stderr.isTTY
+  const format = !terminal ? 'ndjson' : context.output.noteColors.isColorSupported ? 'color' : 'plain'
+  return createLogger({ level: config.log.level, name, format })
+}
+
+export interface Told {
+  /** Says that the service is ready: the document with --json, else a line for people. */
+  ready(document: object, sentence: string): Promise<void>
+  /** Told once to stop: SIGTERM, SIGINT, or (with `whileStdin`) the end of standard input. */
+  readonly first: Promise<void>
+  /** Told a second time: without further waiting. */
+  readonly second: Promise<void>
+  close(): void
+}
+
+export function untilTold(context: CliContext, options: { readonly whileStdin: boolean }): Told {
+  const first = Promise.withResolvers<void>()
+  const second = Promise.withResolvers<void>()
+  const signal = context.takeSignals(second.resolve)
+  signal.addEventListener('abort', () => first.resolve(), { once: true })
+  // The parent held the other end of our standard input: when it is gone, so are we.
+  if (options.whileStdin) context.stdin.on('end', first.resolve).on('error', first.resolve).resume()
+  return {
+    async ready(document, sentence) {
+      // One line: a parent reads it as the first line of our stdout.
+      if (context.output.json) await context.output.line(JSON.stringify(document))
+      else context.output.note(sentence)
+    },
+    first: first.promise,
+    second: second.promise,
+    close: () => context.stdin.pause(),
+  }
+}

@@ -1,0 +1,27 @@
+/** Time, injected where a rule depends on it. */
+export interface Clock {
+  /** Milliseconds of CLOCK_MONOTONIC: one clock for all processes of a boot; for durations and deadlines. */
+  monotonic(): number
+  /** UTC wall clock; for stamps only. */
+  now(): Date
+}
+
+export const systemClock: Clock = {
+  // hrtime, not performance.now(): its zero is the boot's, so worker and guard can compare.
+  monotonic: () => Number(process.hrtime.bigint() / 1000n) / 1000,
+  now: () => new Date(),
+}
+
+/** Resolves after `ms`, or at once when `signal` aborts: look at the signal afterwards. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal?.addEventListener('abort', done, { once: true })
+  })
+}

@@ -1,0 +1,110 @@
+/**
+ * The event envelope (CONTRACT §9) and its text form.
+ *
+ * The text is composed by the session script in Redis, header first and `payload` last:
+ *
+ *     {"session_id":…,"agent_id":…,"agent_type":…,"epoch":…,"seq":…,"line":…,"ts":…,"type":…,"payload":<raw>}
+ *
+ * Every header value is one of our own ids, numbers or names, so the first `,"payload":` ends the header and the
+ * payload can be taken out byte for byte as the CLI printed it, without a parse and a print that would reorder
+ * keys or round numbers.
+ */
+
+/** Drover's own events; `claude.<type>[.<subtype>]` are the CLI's lines. */
+export const OWN_EVENTS = [
+  'drover.session.accepted',
+  'drover.session.claimed',
+  'drover.session.restarting',
+  'drover.session.paused_limit',
+  'drover.session.waiting_input',
+  'drover.session.resumed',
+  'drover.session.cancel_requested',
+  'drover.session.ended',
+  'drover.agent.spawned',
+  'drover.agent.started',
+  'drover.agent.health',
+  'drover.agent.stalled',
+  'drover.agent.killed',
+  'drover.agent.exited',
+  'drover.agent.closed',
+  'drover.task.pending',
+  'drover.task.spawned',
+  'drover.task.blocked',
+  'drover.task.ended',
+  'drover.message.sent',
+  'drover.message.delivered',
+  'drover.message.answered',
+] as const
+export type OwnEventType = (typeof OWN_EVENTS)[number]
+
+export interface EventHeader {
+  /** null only for task events that belong to no session yet. */
+  readonly session_id: string | null
+  /** null before the first agent. */
+  readonly agent_id: string | null
+  readonly agent_type: string
+  /** 0 before the first agent. */
+  readonly epoch: number
+  /** 1…n over all events of the session, without a gap; null for task events without a session. */
+  readonly seq: number | null
+  /** Line number in the agent's spool for `claude.*` events, else null. */
+  readonly line: number | null
+  readonly ts: string
+  readonly type: string
+  /** A superseded agent's line that arrived after its successor had started. */
+  readonly late?: true
+}
+
+export interface Envelope extends EventHeader {
+  readonly payload: unknown
+}
+
+/** An event as it came off the wire: the header parsed, the payload still the text that was sent. */
+export interface RawEvent {
+  readonly header: EventHeader
+  readonly payloadText: string
+}
+
+const PAYLOAD_MARK = ',"payload":'
+
+/** Splits an event's text. Throws on text that the session script did not compose. */
+export function splitEvent(text: string): RawEvent {
+  const mark = text.indexOf(PAYLOAD_MARK)
+  if (mark < 0 || !text.endsWith('}')) throw new Error('not an event: it has no payload member')
+  const header: EventHeader = JSON.parse(`${text.slice(0, mark)}}`)
+  return { header, payloadText: text.slice(mark + PAYLOAD_MARK.length, -1) }
+}
+
+/** The whole event, parsed. */
+export function parseEvent(text: string): Envelope {
+  const { header, payloadText } = splitEvent(text)
+  return { ...header, payload: JSON.parse(payloadText) as unknown }
+}
+
+/** The text form of a header and a payload text: what the session script composes, for tests and the ledger's reader. */
+export function composeEvent(header: EventHeader, payloadText: string): string {
+  return `${JSON.stringify(header).slice(0, -1)}${PAYLOAD_MARK}${payloadText}}`
+}
+
+/** Who asked for something (CFR-014): recorded with every spawn, kill, restart, message and answer. */
+export interface Actor {
+  /** The door it came through. */
+  readonly via: 'cli' | 'http' | 'mcp' | 'typescript' | 'drover'
+  /** A name, where one is known: the token's, the caller's session id, the component of Drover. */
+  readonly name: string | null
+}
+
+/** Token counts as Drover keeps them, money in integer micro-dollars. */
+export interface Usage {
+  readonly input_tokens: number
+  readonly output_tokens: number
+  readonly cache_read_tokens: number
+  readonly cache_creation_tokens: number
+}
+
+export const NO_USAGE: Usage = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_read_tokens: 0,
+  cache_creation_tokens: 0,
+}

@@ -1,0 +1,178 @@
+/** The payloads of Drover's own events: what each says, for whoever writes or projects them. */
+import type { Actor, Usage } from './envelope.ts'
+import type { SpawnRequest } from './request.ts'
+import type { AgentState, EndState, FailureReason, TaskState } from './state.ts'
+
+/** `drover.session.accepted`: the whole request, so that the session can be made again from the ledger. */
+export interface SessionAccepted {
+  readonly request: SpawnRequest
+  /** Digest of the request; a repeat of the idempotency key with another one is a conflict. */
+  readonly digest: string
+  readonly idempotency_key: string | null
+  readonly created_by: string | null
+  readonly restart_of: string | null
+  readonly actor: Actor
+  /** The session's whole life: the request's, else the agent type's at that moment. */
+  readonly timeout_seconds?: number
+}
+
+/** `drover.session.claimed`: a pod took the job. */
+export interface SessionClaimed {
+  readonly pod_id: string
+  /** It cannot run on that pod: its workspace is not there. It waits for a pod that has it. */
+  readonly waiting_workspace?: {
+    /** null: it has not begun anywhere. */
+    readonly workspace_id: string | null
+    /** The pod of its last agent. */
+    readonly last_pod_id: string | null
+    readonly message: string
+  }
+}
+
+/** `drover.session.restarting`: an agent ended, the next one starts at `not_before`. */
+export interface SessionRestarting {
+  readonly reason: FailureReason
+  readonly message: string
+  /** Restarts so far, this one included. */
+  readonly restarts: number
+  readonly backoff_ms: number
+  readonly not_before: string
+  /** Somebody asked for it: the counters begin again. */
+  readonly actor?: Actor
+}
+
+/** `drover.session.cancel_requested`: somebody wants the session to end. */
+export interface SessionCancelRequested {
+  readonly actor: Actor
+  readonly reason: string
+  /** null: as the pod is configured. */
+  readonly grace_seconds: number | null
+  readonly force: boolean
+}
+
+/** `drover.session.ended`: the completed answer of CONTRACT §3, in ledger units. */
+export interface SessionEnded {
+  readonly status: EndState
+  readonly failure_reason: FailureReason | null
+  readonly message: string | null
+  /** The agent's final text, cut at `OUTPUT_LIMIT` characters. */
+  readonly output: string | null
+  readonly cost_micros: number
+  /** True when a part of the cost was estimated, because an agent ended without a result. */
+  readonly cost_estimated: boolean
+  readonly usage: Usage
+  readonly num_turns: number
+  /** From the first agent's start to the end. */
+  readonly duration_ms: number
+  readonly restarts: number
+  readonly permission_denials: readonly unknown[]
+  readonly actor?: Actor
+}
+
+/** `drover.agent.spawned`: an agent got its epoch; its process is about to be started. */
+export interface AgentSpawned {
+  readonly pod_id: string
+  /** argv as it is run: never the prompt, never a secret. */
+  readonly command: readonly string[]
+  readonly cwd: string
+  /** Of the workspace `cwd`: the session goes on only where that is found. */
+  readonly workspace_id?: string
+  /** How its guard holds its processes together: a `TierName` of `guard/tier.ts`. */
+  readonly tier?: string
+  readonly model: string
+  /** Restarts before this agent: 0 for the first. */
+  readonly retry_count: number
+  readonly resumed: boolean
+  /** The prompt given to this agent: the session's, or for a resume what happened. */
+  readonly prompt: string
+}
+
+/** `drover.agent.started`: the CLI confirmed its start (`system/init`). */
+export interface AgentStarted {
+  readonly pid: number
+  /** Milliseconds from process start (`started_at`) to confirmation. */
+  readonly startup_ms: number
+  readonly started_at: string
+  readonly model: string | null
+  readonly claude_code_version: string | null
+}
+
+/** `drover.agent.health`: a change of health, never a beat. */
+export interface AgentHealth {
+  readonly health_status: 'healthy' | 'stalled' | 'dead' | 'completed' | 'failed'
+  readonly cpu_percent: number | null
+  readonly memory_mb: number | null
+  /** What else there is to say, for people. */
+  readonly message?: string
+}
+
+/** `drover.agent.stalled`: the agent lives, but does not move; it is ended. */
+export interface AgentStalled {
+  readonly reason: string
+}
+
+/** `drover.agent.killed`: Drover ended the process, and why. */
+export interface AgentKilled {
+  readonly reason: string
+  readonly signal: 'SIGTERM' | 'SIGKILL'
+  readonly processes_killed: number
+  /** Given between SIGTERM and SIGKILL; 0: SIGKILL at once. */
+  readonly grace_seconds?: number
+  readonly actor?: Actor
+}
+
+/** `drover.agent.exited`: the process is gone and its spool is drained. */
+export interface AgentExited {
+  readonly status: AgentState
+  readonly pid: number | null
+  readonly exit_code: number | null
+  readonly exit_signal: string | null
+  readonly failure_reason: FailureReason | null
+  readonly message: string | null
+  /** The last 64 KiB of stderr. */
+  readonly stderr_tail: string
+}
+
+/** `drover.agent.closed`: the last event of an agent; a cut tail shows against it. */
+export interface AgentClosed {
+  readonly lines: number
+  readonly bytes: number
+  /** SHA-256 of the spool; null when the tail is unknown because its pod never came back. */
+  readonly sha256: string | null
+  readonly tail_unknown: boolean
+}
+
+/** `drover.task.pending`: a task was added (or is to run again: `run` counts the runs). */
+export interface TaskPending {
+  readonly task_id: string
+  readonly agent_type: string
+  readonly prompt: string
+  readonly priority: number
+  readonly priority_number: number | null
+  readonly workspace_dir: string
+  readonly depends_on: readonly string[]
+  readonly run: number
+  readonly actor: Actor
+}
+
+/** `drover.task.spawned`: the task's session was accepted. */
+export interface TaskSpawned {
+  readonly task_id: string
+  readonly session_id: string
+}
+
+/** `drover.task.blocked`: a task that it depends on has failed or was cancelled. */
+export interface TaskBlocked {
+  readonly task_id: string
+  readonly blocked_by: readonly string[]
+}
+
+/** `drover.task.ended` */
+export interface TaskEnded {
+  readonly task_id: string
+  readonly status: Extract<TaskState, 'completed' | 'failed' | 'cancelled'>
+  readonly error_message: string | null
+}
+
+/** Longest `output` of an answer; the rest is in the session's events. */
+export const OUTPUT_LIMIT = 1_000_000

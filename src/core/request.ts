@@ -1,0 +1,138 @@
+/** What callers ask for, as schemas: one truth for CLI, HTTP, TypeScript and the tasks file. */
+import { z } from 'zod'
+import { invalidRequest, type Issue } from './errors.ts'
+import { AGENT_TYPE_PATTERN, ORCHESTRATOR_ID_PATTERN, TASK_ID_PATTERN } from './ids.ts'
+
+/** The CLI refuses more on its standard input ("piped stdin input exceeds 10MB", measured). */
+export const PROMPT_LIMIT_BYTES = 10 * 1024 * 1024
+/** 1 runs first. BullMQ's own 0 would overtake everything and is never used. */
+export const HIGHEST_PRIORITY = 1
+export const LOWEST_PRIORITY = 2_097_151
+export const DEFAULT_PRIORITY = 1000
+/** Longest whole life of a session: 30 days. */
+const MAX_TIMEOUT_SECONDS = 30 * 24 * 3600
+
+const REQUIRED_TEXT = { error: 'is required, as text' }
+const agentType = z
+  .string(REQUIRED_TEXT)
+  .regex(
+    AGENT_TYPE_PATTERN,
+    'must be a lower-case name such as "code_developer" (a-z, 0-9, _ and -, at most 64)',
+  )
+const taskId = z
+  .string()
+  .regex(
+    TASK_ID_PATTERN,
+    'must be an id such as "TASK-31-1" (letters, digits, . _ -, at most 128, not only digits)',
+  )
+const prompt = z
+  .string(REQUIRED_TEXT)
+  .refine((text) => text.trim().length > 0, 'must not be empty')
+  .refine(
+    (text) => Buffer.byteLength(text) <= PROMPT_LIMIT_BYTES,
+    'must be at most 10 MB (the CLI takes no more); put long material into a file of the workspace',
+  )
+const workspaceDir = z
+  .string(REQUIRED_TEXT)
+  .min(1, 'must not be empty')
+  .max(4096)
+  .refine((path) => !path.includes('\0'), 'must not contain a NUL character')
+  .refine((path) => path.startsWith('/'), 'must be an absolute path')
+function whole(min: number, max: number): z.ZodInt {
+  const error = `must be a whole number from ${min} to ${max}`
+  return z.int({ error }).min(min, error).max(max, error)
+}
+const priority = whole(HIGHEST_PRIORITY, LOWEST_PRIORITY)
+
+/** The request of a session: body of `POST /sessions`, and what `drover.session.accepted` keeps. */
+export const spawnRequestSchema = z.strictObject({
+  agent_type: agentType,
+  prompt,
+  task_id: taskId.nullish(),
+  orchestrator_id: z
+    .string()
+    .regex(ORCHESTRATOR_ID_PATTERN, 'must be printable, at most 128 characters')
+    .nullish(),
+  workspace_dir: workspaceDir,
+  /** Bounds the session as a whole, restarts included. The spec's `timeout` where it is not given. */
+  timeout_seconds: whole(1, MAX_TIMEOUT_SECONDS).nullish(),
+  auto_restart: z.boolean().nullish(),
+  priority: priority.nullish(),
+  depends_on: z.array(taskId).max(1000).nullish(),
+})
+export type SpawnRequest = z.infer<typeof spawnRequestSchema>
+
+export const WAITS = ['accepted', 'started', 'completed'] as const
+export type Wait = (typeof WAITS)[number]
+export const ON_BUSY = ['queue', 'fail'] as const
+export type OnBusy = (typeof ON_BUSY)[number]
+
+/** A request and how to answer it. */
+export const wholeSpawnBodySchema = spawnRequestSchema.extend({
+  wait: z.enum(WAITS).default('accepted'),
+  on_busy: z.enum(ON_BUSY).default('queue'),
+})
+/** The body of `POST /sessions`: prompt and workspace may come from the task, the workspace from the board. */
+export const spawnBodySchema = wholeSpawnBodySchema.partial({ prompt: true, workspace_dir: true })
+export type SpawnBody = z.infer<typeof spawnBodySchema>
+
+const GRACE_LIMIT_SECONDS = 3600
+const reason = z
+  .string()
+  .refine((text) => text.trim().length > 0, 'must not be empty')
+  .refine((text) => text.length <= 500, 'must be at most 500 characters')
+
+/** The body of `POST /sessions/:id/kill`. */
+export const killBodySchema = z.strictObject({
+  /** Between SIGTERM and SIGKILL. The pod's `session.kill_grace_ms` where it is not given. */
+  grace_seconds: z
+    .number({ error: `must be a number of seconds from 0 to ${GRACE_LIMIT_SECONDS}` })
+    .min(0, `must be from 0 to ${GRACE_LIMIT_SECONDS} seconds`)
+    .max(GRACE_LIMIT_SECONDS, `must be from 0 to ${GRACE_LIMIT_SECONDS} seconds`)
+    .nullish(),
+  /** SIGKILL at once. */
+  force: z.boolean().nullish(),
+  reason: reason.nullish(),
+})
+export type KillBody = z.infer<typeof killBodySchema>
+
+/** The body of `POST /sessions/:id/restart`. */
+export const restartBodySchema = z.strictObject({ force: z.boolean().nullish() })
+export type RestartBody = z.infer<typeof restartBodySchema>
+
+/** The body of `POST /sessions/restart-failed`. */
+export const restartFailedBodySchema = z.strictObject({
+  /** Sessions created since; the last 24 hours where it is not given. */
+  since: z.string().nullish(),
+})
+export type RestartFailedBody = z.infer<typeof restartFailedBodySchema>
+
+export const taskSchema = z.strictObject({
+  task_id: taskId,
+  agent_type: agentType,
+  prompt,
+  priority: priority.nullish(),
+  priority_number: z.int().min(0).nullish(),
+  workspace_dir: workspaceDir.nullish(),
+  depends_on: z.array(taskId).max(1000).nullish(),
+})
+export type TaskRequest = z.infer<typeof taskSchema>
+
+/** `tasks.yaml` and the body of `POST /tasks`. */
+export const tasksFileSchema = z.strictObject({ tasks: z.array(taskSchema).min(1).max(10_000) })
+
+/** Parses with a schema, or throws `invalid_request` with every problem at once. */
+export function parseRequest<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw invalidRequest(issuesOf(parsed.error))
+}
+
+export function issuesOf(error: z.ZodError): Issue[] {
+  return error.issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'unknown member' }))
+    }
+    return [{ path: issue.path.join('.'), message: issue.message }]
+  })
+}

@@ -1,0 +1,27 @@
+/** Where a pid is valid: a boot of a host and, in it, a pid namespace (a container has its own). */
+import { readlinkSync } from 'node:fs'
+import { readText, type Identity } from './process-table.ts'
+
+/** This process's place. Where there is no /proc all places are one, and no identity is found. */
+export function thisPlace(): string {
+  return `${readText('/proc/sys/kernel/random/boot_id')?.trim() ?? ''} ${namespaceOf(process.pid) ?? ''}`
+}
+
+/** The pid namespace that a process is in; null when it is gone or not ours to look at. */
+export function namespaceOf(pid: number): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`)
+  } catch {
+    return null
+  }
+}
+
+/** An identity out of a file. */
+export function isIdentity(value: unknown): value is Identity {
+  return isObject(value) && Number.isSafeInteger(value['pid']) && Number.isSafeInteger(value['startTime'])
+}
+
+/** An object out of a file. */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

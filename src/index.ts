@@ -1,0 +1,21 @@
+/** Drover as a library: what other services import. */
+export {
+  createProducer,
+  type KillSessionOptions,
+  type Producer,
+  type ProducerOptions,
+  type RestartSessionOptions,
+  type Spawned,
+  type SpawnOptions,
+} from './producer/producer.ts'
+export { DroverError, isDroverError, type ErrorCode, type FailureAnswer, type Issue } from './core/errors.ts'
+export type {
+  AcceptedAnswer,
+  CompletedAnswer,
+  KillAnswer,
+  RestartAnswer,
+  SpawnAnswer,
+  StartedAnswer,
+} from './core/answer.ts'
+export type { Actor, Envelope, EventHeader, Usage } from './core/envelope.ts'
+export type { EndState, FailureReason, SessionState, TaskState } from './core/state.ts'

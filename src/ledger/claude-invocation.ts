@@ -1,0 +1,81 @@
+/** Table `claude_invocations`: one row per agent, that is per process of the CLI; its id is the agent's. */
+import type { Usage } from '../core/envelope.ts'
+import type { AgentState } from '../core/state.ts'
+import type { Db } from './database.ts'
+
+export interface StartedInvocation {
+  readonly agent_id: string
+  readonly session_id: string
+  readonly agent_type: string
+  readonly prompt: string | null
+  readonly model: string | null
+  readonly working_dir: string | null
+  readonly invoked_at: string
+}
+
+/** What one `result` line adds. */
+export interface InvocationResult {
+  readonly agent_id: string
+  readonly session_id: string
+  readonly usage: Usage
+  readonly cost_micros: number
+  readonly num_turns: number
+  readonly suspect: boolean
+  readonly final_result: string | null
+  readonly stop_reason: string | null
+  readonly error: string | null
+}
+
+export interface ClaudeInvocationTable {
+  start(invocation: StartedInvocation): void
+  /** The model that the CLI resolved. */
+  setModel(agentId: string, sessionId: string, model: string): void
+  addResult(result: InvocationResult): void
+  /** Ends it where it has no end; `error` only where no result said one. */
+  end(agentId: string, sessionId: string, status: AgentState, ts: string, error: string | null): void
+  /** Ends those invocations of a session whose agents were superseded. */
+  endSuperseded(sessionId: string, ts: string): void
+}
+
+/** Whole milliseconds between two columns or values. */
+const wallTime = (until: string): string =>
+  `CAST(round((julianday(${until}) - julianday(invoked_at)) * 86400000) AS INTEGER)`
+
+export function createClaudeInvocationTable(db: Db): ClaudeInvocationTable {
+  const insert = db.prepare(`
+    INSERT INTO claude_invocations (
+      invocation_id, agent_id, session_id, agent_type, prompt, model, working_dir, invoked_at)
+    VALUES (@agent_id, @agent_id, @session_id, @agent_type, @prompt, @model, @working_dir, @invoked_at)`)
+  const updateModel = db.prepare(
+    'UPDATE claude_invocations SET model = @model WHERE invocation_id = @agentId AND session_id = @sessionId',
+  )
+  const updateResult = db.prepare(`
+    UPDATE claude_invocations SET
+      input_tokens = input_tokens + @input_tokens, output_tokens = output_tokens + @output_tokens,
+      cache_read_tokens = cache_read_tokens + @cache_read_tokens,
+      cache_creation_tokens = cache_creation_tokens + @cache_creation_tokens,
+      cost_micros = cost_micros + @cost_micros, num_turns = num_turns + @num_turns, results = results + 1,
+      cost_suspect = max(cost_suspect, @suspect), final_result = @final_result, stop_reason = @stop_reason,
+      error = @error
+    WHERE invocation_id = @agent_id AND session_id = @session_id`)
+  const updateEnded = db.prepare(`
+    UPDATE claude_invocations SET
+      status = @status, completed_at = @ts, duration_ms = ${wallTime('@ts')}, error = coalesce(error, @error)
+    WHERE invocation_id = @agentId AND session_id = @sessionId AND status = 'running'`)
+  const updateSuperseded = db.prepare(`
+    UPDATE claude_invocations AS i SET
+      status = 'superseded', completed_at = @ts, duration_ms = ${wallTime('@ts')}
+    FROM agent_lifecycle AS a
+    WHERE a.agent_id = i.agent_id AND a.status = 'superseded' AND i.session_id = @sessionId
+      AND i.status = 'running'`)
+
+  return {
+    start: (invocation) => void insert.run(invocation),
+    setModel: (agentId, sessionId, model) => void updateModel.run({ agentId, sessionId, model }),
+    addResult: ({ usage, ...result }) =>
+      void updateResult.run({ ...result, ...usage, suspect: Number(result.suspect) }),
+    end: (agentId, sessionId, status, ts, error) =>
+      void updateEnded.run({ agentId, sessionId, status, ts, error }),
+    endSuperseded: (sessionId, ts) => void updateSuperseded.run({ sessionId, ts }),
+  }
+}

@@ -1,0 +1,145 @@
+/** One SQLite file: opened with the settings that the ledger's promises need, its errors as sentences. */
+import { statSync } from 'node:fs'
+import Database from 'better-sqlite3'
+import { DroverError, isDroverError, messageOf } from '../core/errors.ts'
+
+export type Db = Database.Database
+
+/** How long opening and reading wait for another connection's lock. */
+const BUSY_TIMEOUT_MS = 5000
+/**
+ * How long the writer waits, once it is open. The wait blocks the whole process and its HTTP answers with it, and
+ * the recorder repeats by itself: so it is short.
+ */
+const WRITER_BUSY_TIMEOUT_MS = 200
+/** The write-ahead log is cut back to this after a checkpoint, so that one long reader leaves no giant file. */
+const WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
+
+/** The writer's connection. `synchronous=FULL`: what was committed survives a power cut. */
+export function openDatabase(path: string): Db {
+  refuseIrregular(path)
+  const db = new Database(path, { timeout: BUSY_TIMEOUT_MS })
+  try {
+    refuseForeign(db)
+    enterWal(db)
+    db.pragma('synchronous = FULL')
+    db.pragma('foreign_keys = ON')
+    db.pragma(`journal_size_limit = ${WAL_SIZE_LIMIT_BYTES}`)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/** After opening: from now on a lock is waited for by repeating, not by blocking. */
+export function waitBriefly(db: Db): void {
+  db.pragma(`busy_timeout = ${WRITER_BUSY_TIMEOUT_MS}`)
+}
+
+/** A reader's connection: cannot write, and never waits for the writer. */
+export function openDatabaseReadOnly(path: string): Db {
+  refuseIrregular(path)
+  return new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS })
+}
+
+/** Another program's file (tables, but none of ours) is not touched, not even its journal mode. */
+function refuseForeign(db: Db): void {
+  const tables = db.prepare(`SELECT count(*) FROM sqlite_schema WHERE type = 'table'`).pluck().get()
+  const ours = db.prepare(`SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migration'`).pluck().get()
+  if (tables === 0 || ours === 1) return
+  throw new DroverError(
+    'ledger_unavailable',
+    `${db.name} is a database of another program. Move it away, or set DROVER_DATA_DIR to another directory.`,
+    { file: db.name },
+  )
+}
+
+/**
+ * SQLite does not wait for its lock here when two processes open a fresh file at once, so we do. Whoever is late
+ * finds the mode already set.
+ */
+function enterWal(db: Db): void {
+  const deadline = Date.now() + BUSY_TIMEOUT_MS
+  for (;;) {
+    try {
+      db.pragma('journal_mode = WAL')
+      return
+    } catch (error) {
+      if (!isBusy(error) || Date.now() > deadline) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+    }
+  }
+}
+
+/** SQLite would block on a FIFO and say little of a directory. */
+function refuseIrregular(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined || found.isFile()) return
+  throw new DroverError(
+    'ledger_unavailable',
+    `The ledger ${path} is ${found.isDirectory() ? 'a directory' : 'no regular file'}. ` +
+      'Move it away, or set DROVER_DATA_DIR to another directory.',
+    { file: path },
+  )
+}
+
+export function isBusy(error: unknown): boolean {
+  return sqliteCode(error).startsWith('SQLITE_BUSY')
+}
+
+/** SQLite's own error code, also the extended one (`SQLITE_IOERR_WRITE`); empty for other errors. */
+export function sqliteCode(error: unknown): string {
+  return error instanceof Database.SqliteError ? error.code : ''
+}
+
+/** `EACCES` and its like; empty for other errors. */
+function systemCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}
+
+/** Any error about the file at `path`, as `ledger_unavailable` with what to do; Drover's own pass through. */
+export function ledgerError(path: string, error: unknown): Error {
+  if (isDroverError(error)) return error
+  const code = sqliteCode(error) || systemCode(error)
+  return new DroverError(
+    'ledger_unavailable',
+    `The ledger ${path} ${adviceFor(code, messageOf(error))}`,
+    { file: path, reason: code || null },
+    { cause: error },
+  )
+}
+
+function adviceFor(code: string, message: string): string {
+  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
+    return `is damaged or no SQLite file (${message}). It was left as it is: move it away and put a backup in its place.`
+  }
+  if (code.startsWith('SQLITE_BUSY')) {
+    return 'is locked by another process. End the program that holds it.'
+  }
+  if (code.startsWith('SQLITE_FULL') || code === 'ENOSPC') {
+    return 'cannot grow: the disk is full. Free space; nothing was lost.'
+  }
+  if (/^SQLITE_(CANTOPEN|PERM|READONLY|AUTH)|^E(ACCES|PERM|ROFS|NOTDIR|EXIST|NOENT)$/.test(code)) {
+    return (
+      `cannot be opened (${message}). Give this user read and write access to the file and its directory, ` +
+      'or set DROVER_DATA_DIR to another directory.'
+    )
+  }
+  return `does not answer (${code ? `${code}: ` : ''}${message}).`
+}
+
+/** The same functions, with SQLite's errors as `ledger_unavailable`. */
+export function answering<Api extends object>(path: string, api: Api): Api {
+  const wrapped = Object.entries(api).map(([name, method]: [string, (...args: unknown[]) => unknown]) => [
+    name,
+    (...args: unknown[]): unknown => {
+      try {
+        return method(...args)
+      } catch (error) {
+        throw sqliteCode(error) ? ledgerError(path, error) : error
+      }
+    },
+  ])
+  return Object.assign({}, api, Object.fromEntries(wrapped))
+}

@@ -1,0 +1,101 @@
+/** Tables `orchestrator_task` and `task_dependency`, as the recorder writes them. */
+import type { TaskState } from '../core/state.ts'
+import type { Db } from './database.ts'
+import { waitedFor } from './task-dependency.ts'
+
+export interface PendingTask {
+  readonly task_id: string
+  readonly agent_type: string
+  readonly prompt: string
+  readonly priority: number
+  readonly priority_number: number | null
+  readonly workspace_dir: string | null
+  readonly created_at: string
+  readonly run: number
+}
+
+export interface OrchestratorTaskTable {
+  /** Adds the task, or begins its next run. False for a run that is here already: the first one said is kept. */
+  add(task: PendingTask): boolean
+  /** Replaces what the task waits for. */
+  setDependencies(taskId: string, dependsOn: readonly string[]): void
+  /** Adds to what the task waits for. */
+  addDependencies(taskId: string, dependsOn: readonly string[]): void
+  /** The session of the current run was accepted. `spawned` once nothing is waited for, until then `pending`. */
+  link(taskId: string, sessionId: string, ts: string): void
+  /** The session's agent runs. */
+  run(taskId: string, sessionId: string, agentId: string, ts: string): void
+  /** The task's run is over. With a session: only when it is the current run's. */
+  end(
+    taskId: string,
+    sessionId: string | null,
+    status: Extract<TaskState, 'completed' | 'failed' | 'cancelled'>,
+    error: string | null,
+    ts: string,
+  ): void
+  /** A task that it depends on has failed. */
+  block(taskId: string, reason: string): void
+  /** After a task was completed: those that waited for it alone and have a session are in their queue. */
+  release(completedTaskId: string, ts: string): void
+}
+
+/** A task `t` still waits for another one. */
+const WAITS = `EXISTS (${waitedFor('t.task_id')})`
+
+export function createOrchestratorTaskTable(db: Db): OrchestratorTaskTable {
+  const insert = db.prepare(`
+    INSERT INTO orchestrator_task (
+      task_id, agent_type, prompt, priority, priority_number, workspace_dir, created_at, run)
+    VALUES (@task_id, @agent_type, @prompt, @priority, @priority_number, @workspace_dir, @created_at, @run)
+    ON CONFLICT (task_id) DO UPDATE SET
+      agent_type = excluded.agent_type, prompt = excluded.prompt, priority = excluded.priority,
+      priority_number = excluded.priority_number, workspace_dir = excluded.workspace_dir, run = excluded.run,
+      status = 'pending', session_id = NULL, assigned_agent = NULL, spawned_at = NULL, started_at = NULL,
+      completed_at = NULL, error_message = NULL
+    WHERE excluded.run > orchestrator_task.run`)
+  const deleteDependencies = db.prepare('DELETE FROM task_dependency WHERE task_id = ?')
+  const insertDependency = db.prepare(
+    'INSERT INTO task_dependency (task_id, depends_on) VALUES (?, ?) ON CONFLICT DO NOTHING',
+  )
+  const updateLinked = db.prepare(`
+    UPDATE orchestrator_task AS t SET
+      session_id = @sessionId, status = iif(${WAITS}, 'pending', 'spawned'), spawned_at = iif(${WAITS}, NULL, @ts)
+    WHERE task_id = @taskId AND status IN ('pending', 'spawned')`)
+  const updateRunning = db.prepare(`
+    UPDATE orchestrator_task SET
+      status = 'running', session_id = @sessionId, assigned_agent = @agentId,
+      spawned_at = coalesce(spawned_at, @ts), started_at = coalesce(started_at, @ts)
+    WHERE task_id = @taskId
+      AND (status IN ('pending', 'spawned') OR (status = 'running' AND session_id = @sessionId))`)
+  const updateEnded = db.prepare(`
+    UPDATE orchestrator_task SET status = @status, completed_at = @ts, error_message = @error
+    WHERE task_id = @taskId AND (@sessionId IS NULL OR session_id = @sessionId)
+      AND (status IN ('pending', 'spawned', 'running') OR (status = 'blocked' AND @status = 'cancelled'))`)
+  const updateBlocked = db.prepare(`
+    UPDATE orchestrator_task SET status = 'blocked', error_message = @reason
+    WHERE task_id = @taskId AND status = 'pending'`)
+  const updateReleased = db.prepare(`
+    UPDATE orchestrator_task AS t SET status = 'spawned', spawned_at = @ts
+    WHERE status = 'pending' AND session_id IS NOT NULL
+      AND task_id IN (SELECT task_id FROM task_dependency WHERE depends_on = @completedTaskId)
+      AND NOT ${WAITS}`)
+
+  const addDependencies = (taskId: string, dependsOn: readonly string[]): void => {
+    for (const other of dependsOn) insertDependency.run(taskId, other)
+  }
+
+  return {
+    add: (task) => insert.run(task).changes === 1,
+    setDependencies(taskId, dependsOn) {
+      deleteDependencies.run(taskId)
+      addDependencies(taskId, dependsOn)
+    },
+    addDependencies,
+    link: (taskId, sessionId, ts) => void updateLinked.run({ taskId, sessionId, ts }),
+    run: (taskId, sessionId, agentId, ts) => void updateRunning.run({ taskId, sessionId, agentId, ts }),
+    end: (taskId, sessionId, status, error, ts) =>
+      void updateEnded.run({ taskId, sessionId, status, error, ts }),
+    block: (taskId, reason) => void updateBlocked.run({ taskId, reason }),
+    release: (completedTaskId, ts) => void updateReleased.run({ completedTaskId, ts }),
+  }
+}

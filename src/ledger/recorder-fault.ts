@@ -1,0 +1,29 @@
+/** Table `recorder_fault`: stream entries that could not be read or projected, kept whole. */
+import { sha256 } from '../core/ids.ts'
+import type { Db } from './database.ts'
+
+export interface RecorderFault {
+  readonly streamId: string
+  readonly sessionId: string | null
+  readonly reason: string
+  readonly text: string
+  readonly ts: string
+}
+
+export interface RecorderFaultTable {
+  /** False for a repeat. */
+  add(fault: RecorderFault): boolean
+  count(): number
+}
+
+export function createRecorderFaultTable(db: Db): RecorderFaultTable {
+  const insert = db.prepare(`
+    INSERT INTO recorder_fault (stream_id, digest, session_id, reason, text, recorded_at)
+    VALUES (@streamId, @digest, @sessionId, @reason, @text, @ts) ON CONFLICT DO NOTHING`)
+  const selectCount = db.prepare<[], number>('SELECT count(*) FROM recorder_fault').pluck()
+
+  return {
+    add: (fault) => insert.run({ ...fault, digest: sha256(fault.text) }).changes === 1,
+    count: () => selectCount.get() ?? 0,
+  }
+}

@@ -1,0 +1,208 @@
+/** What Redis has of a session, as far as the ledger knows it: for the write-back after Redis lost data. */
+import type { EndState, SessionState } from '../core/state.ts'
+import type { Db } from './database.ts'
+
+/** An agent of a session. */
+export interface RestorableAgent {
+  readonly agent_id: string
+  readonly epoch: number
+  readonly pid: number | null
+  readonly pod_id: string | null
+  /** Highest recorded line of its spool. */
+  readonly line: number
+  /** Its closing event is recorded and says how many lines there were. */
+  readonly closed: boolean
+}
+
+/** Tokens, cost and turns over all results of all agents. */
+export interface RestorableTotals {
+  readonly input_tokens: number
+  readonly output_tokens: number
+  readonly cache_read_tokens: number
+  readonly cache_creation_tokens: number
+  readonly cost_micros: number
+  readonly num_turns: number
+}
+
+export interface RestorableSession {
+  readonly session_id: string
+  readonly agent_type: string
+  readonly status: SessionState
+  readonly created_at: string
+  readonly created_by: string | null
+  readonly restart_of: string | null
+  readonly priority: number
+  readonly timeout_seconds: number | null
+  readonly request_digest: string | null
+  readonly started_at: string | null
+  readonly restarts: number
+  readonly workspace_id: string | null
+  readonly seq: number
+  /** Payload of the accepted event; null where that event is not here: such a session cannot be made again. */
+  readonly accepted: string | null
+  /** Until when it rests (ISO time), while it waits for a restart or a limit. */
+  readonly not_before: string | null
+  /** Time that it was given to wait for usage limits, in milliseconds. */
+  readonly paused_ms: number
+  /** Payload of the last request to cancel it, and when that was asked; null without one. */
+  readonly cancel: { readonly payload: string; readonly ts: string } | null
+  readonly totals: RestorableTotals
+  /** Oldest first. */
+  readonly agents: readonly RestorableAgent[]
+  readonly ended: RestorableEnd | null
+}
+
+export interface RestorableEnd {
+  readonly status: EndState
+  readonly completed_at: string
+  readonly failure_reason: string | null
+  readonly error_message: string | null
+  readonly result: string | null
+  readonly duration_ms: number | null
+  readonly cost_estimated: boolean
+  /** JSON */
+  readonly permission_denials: string
+  /** JSON: usage and `cost_micros` as the end reported them. */
+  readonly reported_totals: string | null
+}
+
+export interface Restorable {
+  /** Sessions that have not ended, and those that ended at or after `endedSince` (ISO time); oldest first. */
+  sessionIds(endedSince: string): readonly string[]
+  /** Null where there is no such session. */
+  session(sessionId: string): RestorableSession | null
+  /** The highest epoch of any agent; 0 where there was none. */
+  highestEpoch(): number
+  /** Ids of the agents that were spawned at or after `since` (ISO time). */
+  agentIds(since: string): readonly string[]
+  /** May an agent be alive, as far as is recorded? */
+  hasLiveSession(): boolean
+}
+
+/** Named one by one, and not as what is left of all, so that SQLite takes the index. */
+const OPEN_STATES = `('queued', 'starting', 'running', 'restarting', 'paused_limit', 'waiting_input',
+  'waiting_workspace')`
+
+type SessionRow = Omit<
+  RestorableSession,
+  'seq' | 'accepted' | 'not_before' | 'paused_ms' | 'cancel' | 'totals' | 'agents' | 'ended'
+> & {
+  readonly cancel_requested_at: string | null
+  readonly completed_at: string | null
+  readonly failure_reason: string | null
+  readonly error_message: string | null
+  readonly result: string | null
+  readonly duration_ms: number | null
+  readonly cost_estimated: 0 | 1
+  readonly permission_denials: string
+  readonly reported_totals: string | null
+}
+
+export function createRestorable(db: Db): Restorable {
+  const selectIds = db
+    .prepare<[string], string>(
+      `SELECT session_id FROM agent_sessions
+       WHERE status IN ${OPEN_STATES} OR completed_at >= ? ORDER BY rowid`,
+    )
+    .pluck()
+  const selectSession = db.prepare<[string], SessionRow>(`
+    SELECT session_id, agent_type, status, created_at, created_by, restart_of, priority, timeout_seconds,
+      request_digest, started_at, restarts, workspace_id, cancel_requested_at, completed_at, failure_reason,
+      error_message, result, duration_ms, cost_estimated, permission_denials, reported_totals
+    FROM agent_sessions WHERE session_id = ?`)
+  const selectSeq = db
+    .prepare<[string], number>('SELECT coalesce(max(seq), 0) FROM session_event WHERE session_id = ?')
+    .pluck()
+  const selectAccepted = db
+    .prepare<[string], string>(
+      `SELECT payload FROM session_event WHERE session_id = ? AND seq = 1 AND type = 'drover.session.accepted'`,
+    )
+    .pluck()
+  // From the end: for the states that ask for it, it is among the last events.
+  const selectRest = db
+    .prepare<[string], string | null>(
+      `SELECT coalesce(payload ->> '$.not_before', payload ->> '$.until') FROM session_event
+       WHERE session_id = ? AND type IN ('drover.session.restarting', 'drover.session.paused_limit')
+       ORDER BY seq DESC LIMIT 1`,
+    )
+    .pluck()
+  const selectPaused = db
+    .prepare<[string], number | null>(
+      `SELECT payload ->> '$.paused_ms' FROM session_event
+       WHERE session_id = ? AND type = 'drover.session.paused_limit' ORDER BY seq DESC LIMIT 1`,
+    )
+    .pluck()
+  const selectCancel = db.prepare<[string], { readonly payload: string; readonly ts: string }>(
+    `SELECT payload, ts FROM session_event
+     WHERE session_id = ? AND type = 'drover.session.cancel_requested' ORDER BY seq DESC LIMIT 1`,
+  )
+  const selectTotals = db.prepare<[string], RestorableTotals>(`
+    SELECT coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
+      coalesce(sum(cache_read_tokens), 0) AS cache_read_tokens,
+      coalesce(sum(cache_creation_tokens), 0) AS cache_creation_tokens,
+      coalesce(sum(cost_micros), 0) AS cost_micros, coalesce(sum(num_turns), 0) AS num_turns
+    FROM claude_invocations WHERE session_id = ?`)
+  const selectAgents = db.prepare<[string], Omit<RestorableAgent, 'closed'> & { readonly closed: 0 | 1 }>(`
+    SELECT a.agent_id, a.epoch, a.pid, a.pod_id, a.spool_lines IS NOT NULL AND NOT a.tail_unknown AS closed,
+      (SELECT coalesce(max(line), 0) FROM session_event AS e WHERE e.agent_id = a.agent_id AND e.line IS NOT NULL)
+        AS line
+    FROM agent_lifecycle AS a WHERE a.session_id = ? ORDER BY a.epoch`)
+  const selectEpoch = db.prepare<[], number>('SELECT coalesce(max(epoch), 0) FROM agent_lifecycle').pluck()
+  const selectAgentIds = db
+    .prepare<[string], string>('SELECT agent_id FROM agent_lifecycle WHERE spawned_at >= ?')
+    .pluck()
+  const selectLive = db
+    .prepare<[], number>(
+      `SELECT EXISTS (SELECT 1 FROM agent_sessions WHERE status IN ('starting', 'running', 'waiting_input'))`,
+    )
+    .pluck()
+
+  return {
+    sessionIds: (endedSince) => selectIds.all(endedSince),
+    session(sessionId) {
+      const row = selectSession.get(sessionId)
+      if (row === undefined) return null
+      const rests = row.status === 'restarting' || row.status === 'paused_limit'
+      return {
+        ...row,
+        seq: selectSeq.get(sessionId) ?? 0,
+        accepted: selectAccepted.get(sessionId) ?? null,
+        not_before: rests ? (selectRest.get(sessionId) ?? null) : null,
+        paused_ms: selectPaused.get(sessionId) ?? 0,
+        cancel: row.cancel_requested_at === null ? null : (selectCancel.get(sessionId) ?? null),
+        totals: selectTotals.get(sessionId) ?? NOTHING,
+        agents: selectAgents.all(sessionId).map((agent) => ({ ...agent, closed: agent.closed === 1 })),
+        ended: endOf(row),
+      }
+    },
+    highestEpoch: () => selectEpoch.get() ?? 0,
+    agentIds: (since) => selectAgentIds.all(since),
+    hasLiveSession: () => selectLive.get() === 1,
+  }
+}
+
+const NOTHING: RestorableTotals = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_read_tokens: 0,
+  cache_creation_tokens: 0,
+  cost_micros: 0,
+  num_turns: 0,
+}
+
+function endOf(row: SessionRow): RestorableEnd | null {
+  const { status, completed_at } = row
+  if (completed_at === null) return null
+  if (status !== 'completed' && status !== 'failed' && status !== 'cancelled') return null
+  return {
+    status,
+    completed_at,
+    failure_reason: row.failure_reason,
+    error_message: row.error_message,
+    result: row.result,
+    duration_ms: row.duration_ms,
+    cost_estimated: row.cost_estimated === 1,
+    permission_denials: row.permission_denials,
+    reported_totals: row.reported_totals,
+  }
+}

@@ -1,0 +1,57 @@
+/** Table `session_event`: what happened in a session, once each. */
+import type { RawEvent } from '../core/envelope.ts'
+import type { Db } from './database.ts'
+
+/** What became of an event that was to be added. */
+export type Appended =
+  | 'new'
+  /** It is here already, word for word: a repeat, which changes nothing. */
+  | 'repeat'
+  /** Its place (session and `seq`, or agent and line) is taken by another event. */
+  | 'conflict'
+
+export interface SessionEventTable {
+  append(event: RawEvent): Appended
+  /** How many lines of an agent's spool are here. */
+  countLines(agentId: string, epoch: number): number
+}
+
+export function createSessionEventTable(db: Db): SessionEventTable {
+  const insert = db.prepare(`
+    INSERT INTO session_event (session_id, seq, agent_id, agent_type, epoch, line, ts, type, late, payload)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
+  const selectSame = db
+    .prepare<unknown[], number>(
+      `SELECT count(*) FROM session_event
+       WHERE session_id = ? AND seq = ? AND type = ? AND payload = ? AND epoch = ? AND agent_id IS ? AND line IS ?`,
+    )
+    .pluck()
+  const count = db
+    .prepare<[string, number], number>(
+      'SELECT count(*) FROM session_event WHERE agent_id = ? AND epoch = ? AND line IS NOT NULL',
+    )
+    .pluck()
+
+  return {
+    append({ header, payloadText }) {
+      const { session_id, seq, agent_id, agent_type, epoch, line, ts, type, late } = header
+      const added = insert.run(
+        session_id,
+        seq,
+        agent_id,
+        agent_type,
+        epoch,
+        line,
+        ts,
+        type,
+        late ? 1 : 0,
+        payloadText,
+      )
+      if (added.changes === 1) return 'new'
+      return selectSame.get(session_id, seq, type, payloadText, epoch, agent_id, line) === 1
+        ? 'repeat'
+        : 'conflict'
+    },
+    countLines: (agentId, epoch) => count.get(agentId, epoch) ?? 0,
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * Accepting a session: the one way in, for every door.
+ *
+ * First the event with the whole request, then the job. Dying between the two leaves an accepted session without
+ * a job: `ensureJobs` adds it, and so does a repeat with the same key. Both are idempotent, so they are sent
+ * together on one connection, which keeps their order.
+ */
+import type { AcceptedAnswer } from '../core/answer.ts'
+import type { Actor } from '../core/envelope.ts'
+import { DroverError } from '../core/errors.ts'
+import type { TaskPending, TaskSpawned } from '../core/events.ts'
+import { digestOf, newSessionId, sessionIdOfKey } from '../core/ids.ts'
+import { DEFAULT_PRIORITY, type OnBusy, type SpawnRequest } from '../core/request.ts'
+import type { AgentTypeRegistry } from '../queue/agent-types.ts'
+import type { Queues } from '../queue/jobs.ts'
+import type { Keys } from '../queue/keys.ts'
+import type { OwnEvent } from '../queue/own-event.ts'
+import type { SessionStore } from '../queue/session-store.ts'
+
+export interface AcceptOptions {
+  readonly actor: Actor
+  /** The same key in the same namespace is the same session. */
+  readonly idempotencyKey?: string | null
+  /** A derived id (a task's session). */
+  readonly sessionId?: string
+  readonly createdBy?: string | null
+  /** The ended session that this one goes on from. */
+  readonly restartOf?: string
+  /** The task's next run, which begins with this session. */
+  readonly taskAgain?: TaskPending
+  /** Tasks that it waits for; with one, the job is added by `ensureJobs` later. */
+  readonly waitingFor?: readonly string[]
+  readonly onBusy?: OnBusy
+}
+
+export interface Acceptance {
+  readonly answer: AcceptedAnswer
+  /** Position of the accepted event on the stream: what a wait for the ledger waits for. */
+  readonly streamId: string
+}
+
+export interface Acceptor {
+  /**
+   * @param request already checked against `spawnRequestSchema`
+   * @throws DroverError `agent_type_not_found`, `idempotency_conflict`, `singleton_violation`
+   */
+  accept(request: SpawnRequest, options: AcceptOptions): Promise<Acceptance>
+}
+
+export interface AcceptorParts {
+  readonly store: SessionStore
+  readonly queues: Queues
+  readonly types: AgentTypeRegistry
+  readonly keys: Keys
+  readonly onError: (error: unknown) => void
+}
+
+export function createAcceptor(parts: AcceptorParts): Acceptor {
+  const { store, queues, types, keys, onError } = parts
+
+  return {
+    async accept(request, options) {
+      const type = await types.require(request.agent_type)
+      const key = options.idempotencyKey ?? null
+      const sessionId =
+        options.sessionId ?? (key === null ? newSessionId() : sessionIdOfKey(keys.namespace, key))
+
+      const priority = request.priority ?? DEFAULT_PRIORITY
+      const createdAt = new Date().toISOString()
+      const timeoutSeconds = request.timeout_seconds ?? type.timeout
+      // A fresh id meets no earlier request that it could differ from.
+      const mayRepeat = key !== null || options.sessionId !== undefined
+      const digest = mayRepeat ? digestOf(request) : ''
+      const known = options.onBusy === 'fail' && mayRepeat && (await store.read(sessionId)) !== null
+      if (options.onBusy === 'fail' && !known) await refuseWhenBusy(request.agent_type, sessionId)
+      const waitingFor = options.waitingFor ?? []
+      const job = { sessionId, agentType: request.agent_type, priority }
+      let adding: Promise<void> | undefined
+      // After the append the session is accepted, whatever becomes of the job: ensureJobs adds it.
+      const addJob = (): void => void (adding = queues.add(job).catch(onError))
+      const accepted = await store.accept(
+        {
+          sessionId,
+          request,
+          digest,
+          createdAt,
+          createdBy: options.createdBy ?? null,
+          priority,
+          timeoutSeconds,
+          accepted: {
+            digest,
+            idempotency_key: key,
+            created_by: options.createdBy ?? null,
+            restart_of: options.restartOf ?? null,
+            actor: options.actor,
+            timeout_seconds: timeoutSeconds,
+          },
+          events: taskEvents(sessionId, request, options.taskAgain),
+        },
+        // A repeat is looked at first: a job of another request's type must not come into its queue.
+        waitingFor.length > 0 || mayRepeat ? undefined : addJob,
+      )
+      if (accepted.created && waitingFor.length === 0 && mayRepeat) addJob()
+      await adding
+
+      const base = {
+        success: true,
+        session_id: sessionId,
+        agent_type: request.agent_type,
+        task_id: request.task_id ?? null,
+        durability: 'redis',
+        waiting_for: waitingFor,
+      } as const
+      if (accepted.created) {
+        return {
+          streamId: accepted.streamId,
+          answer: {
+            ...base,
+            status: 'queued',
+            queue_position: waitingFor.length > 0 ? 0 : accepted.position,
+            created_at: createdAt,
+            timeout_seconds: timeoutSeconds,
+            repeated: false,
+          },
+        }
+      }
+      const present = await store.read(sessionId)
+      if (present === null) throw new Error(`session ${sessionId} vanished while it was accepted`)
+      if (present.digest !== digest) throw conflict(sessionId, key)
+      // Whoever accepted it may have died before its job was there.
+      if (present.state === 'queued' && waitingFor.length === 0) await queues.add(job).catch(onError)
+      return {
+        streamId: present.firstId,
+        answer: {
+          ...base,
+          status: present.state,
+          queue_position: await queues.position(request.agent_type, sessionId),
+          created_at: present.createdAt,
+          timeout_seconds: present.timeoutSeconds,
+          repeated: true,
+        },
+      }
+    },
+  }
+
+  async function refuseWhenBusy(agentType: string, sessionId: string): Promise<void> {
+    const limit = (await types.require(agentType)).max_instances
+    const queue = queues.of(agentType)
+    // Every job has a priority, so those that wait are `prioritized`; `waiting` holds those handed over.
+    const [active, waiting] = await Promise.all([
+      queue.getActive(),
+      queue.getJobCountByTypes('waiting', 'prioritized'),
+    ])
+    const others = active.filter((job) => job.id !== sessionId)
+    if (others.length + waiting < limit) return
+    const holder = others[0]?.id === undefined ? null : await store.read(others[0].id)
+    throw new DroverError(
+      'singleton_violation',
+      holder === null
+        ? `${agentType} has a session waiting already. Use --on-busy queue to wait in line.`
+        : `${agentType} already running (PID: ${holder.pid ?? 'starting'}). Use --on-busy queue to wait in line.`,
+      {
+        agent_type: agentType,
+        existing_agent_id: holder?.agentId ?? null,
+        existing_session_id: holder?.sessionId ?? null,
+      },
+    )
+  }
+}
+
+function taskEvents(sessionId: string, request: SpawnRequest, again: TaskPending | undefined): OwnEvent[] {
+  if (request.task_id == null) return []
+  const spawned: TaskSpawned = { task_id: request.task_id, session_id: sessionId }
+  return [
+    ...(again === undefined ? [] : [{ type: 'drover.task.pending' as const, payload: again }]),
+    { type: 'drover.task.spawned', payload: spawned },
+  ]
+}
+
+function conflict(sessionId: string, key: string | null): DroverError {
+  const what = key === null ? 'This session' : `The idempotency key "${key}"`
+  return new DroverError(
+    'idempotency_conflict',
+    `${what} was accepted before with another request. Use a new key for a new request.`,
+    { session_id: sessionId },
+  )
+}

@@ -1,0 +1,239 @@
+/** Drover over HTTP: what the command line and services without Redis use. Loads neither BullMQ nor SQLite. */
+import type { z } from 'zod'
+import type {
+  AcceptedAnswer,
+  CompletedAnswer,
+  KillAnswer,
+  KillStalledAnswer,
+  RestartAnswer,
+  RestartFailedAnswer,
+  SpawnAnswer,
+  StartedAnswer,
+} from '../core/answer.ts'
+import { parseEvent, type Envelope } from '../core/envelope.ts'
+import type {
+  KillBody,
+  RestartBody,
+  RestartFailedBody,
+  spawnBodySchema,
+  TaskRequest,
+} from '../core/request.ts'
+import type { AgentView, SessionView, TaskView } from '../ledger/ledger.ts'
+import type { AgentTypeSummary } from '../queue/agent-types.ts'
+import { followEvents, type EventsOptions } from './event-stream.ts'
+import { request, type Board, type BoardRequest } from './http-request.ts'
+import { createPatience } from './patience.ts'
+import { waitForSession, type WaitOptions } from './wait-for-session.ts'
+
+/** Which board, and as whom. */
+export interface HttpClientOptions {
+  /** `http://127.0.0.1:4680` */
+  readonly url: string
+  readonly token?: string | null
+  /** Recorded as the door it came through: the command line's begins with `drover-cli`. */
+  readonly userAgent?: string
+}
+
+/** The body of `POST /api/v1/sessions`; prompt and workspace may come from the task. */
+export type SpawnDocument = z.input<typeof spawnBodySchema>
+
+/** How a session is asked for and waited for. */
+export interface SpawnCall extends WaitOptions {
+  /** 1 to 200 printable characters. The same key is the same session, so that the request may be repeated. */
+  readonly idempotencyKey?: string
+}
+
+/** What lists take. */
+export interface ListFilter {
+  readonly limit?: number
+  readonly cursor?: string
+  readonly status?: string
+  readonly agent_type?: string
+  readonly task_id?: string
+  readonly since?: string
+  readonly q?: string
+}
+
+/** A page of a list: `{"success": true, "sessions": […], "next_cursor": …}`. */
+export type ListDocument<Name extends string, Row> = {
+  readonly success: true
+  readonly next_cursor: string | null
+} & { readonly [K in Name]: readonly Row[] }
+
+/** `GET /api/v1/sessions/:id` */
+export interface SessionDocument {
+  readonly success: true
+  readonly session: SessionView
+  /** Its processes, oldest first. */
+  readonly agents: readonly AgentView[]
+  /** What a caller that waited for the end was answered; null before it. */
+  readonly answer: CompletedAnswer | null
+}
+
+/** `GET /api/v1/sessions/:id/events` */
+export interface EventsDocument {
+  readonly success: true
+  readonly events: readonly Envelope[]
+  /** `after` of the next page. */
+  readonly next: number
+  /** The session has ended and this page has its last event. */
+  readonly ended: boolean
+}
+
+/** `GET /api/v1/tasks/:id` */
+export interface TaskDocument {
+  readonly success: true
+  readonly task: TaskView
+  /** Tasks that wait for this one. */
+  readonly dependents: readonly string[]
+}
+
+/** `POST /api/v1/tasks` */
+export interface AddedTasksDocument {
+  readonly success: true
+  readonly durability: 'ledger' | 'redis'
+  /** How many were new; the others were there already. */
+  readonly added: number
+  readonly tasks: readonly TaskView[]
+}
+
+/** An agent type as it was announced, and how busy it is. */
+export interface AgentTypeView extends AgentTypeSummary {
+  readonly active: number
+  readonly waiting: number
+}
+
+/** The HTTP API as functions. Ids may be any text: they are escaped. */
+export interface HttpClient {
+  readonly url: string
+  /**
+   * Any route; the answer as it came.
+   *
+   * @throws DroverError what the board's failure document says, or `board_unavailable`
+   */
+  request<T>(options: BoardRequest): Promise<T>
+  /**
+   * Asks for a session. With `wait` it resolves when the session has come so far, however long that takes; a session
+   * that ran and failed is an answer with `success: false`.
+   */
+  spawn(body: SpawnDocument, call?: SpawnCall): Promise<SpawnAnswer>
+  /** The same with `wait: "accepted"`, whatever the body says. With a key it is asked again when the answer is lost. */
+  accept(body: SpawnDocument, call?: SpawnCall): Promise<AcceptedAnswer>
+  /**
+   * Waits for an accepted session.
+   *
+   * @throws DroverError `spawn_failed`, `startup_timeout` for `started`, when no agent came up
+   */
+  wait(
+    accepted: AcceptedAnswer,
+    what: 'started' | 'completed',
+    options?: WaitOptions,
+  ): Promise<StartedAnswer | CompletedAnswer>
+  session(sessionId: string): Promise<SessionDocument>
+  sessions(filter?: ListFilter): Promise<ListDocument<'sessions', SessionView>>
+  /** From the beginning (or `after`) to the session's last event, each once, over any number of connections. */
+  events(sessionId: string, options?: EventsOptions): AsyncGenerator<Envelope, void, void>
+  /** The same as texts, as they were published: numbers and keys are the CLI's own. */
+  eventTexts(sessionId: string, options?: EventsOptions): AsyncGenerator<string, void, void>
+  /** What is recorded after `after`, without waiting for more. */
+  eventPage(sessionId: string, after: number, limit?: number): Promise<EventsDocument>
+  agent(agentId: string): Promise<{ readonly success: true; readonly agent: AgentView }>
+  tasks(filter?: ListFilter): Promise<ListDocument<'tasks', TaskView>>
+  task(taskId: string): Promise<TaskDocument>
+  /** All or none. Repeating the same tasks changes nothing. */
+  addTasks(tasks: readonly TaskRequest[]): Promise<AddedTasksDocument>
+  /** Ends a session, named by its id or by its agent's; resolves when it has ended. */
+  kill(id: string, body?: KillBody, signal?: AbortSignal): Promise<KillAnswer>
+  /** Ends every session whose agent is stalled or dead. */
+  killStalled(signal?: AbortSignal): Promise<KillStalledAnswer>
+  /** Another agent at once, or a new session that goes on from an ended one. */
+  restart(id: string, body?: RestartBody, signal?: AbortSignal): Promise<RestartAnswer>
+  /** Restarts the failed sessions that a restart may mend. */
+  restartFailed(body?: RestartFailedBody, signal?: AbortSignal): Promise<RestartFailedAnswer>
+  agentTypes(): Promise<ListDocument<'agent_types', AgentTypeView>>
+  agentType(name: string): Promise<{ readonly success: true; readonly agent_type: AgentTypeView }>
+}
+
+/** Opens nothing: every call makes a connection of its own. */
+export function createHttpClient(options: HttpClientOptions): HttpClient {
+  const board: Board = {
+    url: options.url,
+    token: options.token ?? null,
+    userAgent: options.userAgent ?? 'drover-client',
+  }
+
+  const get = <T>(path: string, filter: object = {}): Promise<T> =>
+    request<T>(board, { method: 'GET', path: `/api/v1${path}${queryOf(filter)}` })
+  const post = <T>(path: string, body: object, signal: AbortSignal | undefined): Promise<T> =>
+    request<T>(board, { method: 'POST', path: `/api/v1${path}`, body, signal })
+  const one = (id: string): string => encodeURIComponent(id)
+
+  return {
+    url: options.url,
+    request: (call) => request(board, call),
+    async spawn(body, call) {
+      const accepted = await accept(board, body, call)
+      const { wait = 'accepted' } = body
+      return wait === 'accepted' ? accepted : waitForSession(board, accepted, wait, call)
+    },
+    accept: (body, call) => accept(board, body, call),
+    wait: (accepted, what, waitOptions) => waitForSession(board, accepted, what, waitOptions),
+    session: (sessionId) => get(`/sessions/${one(sessionId)}`),
+    sessions: (filter) => get('/sessions', filter),
+    async *events(sessionId, eventsOptions) {
+      for await (const text of followEvents(board, sessionId, eventsOptions)) yield parseEvent(text)
+    },
+    eventTexts: (sessionId, eventsOptions) => followEvents(board, sessionId, eventsOptions),
+    eventPage: (sessionId, after, limit) => get(`/sessions/${one(sessionId)}/events`, { after, limit }),
+    agent: (agentId) => get(`/agents/${one(agentId)}`),
+    tasks: (filter) => get('/tasks', filter),
+    task: (taskId) => get(`/tasks/${one(taskId)}`),
+    kill: (id, body = {}, signal) => post(`/sessions/${one(id)}/kill`, body, signal),
+    killStalled: (signal) => post('/agents/kill-stalled', {}, signal),
+    restart: (id, body = {}, signal) => post(`/sessions/${one(id)}/restart`, body, signal),
+    restartFailed: (body = {}, signal) => post('/sessions/restart-failed', body, signal),
+    addTasks: (tasks) => request(board, { method: 'POST', path: '/api/v1/tasks', body: { tasks } }),
+    agentTypes: () => get('/agent-types'),
+    agentType: (name) => get(`/agent-types/${one(name)}`),
+  }
+}
+
+async function accept(
+  board: Board,
+  body: SpawnDocument,
+  { idempotencyKey, signal, patienceMs }: SpawnCall = {},
+): Promise<AcceptedAnswer> {
+  const patience = createPatience(patienceMs)
+  const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
+  let wasThere = false
+  for (;;) {
+    try {
+      return await request<AcceptedAnswer>(board, {
+        method: 'POST',
+        path: '/api/v1/sessions',
+        body: { ...body, wait: 'accepted' },
+        headers,
+        signal,
+      })
+    } catch (error) {
+      // A board that was never there is said at once. A cut means that it was, and may have accepted the session.
+      wasThere ||= wasCut(error)
+      if (idempotencyKey === undefined || !wasThere) throw error
+      await patience.lost(error, signal)
+      signal?.throwIfAborted()
+    }
+  }
+}
+
+/** The connection was made, and lost before the answer was here: the session may be accepted. */
+function wasCut(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : null
+  const code = cause instanceof Error && 'code' in cause ? cause.code : null
+  return code === 'ECONNRESET' || code === 'EPIPE'
+}
+
+function queryOf(filter: object): string {
+  const given = Object.entries(filter).filter(([, value]) => value !== undefined)
+  const query = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]))
+  return given.length === 0 ? '' : `?${query.toString()}`
+}

@@ -1,0 +1,309 @@
+/** The producer: how any TypeScript service asks for sessions, straight to Redis. */
+import type {
+  AcceptedAnswer,
+  CompletedAnswer,
+  KillAnswer,
+  RestartAnswer,
+  StartedAnswer,
+} from '../core/answer.ts'
+import type { Actor, Envelope } from '../core/envelope.ts'
+import { DroverError, invalidRequest, isDroverError } from '../core/errors.ts'
+import { NAMESPACE_PATTERN } from '../core/ids.ts'
+import {
+  killBodySchema,
+  parseRequest,
+  restartBodySchema,
+  wholeSpawnBodySchema,
+  type OnBusy,
+  type Wait,
+} from '../core/request.ts'
+import { isEnded } from '../core/state.ts'
+import { createAgentTypeRegistry } from '../queue/agent-types.ts'
+import { connectRedis, redisUnavailable } from '../queue/connection.ts'
+import { createQueues } from '../queue/jobs.ts'
+import { keysOf } from '../queue/keys.ts'
+import { createLive } from '../queue/live.ts'
+import { createSessionRequests } from '../queue/session-requests.ts'
+import { createTranscripts } from '../queue/transcripts.ts'
+import { hasLostLease } from '../queue/lease.ts'
+import { createSessionStore, type SessionRecord } from '../queue/session-store.ts'
+import { createAcceptor } from './accept.ts'
+import { completedAnswer, startedAnswer } from './answers.ts'
+import { toCamel, toSnake, type Camel } from './camel.ts'
+import { createFollower } from './follow.ts'
+import { createKill, requireRecord } from './kill.ts'
+import { createRestarter, endedOfRecord, type Restarted, type RestartOptions } from './restart.ts'
+
+const ACTOR: Actor = { via: 'typescript', name: null }
+/** The configuration's default: a service straight at Redis has none. */
+const MAX_RESTARTS = 3
+
+export interface ProducerOptions {
+  /** `redis://[user:password@]host:port[/db]` */
+  readonly redisUrl: string
+  /** @default 'default' */
+  readonly namespace?: string
+  /** Told about connection errors; without it they are silent until a call fails. */
+  readonly onError?: (error: unknown) => void
+}
+
+/** What to run. `workspaceDir` is absolute, and on a machine where pods run. */
+export interface SpawnOptions {
+  readonly agentType: string
+  readonly prompt: string
+  readonly workspaceDir: string
+  readonly orchestratorId?: string
+  /** Bounds the session as a whole, restarts included, in seconds. @default the agent type's `timeout` */
+  readonly timeoutSeconds?: number
+  /** @default true */
+  readonly autoRestart?: boolean
+  /** 1 runs first. @default 1000 */
+  readonly priority?: number
+  /** @default 'accepted' */
+  readonly wait?: Wait
+  /** @default 'queue' */
+  readonly onBusy?: OnBusy
+  /** Submitting twice with one key runs once. */
+  readonly idempotencyKey?: string
+  /** Stops waiting, never the session. */
+  readonly signal?: AbortSignal
+}
+
+/** The handle that `spawn` answers: always the ids, and with `wait` the rest of the answer. */
+export type Spawned = Camel<AcceptedAnswer> | Camel<StartedAnswer> | Camel<CompletedAnswer>
+
+/** How a session is killed. */
+export interface KillSessionOptions {
+  /** Between SIGTERM and SIGKILL, in seconds. @default as the pod is configured, 10 */
+  readonly graceSeconds?: number
+  /** SIGKILL at once. @default false */
+  readonly force?: boolean
+  /** Recorded with the session. */
+  readonly reason?: string
+  /** Stops waiting; the kill stands. */
+  readonly signal?: AbortSignal
+}
+
+/** How a session is restarted. */
+export interface RestartSessionOptions {
+  /** Also where it failed for a reason that a restart alone does not mend. @default false */
+  readonly force?: boolean
+  /** Stops waiting; the restart stands. */
+  readonly signal?: AbortSignal
+}
+
+export interface Producer {
+  /**
+   * Accepts a session. It may not name tasks: their checks are where the ledger is (use the HTTP client).
+   *
+   * @throws DroverError `invalid_request`, `agent_type_not_found`, `idempotency_conflict`,
+   *   `singleton_violation`, `redis_unavailable` (nothing was accepted, as far as Redis answered)
+   */
+  spawn(options: SpawnOptions): Promise<Spawned>
+  /** What the stream still holds (at least ten minutes), then live; ends after the session's end. */
+  events(
+    sessionId: string,
+    options?: { after?: number; signal?: AbortSignal },
+  ): AsyncGenerator<Envelope, void, void>
+  /** Waits for the end. A session that failed is an answer with `success: false`, not an exception. */
+  result(sessionId: string, options?: { signal?: AbortSignal }): Promise<Camel<CompletedAnswer>>
+  /**
+   * Ends a session and resolves when it has ended. A repeat answers the same.
+   *
+   * @throws DroverError `session_not_found`, `session_ended` where it ended otherwise, `kill_failed` where its pod has
+   *   not ended it in time (the kill stands all the same), `redis_unavailable`
+   */
+  kill(sessionId: string, options?: KillSessionOptions): Promise<Camel<KillAnswer>>
+  /**
+   * Another agent at once for a session that has not ended; a new session that goes on from one that has (not of a
+   * task: use the HTTP client). Counters begin again.
+   *
+   * @throws DroverError `session_not_found`, `session_ended`, `non_retryable_error`, `redis_unavailable`
+   */
+  restart(sessionId: string, options?: RestartSessionOptions): Promise<Camel<RestartAnswer>>
+  close(): Promise<void>
+}
+
+/**
+ * Connects on the first call; keep one producer per process and close it at the end.
+ *
+ * @example
+ * const producer = createProducer({ redisUrl: 'redis://127.0.0.1:6379' })
+ * const session = await producer.spawn({ agentType: 'architect', prompt: '…', workspaceDir: '/srv/shop' })
+ * const result = await producer.result(session.sessionId)
+ */
+export function createProducer(options: ProducerOptions): Producer {
+  const namespace = options.namespace ?? 'default'
+  if (!NAMESPACE_PATTERN.test(namespace)) {
+    throw invalidRequest([{ path: 'namespace', message: 'must match ^[a-z0-9-]{1,32}$' }])
+  }
+  const onError = options.onError ?? ((): void => {})
+  const keys = keysOf(namespace)
+  let connecting: ReturnType<typeof connect> | null = null
+
+  async function connect() {
+    const { redisUrl } = options
+    const redis = await connectRedis({ url: redisUrl, mode: 'fails', name: 'producer', onError })
+    const subscriber = await connectRedis({ url: redisUrl, mode: 'waits', name: 'producer-live', onError })
+    const store = createSessionStore(redis, keys)
+    const queues = createQueues(redis, keys, onError)
+    const live = createLive(subscriber, keys)
+    const acceptor = createAcceptor({
+      store,
+      queues,
+      types: createAgentTypeRegistry(redis, keys),
+      keys,
+      onError,
+    })
+    const requests = createSessionRequests(redis, keys)
+    const follower = createFollower(redis, keys, store, live)
+    const kill = createKill({
+      store,
+      hasLostLease: (lease) => hasLostLease(redis, keys, lease),
+      requests,
+      queues,
+      transcripts: createTranscripts(redis, keys),
+      follower,
+      onError,
+    })
+    const restarter = createRestarter({
+      store,
+      requests,
+      acceptor,
+      follower,
+      namespace,
+      maxRestarts: MAX_RESTARTS,
+    })
+    return { redis, store, queues, live, acceptor, follower, kill, restarter }
+  }
+
+  function connected(): ReturnType<typeof connect> {
+    connecting ??= connect().catch((error: unknown) => {
+      connecting = null
+      throw error
+    })
+    return connecting
+  }
+
+  async function ended(sessionId: string, signal?: AbortSignal): Promise<SessionRecord> {
+    const { follower } = await connected()
+    const record = await follower.until(sessionId, () => false, signal)
+    signal?.throwIfAborted()
+    return record
+  }
+
+  /** Whatever Redis does not answer is `redis_unavailable`. */
+  async function viaRedis<T>(work: Promise<T>): Promise<T> {
+    return await work.catch((error: unknown) => {
+      throw isDroverError(error) ? error : redisUnavailable(options.redisUrl, error)
+    })
+  }
+
+  async function restarted(sessionId: string, restart: RestartOptions): Promise<Restarted> {
+    const { store, restarter } = await connected()
+    const record = await requireRecord(store, sessionId)
+    const goneOn = await restarter.goOn(record, restart)
+    if (goneOn !== null) return goneOn
+    if (record.request.task_id != null) {
+      throw invalidRequest([
+        {
+          path: 'session_id',
+          message:
+            'is the run of a task, which is checked where the ledger is: restart it over HTTP with createClient',
+        },
+      ])
+    }
+    const ended = await requireRecord(store, sessionId)
+    return await restarter.again(endedOfRecord(ended, await restartsBefore(ended)), restart)
+  }
+
+  /** As far back as Redis still knows them: a day. */
+  async function restartsBefore(record: SessionRecord): Promise<number> {
+    const { store } = await connected()
+    let count = 0
+    for (let at: SessionRecord | null = record; at !== null && at.restartOf !== null; count++) {
+      at = await store.read(at.restartOf)
+    }
+    return count
+  }
+
+  return {
+    async spawn({ signal, idempotencyKey, ...body }) {
+      const { wait, on_busy, ...request } = parseRequest(wholeSpawnBodySchema, toSnake(body))
+      if (request.task_id != null || (request.depends_on ?? []).length > 0) {
+        throw invalidRequest([
+          {
+            path: 'task_id',
+            message: 'tasks are checked where the ledger is: spawn over HTTP with createClient',
+          },
+        ])
+      }
+      const { acceptor, follower } = await connected()
+      const { answer } = await acceptor
+        .accept(request, {
+          actor: ACTOR,
+          idempotencyKey: idempotencyKey ?? null,
+          onBusy: on_busy,
+        })
+        .catch((error: unknown) => {
+          throw isDroverError(error) ? error : redisUnavailable(options.redisUrl, error)
+        })
+      if (wait === 'accepted') return toCamel(answer)
+      const enough = (record: SessionRecord): boolean => wait === 'started' && record.startedAt !== null
+      const record = await follower.until(answer.session_id, enough, signal)
+      signal?.throwIfAborted()
+      if (wait === 'started') refuseFailedStart(record)
+      if (isEnded(record.state)) return toCamel(completedAnswer(record))
+      return toCamel(startedAnswer(record))
+    },
+
+    async *events(sessionId, { after = 0, signal } = {}) {
+      const { follower } = await connected()
+      yield* follower.events(sessionId, after, signal)
+    },
+
+    async result(sessionId, { signal } = {}) {
+      return toCamel(completedAnswer(await ended(sessionId, signal)))
+    },
+
+    async kill(sessionId, { signal, ...body } = {}) {
+      const { grace_seconds, force, reason } = parseRequest(killBodySchema, toSnake(body))
+      const { kill } = await connected()
+      const { answer } = await viaRedis(
+        kill(sessionId, {
+          actor: ACTOR,
+          graceSeconds: grace_seconds ?? undefined,
+          force: force ?? undefined,
+          reason: reason ?? undefined,
+          signal,
+        }),
+      )
+      return toCamel(answer)
+    },
+
+    async restart(sessionId, { signal, ...body } = {}) {
+      const { force } = parseRequest(restartBodySchema, toSnake(body))
+      const options = { actor: ACTOR, force: force ?? undefined, signal }
+      const { answer } = await viaRedis(restarted(sessionId, options))
+      return toCamel(answer)
+    },
+
+    async close() {
+      if (connecting === null) return
+      const { redis, queues, live } = await connecting
+      live.close()
+      await queues.close()
+      redis.disconnect()
+    },
+  }
+}
+
+/** Waiting for a start that failed is an error; a session that started and then failed is an answer. */
+function refuseFailedStart({ ended, startedAt, sessionId, agentType }: SessionRecord): void {
+  const reason = ended?.failure_reason
+  if (startedAt !== null || (reason !== 'spawn_failed' && reason !== 'startup_timeout')) return
+  throw new DroverError(reason, ended?.message ?? 'The agent could not be started.', {
+    session_id: sessionId,
+    agent_type: agentType,
+  })
+}

@@ -1,0 +1,119 @@
+/**
+ * Waiting for a session over HTTP, by its id: it follows the session's events, so neither a lost connection nor a
+ * board that is started again ends the wait, and no request is open for hours.
+ */
+import type { AcceptedAnswer, CompletedAnswer, StartedAnswer } from '../core/answer.ts'
+import { sleep } from '../core/clock.ts'
+import { parseEvent, splitEvent, type Envelope } from '../core/envelope.ts'
+import { DroverError } from '../core/errors.ts'
+import type { SessionView } from '../ledger/ledger.ts'
+import { followEvents } from './event-stream.ts'
+import { request, type Board } from './http-request.ts'
+import { createPatience } from './patience.ts'
+
+/** `GET /api/v1/sessions/:id`, as far as it is needed here. */
+interface SessionState {
+  readonly session: SessionView
+  readonly answer: CompletedAnswer | null
+}
+
+/** How a session is waited for. */
+export interface WaitOptions {
+  /** Ends the wait, never the session: the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+  /** How long the board may be away. @default 60000 */
+  readonly patienceMs?: number | undefined
+  /** Told each event on the way, from the session's first. */
+  readonly onEvent?: ((event: Envelope) => void) | undefined
+}
+
+/** The ledger is some milliseconds behind the live events. */
+const LOOK_AGAIN_MS = 50
+
+/**
+ * Resolves when an agent of the session runs (or it has ended), or when it has ended. A session that ran and failed
+ * is an answer with `success: false`.
+ *
+ * @throws DroverError `spawn_failed`, `startup_timeout` for `started`, when no agent came up; `board_unavailable`
+ */
+export async function waitForSession(
+  board: Board,
+  accepted: AcceptedAnswer,
+  wait: 'started' | 'completed',
+  { signal, patienceMs, onEvent }: WaitOptions = {},
+): Promise<StartedAnswer | CompletedAnswer> {
+  const id = accepted.session_id
+  let stderr = ''
+  for await (const text of followEvents(board, id, { signal, patienceMs, boardIsThere: true })) {
+    const { type } = splitEvent(text).header
+    if (onEvent === undefined && !type.startsWith('drover.')) continue
+    const event = parseEvent(text)
+    onEvent?.(event)
+    if (type === 'drover.agent.exited') stderr = stderrOf(event.payload)
+    if (type === 'drover.session.ended' || (wait === 'started' && type === 'drover.agent.started')) break
+  }
+  const patience = createPatience(patienceMs)
+  for (;;) {
+    signal?.throwIfAborted()
+    try {
+      const state = await request<SessionState>(board, {
+        method: 'GET',
+        path: `/api/v1/sessions/${encodeURIComponent(id)}`,
+        signal,
+      })
+      patience.answered()
+      const answer = answerOf(state, accepted, wait, stderr)
+      if (answer !== null) return answer
+      await sleep(LOOK_AGAIN_MS, signal)
+    } catch (error) {
+      await patience.lost(error, signal)
+    }
+  }
+}
+
+function answerOf(
+  { session, answer }: SessionState,
+  accepted: AcceptedAnswer,
+  wait: 'started' | 'completed',
+  stderr: string,
+): StartedAnswer | CompletedAnswer | null {
+  if (answer === null) return wait === 'started' ? startedAnswer(session, accepted) : null
+  if (wait === 'started') refuseFailedStart(session, stderr)
+  return answer
+}
+
+function startedAnswer(session: SessionView, accepted: AcceptedAnswer): StartedAnswer | null {
+  const { agent_id, started_at } = session
+  if (agent_id === null || started_at === null) return null
+  const timeoutSeconds = accepted.timeout_seconds
+  return {
+    success: true,
+    agent_id,
+    session_id: session.session_id,
+    agent_type: session.agent_type,
+    task_id: session.task_id,
+    status: session.status,
+    pid: session.pid,
+    created_at: session.created_at,
+    started_at,
+    expected_completion: new Date(Date.parse(started_at) + timeoutSeconds * 1000).toISOString(),
+    timeout_seconds: timeoutSeconds,
+  }
+}
+
+function refuseFailedStart(session: SessionView, stderr: string): void {
+  const { failure_reason: reason } = session
+  if (session.started_at !== null || (reason !== 'spawn_failed' && reason !== 'startup_timeout')) return
+  throw new DroverError(reason, session.error_message ?? 'The agent did not start.', {
+    session_id: session.session_id,
+    agent_id: session.agent_id,
+    agent_type: session.agent_type,
+    task_id: session.task_id,
+    stderr,
+  })
+}
+
+function stderrOf(payload: unknown): string {
+  if (typeof payload !== 'object' || payload === null || !('stderr_tail' in payload)) return ''
+  return typeof payload.stderr_tail === 'string' ? payload.stderr_tail : ''
+}

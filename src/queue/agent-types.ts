@@ -1,0 +1,72 @@
+/** The agent types that a namespace knows: every pod and board says which it has, producers ask. */
+import type { Redis } from 'ioredis'
+import type { AgentSpec } from '../config/agent-spec.ts'
+import { DroverError } from '../core/errors.ts'
+import { didYouMean } from '../core/ids.ts'
+import type { Keys } from './keys.ts'
+
+/** What producers and boards need to know of a type without its spec. */
+export interface AgentTypeSummary {
+  readonly name: string
+  readonly description: string
+  readonly model: string
+  readonly use_cases: readonly string[]
+  /** Seconds; a session's whole life where it names no `timeout_seconds`. */
+  readonly timeout: number
+  readonly max_instances: number
+}
+
+export function summaryOf(spec: AgentSpec): AgentTypeSummary {
+  return {
+    name: spec.name,
+    description: spec.description,
+    model: spec.model,
+    use_cases: spec.useCases,
+    timeout: spec.timeout,
+    max_instances: spec.maxInstances,
+  }
+}
+
+export interface AgentTypeRegistry {
+  announce(types: readonly AgentTypeSummary[]): Promise<void>
+  list(): Promise<readonly AgentTypeSummary[]>
+  /**
+   * The type's summary, from memory where it is known.
+   *
+   * @throws DroverError `agent_type_not_found`, with "did you mean"
+   */
+  require(name: string): Promise<AgentTypeSummary>
+}
+
+export function createAgentTypeRegistry(redis: Redis, keys: Keys): AgentTypeRegistry {
+  const known = new Map<string, AgentTypeSummary>()
+
+  async function list(): Promise<readonly AgentTypeSummary[]> {
+    const entries = await redis.hgetall(keys.agentTypes)
+    known.clear()
+    for (const [name, text] of Object.entries(entries)) known.set(name, JSON.parse(text) as AgentTypeSummary)
+    return [...known.values()].toSorted((a, b) => a.name.localeCompare(b.name))
+  }
+
+  return {
+    async announce(types) {
+      if (types.length === 0) return
+      await redis.hset(
+        keys.agentTypes,
+        Object.fromEntries(types.map((type) => [type.name, JSON.stringify(type)])),
+      )
+    },
+    list,
+    async require(name) {
+      const remembered = known.get(name)
+      if (remembered !== undefined) return remembered
+      const names = (await list()).map((type) => type.name)
+      const found = known.get(name)
+      if (found !== undefined) return found
+      const hint = names.length > 0 ? didYouMean(name, names) : ' No pod or board has announced any type yet.'
+      throw new DroverError('agent_type_not_found', `There is no agent type "${name}".${hint}`, {
+        agent_type: name,
+      })
+    },
+  }
+}

@@ -1,0 +1,250 @@
+/**
+ * The session script: the only writer of a session's hash and of the event stream. Its two entries, one for what is
+ * accepted and one for everything later, share how an event is put together.
+ *
+ * One call changes the hash, gives the events their `seq`, appends them to the stream and publishes them live; it
+ * happens as a whole or not at all. What a repeat does (a client resends what it had in flight when a connection
+ * broke, a pod what Redis may have lost): an own change carries its writer's name and number, the writer's last number
+ * again answers as the first time, a lower one changes nothing; a line is taken only when it is the agent's next one,
+ * lower ones are dropped, a jump is refused.
+ *
+ * Header values are our own ids, numbers and names, so the event's text can be put together without escaping.
+ */
+import { INCARNATION } from './incarnation.ts'
+
+/** How an event is put together and sent, the same for all: by stream and by live channel. */
+const EVENTS = `
+local function quoted(value) if value then return '"' .. value .. '"' end return 'null' end
+
+local function send_event(stream, session, seq, agent_id, epoch, late, line, ts, type, payload)
+  local text = '{"session_id":"' .. session.session_id .. '","agent_id":' .. quoted(agent_id)
+    .. ',"agent_type":"' .. session.agent_type .. '","epoch":' .. epoch .. ',"seq":' .. string.format('%.0f', seq)
+    .. ',"line":' .. (line == '' and 'null' or line) .. ',"ts":"' .. ts
+    .. '","type":"' .. type .. '"' .. (late and ',"late":true' or '') .. ',"payload":' .. payload .. '}'
+  redis.call('PUBLISH', session.channel, text)
+  return redis.call('XADD', stream, '*', 'event', text)
+end
+`
+
+/**
+ * Accepts any number of sessions; each that is known already stays as it is.
+ *
+ * KEYS  1 event stream · then per session: hash, wait list, prioritized set
+ * ARGV  1 the sessions as a JSON array · then per session: the request as JSON text, the accepted event's other
+ *       members, and per further event (`events` of them): type, payload
+ * Answers per session: `exists`, or `ok`, the stream id of the accepted event, the place in the queue.
+ */
+export const ACCEPT_SCRIPT = `${EVENTS}
+local answers, at = {}, 2
+for n, session in ipairs(cjson.decode(ARGV[1])) do
+  local hash = KEYS[3 * n - 1]
+  if redis.call('EXISTS', hash) == 1 then
+    answers[n] = {'exists'}
+  else
+    local ahead = redis.call('LLEN', KEYS[3 * n]) + redis.call('ZCOUNT', KEYS[3 * n + 1], '-inf', '(' .. session.position_before)
+    local ts, seq = session.created_at, 1
+    local first = send_event(KEYS[1], session, 1, false, '0', false, '', ts, 'drover.session.accepted',
+      '{"request":' .. ARGV[at] .. ARGV[at + 1])
+    local last = first
+    for i = at + 2, at + 2 * session.events, 2 do
+      seq = seq + 1
+      last = send_event(KEYS[1], session, seq, false, '0', false, '', ts, ARGV[i], ARGV[i + 1])
+    end
+    redis.call('HSET', hash, 'state', 'queued', 'epoch', '0', 'agent_type', session.agent_type, 'request', ARGV[at],
+      'digest', session.digest, 'created_at', ts, 'created_by', session.created_by,
+      'restart_of', session.restart_of, 'priority', session.priority,
+      'timeout_seconds', session.timeout_seconds, 'seq', seq, 'first_id', first, 'last_id', last)
+    answers[n] = {'ok', first, tostring(ahead + 1)}
+  end
+  at = at + 2 + 2 * session.events
+end
+return answers
+`
+
+/**
+ * Everything after the accept.
+ *
+ * `cancel` and `restart` come from outside (`session-requests.ts`). While the session is cancelled nothing starts and
+ * nothing comes to rest: with a living agent its pod ends it, without one it has ended in the step that cancelled it.
+ *
+ * In a life of Redis whose hashes are not written back yet (`incarnation.ts`) it changes nothing and answers
+ * `unrestored`, but for renewals: what is here may be older than what the ledger has, and a `seq` would be given twice.
+ *
+ * KEYS  1 session hash · 2 event stream · 3 epoch · 4 lease · 5 agent counters · 6 seeded · 7 restored
+ * ARGV  1 the operation as JSON · then per event: line ('' = an own event), ts, type, payload (JSON text)
+ */
+export const SESSION_SCRIPT = `${EVENTS}${INCARNATION}
+local hash, stream = KEYS[1], KEYS[2]
+local op = cjson.decode(ARGV[1])
+if op.kind ~= 'renew' then
+  local run, life = run_id(), redis.call('MGET', KEYS[6], KEYS[7])
+  if life[1] ~= run and string.sub(life[2] or '', 1, #run + 1) ~= run .. ' ' then return {'unrestored'} end
+end
+local known = redis.call('HMGET', hash, 'state', 'epoch', 'seq', 'cancel', 'op:' .. (op.writer or ''), 'agent_id',
+  'over')
+local state, epoch, seq = known[1], known[2], tonumber(known[3] or '0')
+local ended = state == 'completed' or state == 'failed' or state == 'cancelled'
+-- Of an agent that another one has followed, or that was found dead: it changes no state any more.
+local stale = op.epoch and (op.epoch ~= epoch or (op.agent_id and known[7] == op.epoch))
+
+local function append(first, agent_id, at_epoch, late)
+  local id = false
+  for i = first, #ARGV, 4 do
+    seq = seq + 1
+    id = send_event(stream, op, seq, agent_id, at_epoch, late, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+    if ARGV[i + 2] == 'drover.agent.closed' and string.find(ARGV[i + 3], '"tail_unknown":false', 1, true) then
+      redis.call('HSET', hash, 'closed:' .. agent_id, id)
+    end
+  end
+  if id then redis.call('HSET', hash, 'seq', string.format('%.0f', seq), 'last_id', id) end
+  -- Without an event the last one's: what is asked of an answer is up to where it must be recorded.
+  return id or redis.call('HGET', hash, 'last_id') or ''
+end
+
+local function change(fields, increments)
+  for field, value in pairs(fields or {}) do redis.call('HSET', hash, field, value) end
+  for field, by in pairs(increments or {}) do redis.call('HINCRBY', hash, field, by) end
+end
+
+-- A writer numbers its operations. Its last one again: answer as the first time. An earlier one: it is done.
+if op.n and known[5] then
+  local mark = string.find(known[5], ' ', 1, true)
+  local last = tonumber(string.sub(known[5], 1, mark - 1))
+  if op.n == last then return cjson.decode(string.sub(known[5], mark + 1)) end
+  if op.n < last then return {'ok', redis.call('HGET', hash, 'last_id') or '', ''} end
+end
+local function done(answer)
+  if op.n then
+    redis.call('HSET', hash, 'op:' .. op.writer, string.format('%.0f', op.n) .. ' ' .. cjson.encode(answer))
+  end
+  return answer
+end
+
+if not state then return {'missing'} end
+
+if op.kind == 'lines' then
+  local cursor = tonumber(redis.call('HGET', hash, 'line:' .. op.agent_id) or '0')
+  if op.first > cursor + 1 then return {'gap', tostring(cursor)} end
+  local skip = cursor + 1 - op.first
+  local count = (#ARGV - 1) / 4
+  if skip >= count then return {'ok', '', tostring(cursor)} end
+  local late = stale
+  for line, increments in pairs(op.incr or {}) do
+    if tonumber(line) > cursor then change(nil, increments) end
+  end
+  if not late then change(op.set) end
+  cursor = op.first + count - 1
+  redis.call('HSET', hash, 'line:' .. op.agent_id, string.format('%.0f', cursor))
+  return {'ok', append(2 + skip * 4, op.agent_id, op.epoch, late), string.format('%.0f', cursor)}
+end
+
+if op.kind == 'close' then
+  -- The closing events of an agent: also of one that was superseded, also after the session's end, but once.
+  if redis.call('HEXISTS', hash, 'closed:' .. op.agent_id) == 1 then return done({'ok', '', ''}) end
+  return done({'ok', append(2, op.agent_id, op.epoch, stale), ''})
+end
+
+if ended then return {'ended', state} end
+
+if op.kind == 'renew' then
+  if redis.call('GET', KEYS[4]) ~= op.token then return {'lease'} end
+  redis.call('PEXPIRE', KEYS[4], op.ttl)
+  if op.epoch == epoch then change(op.set) end
+  return {'ok', known[4] or '', redis.call('HGET', hash, 'restart_requested') or ''}
+end
+
+-- cancel, restart: what is asked from outside, of the agent of this epoch where one is named
+if op.live and op.epoch and (op.epoch ~= epoch or (op.must_live and not op.live[state])) then return {'moved'} end
+
+if op.kind == 'cancel' then
+  -- A repeat changes nothing; only a harder one counts.
+  if known[4] and not (op.force and not cjson.decode(known[4]).force) then
+    redis.call('PUBLISH', op.doorbell, op.session_id)
+    return done({'ok', '', 'live'})
+  end
+  -- The end that the caller has put together holds the totals as they were at this seq.
+  if not op.live[state] and op.seq ~= seq then return {'moved'} end
+  redis.call('HSET', hash, 'cancel', op.cancel)
+  if op.live[state] then
+    -- Its pod ends the agent first; only the request itself goes on the stream.
+    for i = #ARGV, 6, -1 do ARGV[i] = nil end
+  else
+    change(op.set)
+    redis.call('HSET', hash, 'state', 'cancelled')
+    redis.call('EXPIRE', hash, op.expire)
+  end
+  local id = append(2, known[6] or false, epoch, false)
+  redis.call('PUBLISH', op.doorbell, op.session_id)
+  return done({'ok', id, op.live[state] and 'live' or 'ended'})
+end
+
+if op.kind == 'restart' then
+  if known[4] then return {'cancelled'} end
+  local live = op.live[state]
+  if live then
+    local asked = redis.call('HGET', hash, 'restart_requested')
+    if asked and asked ~= '' and cjson.decode(asked).epoch == epoch then return done({'ok', '', 'live'}) end
+    redis.call('HSET', hash, 'restart_requested', op.request)
+  elseif state == 'queued' then
+    return done({'ok', '', 'queued'})
+  else
+    redis.call('HSET', hash, 'state', 'restarting', 'not_before', '0', 'restarts', '0', 'free_steps', '0')
+  end
+  local id = append(2, known[6] or false, epoch, false)
+  redis.call('PUBLISH', op.doorbell, op.session_id)
+  return done({'ok', id, live and 'live' or 'waiting'})
+end
+
+if op.kind == 'start' and op.again then
+  -- Redis has lost this start: the agent has its epoch and id already, and nobody got a later one meanwhile.
+  if tonumber(op.again.epoch) <= tonumber(epoch) then return done({'ok', '', epoch, op.again.agent_id}) end
+  local last = tonumber(redis.call('GET', KEYS[3]) or '0')
+  redis.call('SET', KEYS[3], string.format('%.0f', math.max(last, tonumber(op.again.epoch))))
+  local number = tonumber(string.sub(op.again.agent_id, #op.prefix + 1))
+  if number > tonumber(redis.call('HGET', KEYS[5], op.prefix) or '0') then
+    redis.call('HSET', KEYS[5], op.prefix, string.format('%.0f', number))
+  end
+  change(op.set)
+  redis.call('HSET', hash, 'state', 'starting', 'epoch', op.again.epoch, 'agent_id', op.again.agent_id)
+  return done({'ok', append(2, op.again.agent_id, op.again.epoch, false), op.again.epoch, op.again.agent_id})
+end
+
+if op.kind == 'start' then
+  if known[4] then return {'cancelled'} end
+  if redis.call('GET', KEYS[4]) ~= op.token then return {'lease'} end
+  local time = redis.call('TIME')
+  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  local gate = tonumber(redis.call('HGET', hash, 'not_before') or '0')
+  if gate > now then return {'early', string.format('%.0f', gate - now)} end
+  if op.restarts and op.restarts ~= tonumber(redis.call('HGET', hash, 'restarts') or '0') then return {'early', '0'} end
+  local last = tonumber(redis.call('GET', KEYS[3]) or '0')
+  local fresh = string.format('%.0f', math.max(last + 1, now))
+  redis.call('SET', KEYS[3], fresh)
+  local number = redis.call('HINCRBY', KEYS[5], op.prefix, 1)
+  local agent_id = op.prefix .. string.format('%03d', number)
+  change(op.set)
+  redis.call('HSET', hash, 'state', 'starting', 'epoch', fresh, 'agent_id', agent_id)
+  return done({'ok', append(2, agent_id, fresh, false), fresh, agent_id})
+end
+
+-- append: a change of state with its events
+if stale then return {'stale', epoch} end
+if op.states then
+  local allowed = false
+  for _, name in ipairs(op.states) do if name == state then allowed = true end end
+  if not allowed then return {'state', state} end
+end
+-- A cancelled session does not come to rest in a state from which it would go on: it ends.
+if known[4] and op.rest then return {'cancelled'} end
+change(op.set, op.incr)
+if op.to then redis.call('HSET', hash, 'state', op.to) end
+if op.over then redis.call('HSET', hash, 'over', op.epoch) end
+if op.wait then
+  local time = redis.call('TIME')
+  redis.call('HSET', hash, 'not_before',
+    string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + op.wait))
+end
+local id = append(2, op.agent_id or false, op.epoch or epoch, false)
+if op.expire then redis.call('EXPIRE', hash, op.expire) end
+return done({'ok', id, ''})
+`

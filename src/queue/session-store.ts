@@ -1,0 +1,290 @@
+/** A session's hash, read and changed through the session script. */
+import type { Redis } from 'ioredis'
+import { newId } from '../core/ids.ts'
+import { isResting, type SessionState } from '../core/state.ts'
+import type { Keys } from './keys.ts'
+import { createCallSession, notRestored, type ScriptAnswer } from './call-session.ts'
+import { createAcceptBatch, type Acceptance, type Accepted } from './accept-batch.ts'
+import type { OwnEvent } from './own-event.ts'
+import type { AgentRef, SessionRef } from './session-ref.ts'
+import { recordOf, requestsOf, type Requests, type SessionRecord } from './session-record.ts'
+
+export type { SessionRecord } from './session-record.ts'
+export type { AgentRef, SessionRef } from './session-ref.ts'
+
+/** An ended session's hash stays a day for late readers; the ledger keeps it for good. */
+export const ENDED_TTL_SECONDS = 24 * 3600
+
+/** A line of an agent's spool, ready for the stream. */
+export interface LineEvent {
+  readonly type: string
+  /** The CLI's line, verbatim. */
+  readonly payloadText: string
+}
+
+/** What the script answers to a change; a refusal names what it found. */
+export type Changed =
+  | { readonly ok: true; readonly streamId: string }
+  /** `cancelled`: the session is to end, so it does not come to rest in the state asked for. */
+  | { readonly ok: false; readonly refused: 'missing' | 'ended' | 'stale' | 'state' | 'cancelled' }
+
+export type Started =
+  | { readonly ok: true; readonly streamId: string; readonly epoch: string; readonly agentId: string }
+  | { readonly ok: false; readonly refused: 'missing' | 'ended' | 'cancelled' | 'lease' }
+  | { readonly ok: false; readonly refused: 'early'; readonly waitMs: number }
+
+export type Taken =
+  | { readonly ok: true; readonly streamId: string; readonly cursor: number }
+  | { readonly ok: false; readonly refused: 'missing' }
+  | { readonly ok: false; readonly refused: 'gap'; readonly cursor: number }
+
+export type Renewed =
+  | ({ readonly ok: true } & Pick<Requests, 'cancel' | 'restart'>)
+  | { readonly ok: false; readonly refused: 'missing' | 'ended' | 'lease' }
+
+/** What the script says where Redis may have lost something. */
+const LOST = new Set(['missing', 'gap', 'unrestored'])
+
+type Fields = Readonly<Record<string, string | number>>
+
+/** An own change as it was sent: enough to send it again. */
+export interface SentChange {
+  readonly session: SessionRef
+  readonly leaseKey: string
+  readonly operation: Readonly<Record<string, unknown>>
+  readonly events: readonly string[]
+}
+
+/** For whoever keeps what Redis may lose until it is recorded; see `worker/outbox.ts`. */
+export interface StoreHooks {
+  /** Resolves when what Redis has lost is sent again, at once mostly: no change may overtake an earlier one. */
+  settled(): Promise<void>
+  /** A change was applied; its last event is at `streamId` (of an earlier event where it had none). */
+  onChanged(sent: SentChange, streamId: string): void
+  /** The agent's lines up to number `cursor` were taken; the last one is at `streamId`. */
+  onLines(agent: AgentRef, streamId: string, cursor: number): void
+  /**
+   * Redis has no such session, or misses lines of it. Resolves when everything that was sent is there again: then the
+   * call is repeated, once.
+   */
+  onLost(sessionId: string): Promise<void>
+}
+
+export interface SessionStore {
+  /**
+   * Makes the hash and appends the events; an existing session stays as it is. `onSent` is called when the command is
+   * on its way: what is sent on this connection from then on arrives after it.
+   */
+  accept(acceptance: Acceptance, onSent?: () => void): Promise<Accepted>
+  read(sessionId: string): Promise<SessionRecord | null>
+  /** A change of state with its events; refused where an `epoch` is named and it is no longer the session's. */
+  change(
+    session: SessionRef & Partial<AgentRef>,
+    change: {
+      readonly from?: readonly SessionState[]
+      readonly to?: SessionState
+      readonly set?: Fields
+      readonly events: readonly OwnEvent[]
+      /** Sets the gate `not_before` this many milliseconds ahead, by Redis' clock. */
+      readonly waitMs?: number
+      /** The agent is over with this: whoever still says something in its name is late. */
+      readonly over?: boolean
+      /** The hash may go after a while: the session has ended. */
+      readonly last?: boolean
+    },
+  ): Promise<Changed>
+  /** A new epoch and agent id; the session is `starting`. Refused without the lease or when cancelled. */
+  start(
+    session: SessionRef,
+    start: {
+      readonly leaseKey: string
+      readonly token: string
+      readonly agentIdPrefix: string
+      readonly set: Fields
+      readonly events: readonly OwnEvent[]
+      /** As the caller has read it: where somebody has reset it meanwhile, it is `early`, to be read again. */
+      readonly restarts?: number
+    },
+  ): Promise<Started>
+  /** Lines `first`, `first`+1, … of an agent's spool. `increments`: by line number, what it adds to the hash. */
+  lines(
+    agent: AgentRef,
+    batch: {
+      readonly first: number
+      readonly lines: readonly LineEvent[]
+      readonly increments?: Readonly<Record<number, Fields>>
+      /** Fields of the hash, unless the agent is late. */
+      readonly set?: Fields
+    },
+  ): Promise<Taken>
+  /** Closing events of an agent, taken whatever became of the session meanwhile. */
+  close(agent: AgentRef, events: readonly OwnEvent[]): Promise<Changed>
+  /** Sends a change again; nothing happens where it is still there. Answers the stream id of its last event. */
+  repeat(sent: SentChange): Promise<string>
+  /** Renews the lease and writes the beat into the hash, in one command. */
+  renew(
+    agent: SessionRef & { readonly epoch: string },
+    renewal: {
+      readonly leaseKey: string
+      readonly token: string
+      readonly ttlMs: number
+      readonly beat: Fields
+    },
+  ): Promise<Renewed>
+}
+
+/** The store over a connection; the same one may be shared with BullMQ. */
+export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks): SessionStore {
+  const callOnce = createCallSession(redis, keys)
+  const writer = newId().slice(-12)
+  let operations = 0
+  const next = (kind: 'start' | 'change'): { readonly writer: string; readonly n: number } => ({
+    // A repeated start must answer its epoch, also when later changes were on their way already.
+    writer: kind === 'start' ? `${writer}:start` : writer,
+    n: ++operations,
+  })
+
+  async function call(
+    session: SessionRef,
+    leaseKey: string,
+    operation: Readonly<Record<string, unknown>>,
+    events: readonly string[],
+  ): Promise<ScriptAnswer> {
+    let answer = await callOnce(session, leaseKey, operation, events)
+    for (let isLost = false; !isLost && LOST.has(answer[0]);) {
+      if (hooks === undefined) {
+        if (answer[0] === 'unrestored') throw notRestored()
+        return answer
+      }
+      // Of what is there again, `missing` and `gap` are the truth; another loss is waited for again.
+      isLost = answer[0] !== 'unrestored'
+      await hooks.onLost(session.sessionId)
+      answer = await callOnce(session, leaseKey, operation, events)
+    }
+    return answer
+  }
+
+  /** A change, which the hooks keep until it is recorded. */
+  async function callForChange(
+    session: SessionRef,
+    leaseKey: string,
+    operation: Readonly<Record<string, unknown>>,
+    events: readonly string[],
+  ): Promise<ScriptAnswer> {
+    await hooks?.settled()
+    const answer = await call(session, leaseKey, operation, events)
+    if (answer[0] !== 'ok') return answer
+    const [, streamId = '', epoch, agentId] = answer
+    // An agent that is started again is the same one, not another.
+    const again = operation['kind'] === 'start' ? { again: { epoch, agent_id: agentId } } : {}
+    hooks?.onChanged({ session, leaseKey, operation: { ...operation, ...again }, events }, streamId)
+    return answer
+  }
+
+  return {
+    accept: createAcceptBatch(redis, keys),
+
+    async read(sessionId) {
+      const hash = await redis.hgetall(keys.session(sessionId))
+      return hash.state === undefined ? null : recordOf(sessionId, hash)
+    },
+
+    async change(session, change) {
+      const operation = {
+        kind: 'append',
+        ...next('change'),
+        agent_id: session.agentId,
+        epoch: session.epoch,
+        states: change.from,
+        to: change.to,
+        set: change.set,
+        wait: change.waitMs,
+        over: change.over,
+        rest: change.to !== undefined && isResting(change.to),
+        expire: change.last ? ENDED_TTL_SECONDS : undefined,
+      }
+      return changedOf(
+        await callForChange(session, keys.lease(session.agentType, 0), operation, own(change.events)),
+      )
+    },
+
+    async start(session, start) {
+      const operation = {
+        kind: 'start',
+        ...next('start'),
+        token: start.token,
+        prefix: start.agentIdPrefix,
+        restarts: start.restarts,
+        set: start.set,
+      }
+      const answer = await callForChange(session, start.leaseKey, operation, own(start.events))
+      if (answer[0] === 'ok') {
+        return { ok: true, streamId: answer[1] ?? '', epoch: answer[2] ?? '', agentId: answer[3] ?? '' }
+      }
+      if (answer[0] === 'early') return { ok: false, refused: 'early', waitMs: Number(answer[1]) }
+      return { ok: false, refused: answer[0] as 'missing' | 'ended' | 'cancelled' | 'lease' }
+    },
+
+    async lines(agent, batch) {
+      const operation = {
+        kind: 'lines',
+        agent_id: agent.agentId,
+        epoch: agent.epoch,
+        first: batch.first,
+        incr: batch.increments,
+        set: batch.set,
+      }
+      const ts = new Date().toISOString()
+      const events = batch.lines.flatMap((line, index) => [
+        String(batch.first + index),
+        ts,
+        line.type,
+        line.payloadText,
+      ])
+      const answer = await call(agent, keys.lease(agent.agentType, 0), operation, events)
+      if (answer[0] === 'ok') {
+        const [, streamId = ''] = answer
+        const cursor = Number(answer[2])
+        if (streamId !== '') hooks?.onLines(agent, streamId, cursor)
+        return { ok: true, streamId, cursor }
+      }
+      if (answer[0] === 'gap') return { ok: false, refused: 'gap', cursor: Number(answer[1]) }
+      return { ok: false, refused: 'missing' }
+    },
+
+    async close(agent, events) {
+      const operation = {
+        kind: 'close',
+        ...next('change'),
+        agent_id: agent.agentId,
+        epoch: agent.epoch,
+      }
+      return changedOf(await callForChange(agent, keys.lease(agent.agentType, 0), operation, own(events)))
+    },
+
+    async repeat({ session, leaseKey, operation, events }) {
+      const answer = await callOnce(session, leaseKey, operation, events)
+      return answer[0] === 'ok' ? (answer[1] ?? '') : ''
+    },
+
+    async renew(agent, renewal) {
+      const { leaseKey, token, ttlMs, beat } = renewal
+      const operation = { kind: 'renew', token, ttl: ttlMs, epoch: agent.epoch, set: beat }
+      const answer = await callOnce(agent, leaseKey, operation, [])
+      if (answer[0] === 'ok') return { ok: true, ...requestsOf(answer[1], answer[2]) }
+      return { ok: false, refused: answer[0] as 'missing' | 'ended' | 'lease' }
+    },
+  }
+}
+
+/** Events as the script takes them: four arguments each. */
+export function own(events: readonly OwnEvent[]): string[] {
+  if (events.length === 0) return []
+  const ts = new Date().toISOString()
+  return events.flatMap((event) => ['', ts, event.type, JSON.stringify(event.payload)])
+}
+
+function changedOf(answer: ScriptAnswer): Changed {
+  if (answer[0] === 'ok') return { ok: true, streamId: answer[1] ?? '' }
+  return { ok: false, refused: answer[0] as 'missing' | 'ended' | 'stale' | 'state' | 'cancelled' }
+}

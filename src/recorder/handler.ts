@@ -1,0 +1,37 @@
+/** What projects an event: the shape of every handler, and what a batch leaves for those who are told of it. */
+import type { EventHeader } from '../core/envelope.ts'
+import type { Tables } from '../ledger/open.ts'
+
+/** The header of a session's event. */
+export interface SessionHeader extends EventHeader {
+  readonly session_id: string
+  readonly seq: number
+}
+
+/** The header of an event that an agent's process is the subject of. */
+export interface AgentHeader extends SessionHeader {
+  readonly agent_id: string
+}
+
+/** What a batch touched. */
+export interface Effects {
+  readonly sessionIds: Set<string>
+  readonly taskIds: Set<string>
+  readonly acceptedSessionIds: Set<string>
+  /** Sessions whose totals may have changed: settled once, at the end of the batch. */
+  readonly unsettled: Set<string>
+}
+
+/** Changes rows for one event. The payload is what `core/events.ts` says for the event's type: each handler names it. */
+export type Handler<Header extends EventHeader> = (
+  tables: Tables,
+  header: Header,
+  payload: any,
+  effects: Effects,
+) => void
+
+export type Handlers<Header extends EventHeader> = Readonly<Record<string, Handler<Header>>>
+
+export function noEffects(): Effects {
+  return { sessionIds: new Set(), taskIds: new Set(), acceptedSessionIds: new Set(), unsettled: new Set() }
+}

@@ -1,0 +1,262 @@
+/**
+ * The recorder: from the event stream to the ledger, each event once, in order.
+ *
+ *     XREAD after position ─▶ one transaction: events, projections, position ─▶ commit
+ *        ─▶ tell this process (onCommit, waitFor) ─▶ tell the others (key and channel `recorded`) ─▶ trim
+ *
+ * Dying before the commit leaves nothing, after it everything; what follows the commit is repeated by the next one.
+ * A locked or full disk is waited out: the batch is repeated until it is in, nothing is skipped.
+ * One recorder writes at a time: the lease keeps others waiting, the epoch in the ledger refuses one that was
+ * frozen past its lease.
+ */
+import type { Redis } from 'ioredis'
+import { sleep, systemClock, type Clock } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
+import { ledgerError } from '../ledger/database.ts'
+import type { Ledger } from '../ledger/open.ts'
+import { STREAM_START } from '../ledger/recorder-position.ts'
+import type { Keys } from '../queue/keys.ts'
+import { createErrorLimiter } from '../telemetry/error-limiter.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { openEventStream, type EventStream, type StreamBatch } from './event-stream.ts'
+import { recordBatch, RecorderSuperseded, type RecordedBatch } from './record-batch.ts'
+import { holdRecorderLease, type RecorderLease } from './recorder-lease.ts'
+import { createRestorer } from './restorer.ts'
+import { createStreamCut } from './stream-cut.ts'
+import { createWaits } from './waits.ts'
+
+const FIRST_RETRY_MS = 100
+const LONGEST_RETRY_MS = 5000
+/** Trimming goes on in the background of recording; once a second keeps each cut small. */
+const TRIM_EVERY_MS = 1000
+
+/** What a commit brought. */
+export interface CommitSummary {
+  /** Stream id of the last entry that is now in the ledger. */
+  readonly lastStreamId: string
+  /** Entries of this commit, repeats included. */
+  readonly entries: number
+  /** Sessions with at least one new event. */
+  readonly sessionIds: readonly string[]
+  /** Tasks whose row may have changed. */
+  readonly taskIds: readonly string[]
+  readonly acceptedSessionIds: readonly string[]
+}
+
+export interface RecorderParts {
+  /** Any connection; the stream is read on a connection of the recorder's own with the same options. */
+  readonly redis: Redis
+  readonly keys: Keys
+  readonly ledger: Ledger
+  readonly log: Pick<Logger, 'warn' | 'error' | 'info'>
+  /** Of the agent types' leases: so long nobody may run after Redis lost data (`restorer.ts`). */
+  readonly leaseTtlMs: number
+  /** Called after Redis lost data and has back what the ledger knows: jobs and what else it lost may be added. */
+  readonly onRestored?: () => void
+  /** Called in the same turn as each commit. What it throws is logged and changes nothing. */
+  readonly onCommit?: (summary: CommitSummary) => void
+  readonly clock?: Clock
+}
+
+export interface Recorder {
+  /**
+   * Begins to record, as soon as no other recorder does. Safe to call twice.
+   *
+   * @throws DroverError `ledger_unavailable` when the ledger belongs to another namespace
+   */
+  start(): void
+  /** Ends recording, gives the lease back, fails the waits. Resolves when truly stopped; safe to call twice. */
+  stop(): Promise<void>
+  /** True as soon as everything up to this stream id is committed; false after `timeoutMs` or when it stops. */
+  waitFor(streamId: string, timeoutMs: number): Promise<boolean>
+  /** Does this recorder write, or does it wait for another one to end? */
+  readonly recording: boolean
+  /** The last committed stream id, whoever committed it; `0-0` in a new ledger. */
+  readonly position: string
+}
+
+export function createRecorder(parts: RecorderParts): Recorder {
+  const { redis, keys, ledger, log, clock = systemClock } = parts
+  const limiter = createErrorLimiter(log)
+  const waits = createWaits(position)
+  let running: { readonly stop: AbortController; readonly done: Promise<void> } | null = null
+  let recording = false
+
+  const redisFailed = (error: unknown): void =>
+    limiter.warn('recorder_redis', `Redis does not answer the recorder: ${messageOf(error)}`)
+  const now = (): string => clock.now().toISOString()
+
+  function position(): string {
+    return ledger.tables.position.read(keys.events)?.streamId ?? STREAM_START
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    let failures = 0
+    while (!signal.aborted) {
+      const lease = await holdRecorderLease(redis, keys.recorderLease, signal, redisFailed)
+      if (lease === null) return
+      const stop = AbortSignal.any([signal, lease.lost])
+      try {
+        await record(lease, stop, () => {
+          failures = 0
+        })
+      } catch (error) {
+        if (signal.aborted) return
+        failures += 1
+        if (error instanceof RecorderSuperseded) log.warn('Another recorder has taken over; this one waits.')
+        else limiter.warn('recorder', `Recording was interrupted and begins again: ${messageOf(error)}`)
+      } finally {
+        recording = false
+        await lease.release()
+      }
+      await sleep(failures === 0 ? 0 : retryDelay(failures), signal)
+    }
+  }
+
+  /** Records until `stop`; throws when it should begin anew. */
+  async function record(lease: RecorderLease, stop: AbortSignal, onProgress: () => void): Promise<void> {
+    const { epoch, streamId } = await persist(stop, () =>
+      ledger.transaction(() => ledger.tables.position.claim(keys.events, now())),
+    )
+    const over = new AbortController()
+    const restorer = createRestorer({
+      redis,
+      keys,
+      ledger,
+      leaseTtlMs: parts.leaseTtlMs,
+      recorderToken: lease.token,
+      log,
+      limiter,
+      onSeeded() {
+        announce(position())
+        parts.onRestored?.()
+      },
+      stop: AbortSignal.any([stop, over.signal]),
+    })
+    let said = false
+    const stream = openEventStream({
+      redis,
+      keys,
+      position: streamId,
+      onQuarantine(quarantine) {
+        // What they wait for may be lost since, and a later id recorded in its place.
+        if (said) waits.giveUp()
+        restorer.begin(quarantine)
+      },
+      onError: redisFailed,
+    })
+    const trim = createTrimming()
+    const close = (): void => stream.close()
+    stop.addEventListener('abort', close, { once: true })
+    recording = true
+    try {
+      while (!stop.aborted) {
+        const { entries, quarantine, isSound } = await readNext(stream, stop)
+        // The one before us may have died between its commit and saying so.
+        if (isSound && !said) announce(position())
+        said ||= isSound
+        if (entries.length === 0) continue
+        const batch = await persist(stop, () => recordBatch(ledger, epoch, entries, now()))
+        onProgress()
+        tell(batch, entries.length)
+        trim(batch.lastId, entries.length)
+        // Ids of what Redis has lost lie below those of what came since: they must not pass for recorded.
+        if (isSound) announce(batch.lastId)
+        if (quarantine !== null) restorer.recorded(quarantine, batch.lastId)
+      }
+    } finally {
+      stop.removeEventListener('abort', close)
+      stream.close()
+      over.abort()
+    }
+  }
+
+  async function readNext(stream: EventStream, stop: AbortSignal): Promise<StreamBatch> {
+    try {
+      return await stream.read()
+    } catch (error) {
+      if (!stop.aborted) redisFailed(error)
+      await sleep(FIRST_RETRY_MS, stop)
+      return { entries: [], quarantine: null, isSound: false }
+    }
+  }
+
+  /** Repeats what the file refuses (locked, full, damaged) until it is done. */
+  async function persist<T>(stop: AbortSignal, write: () => T): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return write()
+      } catch (error) {
+        if (error instanceof RecorderSuperseded) throw error
+        limiter.warn(
+          'ledger',
+          `${ledgerError(ledger.path, error).message} What happens meanwhile waits on the stream.`,
+        )
+        await sleep(retryDelay(attempt), stop)
+        if (stop.aborted) throw error
+      }
+    }
+  }
+
+  function tell(batch: RecordedBatch, entries: number): void {
+    for (const fault of batch.faults)
+      log.error({ fault }, 'An event could not be recorded; it is in recorder_fault.')
+    waits.reached(batch.lastId)
+    try {
+      parts.onCommit?.({
+        lastStreamId: batch.lastId,
+        entries,
+        sessionIds: [...batch.sessionIds],
+        taskIds: [...batch.taskIds],
+        acceptedSessionIds: [...batch.acceptedSessionIds],
+      })
+    } catch (error) {
+      limiter.warn('after_commit', 'What follows a commit failed; the commit stands.', { err: error })
+    }
+  }
+
+  /** Tells the other processes. Nothing waits for it: what fails here is made good by the next commit. */
+  function announce(streamId: string): void {
+    redis.pipeline().set(keys.recorded, streamId).publish(keys.recorded, streamId).exec().catch(redisFailed)
+  }
+
+  /** Takes away what is recorded and old enough; never before the commit. */
+  function createTrimming(): (lastId: string, entries: number) => void {
+    const cut = createStreamCut()
+    let trimmedAt = Number.NEGATIVE_INFINITY
+    return (lastId, entries) => {
+      cut.recorded(lastId, entries)
+      const minId = cut.minId()
+      if (minId === null || clock.monotonic() - trimmedAt < TRIM_EVERY_MS) return
+      trimmedAt = clock.monotonic()
+      redis.xtrim(keys.events, 'MINID', minId).catch(redisFailed)
+    }
+  }
+
+  return {
+    start() {
+      if (running !== null) return
+      ledger.tables.position.read(keys.events)
+      const stop = new AbortController()
+      running = { stop, done: run(stop.signal) }
+    },
+    async stop() {
+      running?.stop.abort()
+      waits.giveUp()
+      await running?.done
+      running = null
+      limiter.flush()
+    },
+    waitFor: (streamId, timeoutMs) => waits.wait(streamId, timeoutMs),
+    get recording() {
+      return recording
+    },
+    get position() {
+      return position()
+    },
+  }
+}
+
+function retryDelay(attempt: number): number {
+  return Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempt - 1, 10))
+}

@@ -1,0 +1,91 @@
+/** How an agent ended: its outcome, and its last events. */
+import type { AgentClosed, AgentExited, AgentKilled } from '../core/events.ts'
+import { classifyOutcome, NO_FACTS, type Asked, type Outcome, type StreamFacts } from '../core/outcome.ts'
+import type { AgentExit } from '../guard/client.ts'
+import type { OwnEvent } from '../queue/own-event.ts'
+import type { AgentRef } from '../queue/session-store.ts'
+import type { SpoolStats } from '../session/spool.ts'
+
+export interface AgentEnded {
+  readonly agent: AgentRef
+  readonly outcome: Outcome
+  /** The agent's last events: appended together with the session's change of state that follows. */
+  readonly events: readonly OwnEvent[]
+}
+
+/** The end of an agent whose process is gone and whose spool is drained. */
+export function describeEnd(
+  agent: AgentRef,
+  pid: number,
+  exit: AgentExit,
+  asked: Asked,
+  how: Partial<AgentKilled>,
+  facts: StreamFacts,
+  spool: SpoolStats,
+  stderr: string,
+): AgentEnded {
+  // Deadline and guard loss are the guard's word, and come before what we had asked for.
+  const why: Asked =
+    exit.endedBy === 'guard_lost' ? 'guard_lost' : exit.endedBy === 'deadline' ? 'lease_lost' : asked
+  const outcome = classifyOutcome({
+    facts,
+    exit: { code: exit.code, signal: exit.signal },
+    asked: why,
+    stderrTail: stderr,
+    spawnError: null,
+  })
+  const events: OwnEvent[] = []
+  if (exit.endedBy !== null) {
+    const killed: AgentKilled = {
+      reason: why ?? 'leftovers',
+      signal: exit.killedGracefully ? 'SIGTERM' : 'SIGKILL',
+      processes_killed: exit.processesKilled,
+      ...(why === asked ? how : {}),
+    }
+    events.push({ type: 'drover.agent.killed', payload: killed })
+  }
+  const exited: AgentExited = {
+    status: outcome.agentStatus,
+    pid,
+    exit_code: exit.code,
+    exit_signal: exit.signal,
+    failure_reason: outcome.failureReason,
+    message: outcome.failureReason === null ? null : outcome.message,
+    stderr_tail: stderr,
+  }
+  const closed: AgentClosed = { ...spool, tail_unknown: false }
+  events.push(
+    { type: 'drover.agent.exited', payload: exited },
+    { type: 'drover.agent.closed', payload: closed },
+  )
+  return { agent, outcome, events }
+}
+
+/** The end of an agent whose process was never started. */
+export function notSpawned(agent: AgentRef, problem: string, guardLost: boolean): AgentEnded {
+  const outcome = classifyOutcome({
+    facts: NO_FACTS,
+    exit: null,
+    asked: guardLost ? 'guard_lost' : null,
+    stderrTail: '',
+    spawnError: guardLost ? null : problem,
+  })
+  const exited: AgentExited = {
+    status: outcome.agentStatus,
+    pid: null,
+    exit_code: null,
+    exit_signal: null,
+    failure_reason: outcome.failureReason,
+    message: outcome.message,
+    stderr_tail: '',
+  }
+  const closed: AgentClosed = { lines: 0, bytes: 0, sha256: null, tail_unknown: false }
+  return {
+    agent,
+    outcome,
+    events: [
+      { type: 'drover.agent.exited', payload: exited },
+      { type: 'drover.agent.closed', payload: closed },
+    ],
+  }
+}

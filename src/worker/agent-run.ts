@@ -1,0 +1,271 @@
+/**
+ * One agent: from its epoch to the moment its process is gone, its spool drained and its end known.
+ *
+ * When the worker dies in between: before `start` nothing has begun. After it the session is `starting` with an
+ * epoch that no other agent has, the guard ends the process, and whoever takes the job next closes this agent and
+ * goes on.
+ */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { AgentSpec } from '../config/agent-spec.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Actor } from '../core/envelope.ts'
+import { messageOf } from '../core/errors.ts'
+import type { AgentHealth, AgentKilled, AgentSpawned, AgentStalled, AgentStarted } from '../core/events.ts'
+import { agentIdPrefix, newId } from '../core/ids.ts'
+import type { LivenessLimits } from '../core/liveness.ts'
+import { isSettled, type Asked, type StreamFacts } from '../core/outcome.ts'
+import { GuardLost, type Guard, type GuardedAgent } from '../guard/client.ts'
+import type { Lease } from '../queue/lease.ts'
+import type { OwnEvent } from '../queue/own-event.ts'
+import type { AgentRef, SessionRecord, SessionStore, Started } from '../queue/session-store.ts'
+import { userMessage } from '../session/message.ts'
+import { describeEnd, notSpawned, type AgentEnded } from './agent-end.ts'
+import { createAgentStream } from './agent-stream.ts'
+import { watchAgent } from './agent-watch.ts'
+import type { Pulse } from './pulse.ts'
+import { stopOf } from './stop.ts'
+
+/** As the guard names it in the agent's directory. */
+export const SPOOL_FILE = 'stdout.ndjson'
+const STDERR_TAIL_BYTES = 64 * 1024
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+export interface AgentParts {
+  readonly store: SessionStore
+  readonly guard: () => Promise<Guard>
+  readonly pulse: Pulse
+  readonly clock: Clock
+}
+
+/** What to run, decided before there is an agent. */
+export interface AgentPlan {
+  readonly record: SessionRecord
+  readonly spec: AgentSpec
+  readonly lease: Lease
+  readonly podId: string
+  readonly file: string
+  readonly args: readonly string[]
+  readonly cwd: string
+  readonly workspaceId: string
+  readonly resumed: boolean
+  readonly prompt: string
+  readonly startupTimeoutMs: number
+  readonly killGraceMs: number
+  readonly liveness: LivenessLimits
+  /** A CLI that stays after its last result and a closed input is ended after this. */
+  readonly endGraceMs: number
+  /** What the session may still take as a whole. */
+  readonly remainingMs: number
+  /** Aborts when the agent is to end, with a `Stop` or a plain `Asked` as its reason. */
+  readonly stop: AbortSignal
+  /** Makes the agent's directory and environment, now that it has an id and an epoch. */
+  readonly prepare: (
+    agent: AgentRef,
+  ) => Promise<{ readonly dir: string; readonly env: Readonly<Record<string, string>> }>
+}
+
+/** What the hash still says of the agent before. */
+const NO_BEAT = { health: '', process_state: '', cpu_percent: '', memory_mb: '', beat_at: '' }
+
+/** Runs one agent to its end; or answers why it was not started. Throws when Redis refuses to record it. */
+export async function runAgent(
+  parts: AgentParts,
+  plan: AgentPlan,
+): Promise<AgentEnded | Exclude<Started, { ok: true }>> {
+  const { record, lease } = plan
+  // Without a guard nothing is begun: the next one is waited for.
+  const { tier } = await parts.guard()
+  const session = { sessionId: record.sessionId, agentType: record.agentType }
+  const spawned: AgentSpawned = {
+    pod_id: plan.podId,
+    command: [plan.file, ...plan.args],
+    cwd: plan.cwd,
+    workspace_id: plan.workspaceId,
+    tier,
+    model: plan.spec.model,
+    retry_count: record.restarts,
+    resumed: plan.resumed,
+    prompt: plan.prompt,
+  }
+  const started = await parts.store.start(session, {
+    leaseKey: lease.key,
+    token: lease.token,
+    agentIdPrefix: agentIdPrefix(record.agentType, parts.clock.now()),
+    set: {
+      pod_id: plan.podId,
+      workspace_id: plan.workspaceId,
+      pid: '',
+      facts: '',
+      lease_key: lease.key,
+      lease_token: lease.token,
+      ...NO_BEAT,
+    },
+    restarts: record.restarts,
+    events: [{ type: 'drover.agent.spawned', payload: spawned }],
+  })
+  if (!started.ok) return started
+  return await liveAgent(parts, plan, { ...session, agentId: started.agentId, epoch: started.epoch })
+}
+
+async function liveAgent(parts: AgentParts, plan: AgentPlan, agent: AgentRef): Promise<AgentEnded> {
+  let guarded: GuardedAgent
+  let dir: string
+  try {
+    const prepared = await plan.prepare(agent)
+    dir = prepared.dir
+    const guard = await parts.guard()
+    guarded = await guard.start({
+      agentId: agent.agentId,
+      sessionId: agent.sessionId,
+      file: plan.file,
+      args: plan.args,
+      cwd: plan.cwd,
+      env: prepared.env,
+      dir,
+      deadline: parts.pulse.trustedUntil(),
+      input: userMessage(plan.prompt, newId()),
+    })
+  } catch (error) {
+    return notSpawned(agent, messageOf(error), error instanceof GuardLost)
+  }
+  try {
+    return await supervise(parts, plan, agent, guarded, dir)
+  } finally {
+    guarded.kill(0)
+    parts.pulse.unwatch()
+  }
+}
+
+async function supervise(
+  parts: AgentParts,
+  plan: AgentPlan,
+  agent: AgentRef,
+  guarded: GuardedAgent,
+  dir: string,
+): Promise<AgentEnded> {
+  const bornAt = parts.clock.now()
+  const timers = new Set<NodeJS.Timeout>()
+  let asked: Asked = null
+  let confirmed = false
+  let ending = false
+
+  let how: Partial<AgentKilled> = {}
+
+  const end = (why: Asked, graceMs: number, actor?: Actor): void => {
+    if (asked === null) how = { grace_seconds: graceMs / 1000, ...(actor === undefined ? {} : { actor }) }
+    asked ??= why
+    guarded.kill(graceMs)
+  }
+  const after = (ms: number, action: () => void): NodeJS.Timeout => {
+    // A timer holds 24.8 days at most.
+    const step = Math.min(ms, LONGEST_TIMER_MS)
+    const timer = setTimeout(() => (step < ms ? void after(ms - step, action) : action()), step)
+    timers.add(timer)
+    return timer
+  }
+  const stopped = (): void => {
+    const stop = stopOf(plan.stop)
+    end(stop.asked, stop.graceMs ?? plan.killGraceMs, stop.actor)
+  }
+
+  // A refusal of Redis ends the agent too: what it does could not be recorded.
+  let failure: unknown = null
+  const failed = (error: unknown): void => {
+    failure ??= error
+    guarded.kill(0)
+  }
+  const onFacts = (facts: StreamFacts): void => {
+    watch.hear(facts)
+    if (facts.sawInit && !confirmed) {
+      confirmed = true
+      clearTimeout(startup)
+      confirmStart(parts, plan, agent, guarded, facts, bornAt).catch(failed)
+    }
+    if (isSettled(facts) && !ending) {
+      ending = true
+      guarded.closeInput()
+      after(plan.endGraceMs, endIfSettled)
+    }
+  }
+
+  // A message that was queued makes one more turn after the input was closed: that one is waited for.
+  const endIfSettled = (): void => {
+    if (isSettled(stream.facts())) end('end', plan.killGraceMs)
+    else after(plan.endGraceMs, endIfSettled)
+  }
+  const onStalled = (reason: string, health: AgentHealth): void => {
+    if (asked !== null) return
+    const stalled: AgentStalled = { reason }
+    const events: OwnEvent[] = [
+      { type: 'drover.agent.health', payload: health },
+      { type: 'drover.agent.stalled', payload: stalled },
+    ]
+    parts.store.change(agent, { events }).catch(failed)
+    end('stalled', plan.killGraceMs)
+  }
+  const watch = watchAgent(guarded, {
+    limits: plan.liveness,
+    clock: parts.clock,
+    isBehind: () => stream.isBehind(),
+    onStalled,
+  })
+  parts.pulse.watch(guarded, agent.epoch, watch.beat)
+  const startup = after(plan.startupTimeoutMs, () => end('startup_timeout', plan.killGraceMs))
+  after(plan.remainingMs, () => end('timeout', plan.killGraceMs))
+  plan.stop.addEventListener('abort', stopped, { once: true })
+  if (plan.stop.aborted) stopped()
+  const stream = createAgentStream({
+    store: parts.store,
+    agent,
+    spool: join(dir, SPOOL_FILE),
+    onFacts,
+    onFailure: failed,
+  })
+
+  const exit = await guarded.exited
+  watch.stop()
+  for (const timer of timers) clearTimeout(timer)
+  plan.stop.removeEventListener('abort', stopped)
+  const spool = await stream.finish()
+  if (failure !== null) throw failure
+  return describeEnd(
+    agent,
+    guarded.pid,
+    exit,
+    asked,
+    how,
+    stream.facts(),
+    spool,
+    await tailOf(join(dir, 'stderr.log')),
+  )
+}
+
+async function confirmStart(
+  parts: AgentParts,
+  plan: AgentPlan,
+  agent: AgentRef,
+  guarded: GuardedAgent,
+  facts: StreamFacts,
+  bornAt: Date,
+): Promise<void> {
+  const startedAt = bornAt.toISOString()
+  const started: AgentStarted = {
+    pid: guarded.pid,
+    startup_ms: parts.clock.now().getTime() - bornAt.getTime(),
+    started_at: startedAt,
+    model: facts.model,
+    claude_code_version: facts.version,
+  }
+  await parts.store.change(agent, {
+    from: ['starting'],
+    to: 'running',
+    set: { pid: guarded.pid, started_at: plan.record.startedAt ?? startedAt },
+    events: [{ type: 'drover.agent.started', payload: started }],
+  })
+}
+
+async function tailOf(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch(() => '')
+  return text.slice(-STDERR_TAIL_BYTES)
+}

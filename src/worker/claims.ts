@@ -1,0 +1,159 @@
+/**
+ * The pod's side of the queues: BullMQ workers that take jobs while there is room, and what becomes of a job after
+ * its claim. Nothing of a session's fate is decided here.
+ */
+import { DelayedError, WaitingError, Worker, type Job } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { AgentSpec } from '../config/agent-spec.ts'
+import { messageOf } from '../core/errors.ts'
+import { JOB_NAME, type SessionJob } from '../queue/jobs.ts'
+import type { ErrorLimiter } from '../telemetry/error-limiter.ts'
+import { createBrake } from './brake.ts'
+import type { Claim } from './conclude.ts'
+
+/** BullMQ looks for jobs whose worker died this often; the lease decides when they may run. */
+const STALLED_INTERVAL_MS = 2000
+/** A stall is no attempt and never fails a job: restarts are counted in the session's hash. */
+const MAX_STALLED_COUNT = 1_000_000
+/** Seconds; the bound on a wake-up that a finishing worker did not write (bullmq.md fact 7). */
+const DRAIN_DELAY_S = 1
+/** BullMQ's pause after a connection error: as long as the longest wait between two attempts to connect. */
+const RUN_RETRY_MS = 1000
+/** How long a worker lets others look first at a job that cannot run here; at most twice as long in all. */
+const STAND_ASIDE_MS = 500
+/** A job without a record is looked at again after this: the ledger writes the record back meanwhile. */
+const NO_RECORD_DELAY_MS = 5000
+
+export interface ClaimsParts {
+  readonly redis: Redis
+  readonly queuePrefix: string
+  readonly podId: string
+  readonly lockMs: number
+  readonly specs: ReadonlyMap<string, AgentSpec>
+  /** Sessions at once. */
+  readonly limit: number
+  /** Is there room for another one, beside the limit? */
+  readonly hasRoom: () => boolean
+  /** Runs a session as far as this pod does. */
+  readonly run: (sessionId: string, spec: AgentSpec, extendLock: () => Promise<void>) => Promise<Claim>
+  /** The number of claims has changed. */
+  readonly onChange: () => void
+  readonly limiter: ErrorLimiter
+}
+
+export interface Claims {
+  readonly count: number
+  has(sessionId: string): boolean
+  /** Looks at the room again: workers rest while there is none, instead of taking jobs that would wait here. */
+  update(): void
+  /** Stops taking jobs; resolves when the last claim is over. */
+  close(): Promise<unknown>
+}
+
+/** Begins to take jobs. */
+export async function startClaims(parts: ClaimsParts): Promise<Claims> {
+  const { specs, limit, limiter } = parts
+  const claims = new Set<Job<SessionJob>>()
+  const workers: Worker<SessionJob>[] = []
+  const brake = createBrake<Worker<SessionJob>>(() => update())
+  let closing = false
+  const onQueueError = (error: unknown): void => limiter.warn('queue', messageOf(error))
+
+  function update(): void {
+    if (closing) return
+    const full = claims.size >= limit || !parts.hasRoom()
+    for (const worker of workers) {
+      const rests = full || brake.isOn(worker)
+      if (rests && !worker.isPaused()) worker.pause(true).catch(onQueueError)
+      else if (!rests && worker.isPaused()) Promise.resolve(worker.resume()).catch(onQueueError)
+    }
+    parts.onChange()
+  }
+
+  async function process(
+    spec: AgentSpec,
+    job: Job<SessionJob>,
+    token: string,
+    worker: Worker<SessionJob>,
+  ): Promise<void> {
+    // A ghost: BullMQ made it of a job whose hash was deleted while it ran.
+    if (job.name !== JOB_NAME || job.id === undefined) return
+    claims.add(job)
+    update()
+    try {
+      // Several workers may have claimed in the same moment: those that are too many give their job back.
+      if (claims.size > limit) return await giveBack(job, token)
+      const claim = await parts.run(
+        job.id,
+        spec,
+        async () => void (await job.extendLock(token, parts.lockMs)),
+      )
+      if (claim === 'no_record') await later(job, token, NO_RECORD_DELAY_MS)
+      else if (typeof claim === 'object') {
+        // The worker that gave a job back tends to take it again (seen six times in a row): others look first.
+        brake.apply(worker, Math.min(claim.laterMs, STAND_ASIDE_MS) + STAND_ASIDE_MS)
+        await later(job, token, claim.laterMs)
+      } else if (claim === 'hand_over') await giveBack(job, token)
+    } finally {
+      claims.delete(job)
+      update()
+    }
+  }
+
+  for (const spec of specs.values()) {
+    for (let instance = 0; instance < spec.maxInstances; instance++) {
+      // BullMQ gives an abort signal only to a processor with three named parameters; a session has its own.
+      const worker: Worker<SessionJob> = new Worker<SessionJob>(
+        spec.name,
+        (job, token) => process(spec, job, token ?? '', worker),
+        {
+          connection: parts.redis,
+          prefix: parts.queuePrefix,
+          concurrency: 1,
+          lockDuration: parts.lockMs,
+          skipLockRenewal: true,
+          stalledInterval: STALLED_INTERVAL_MS,
+          maxStalledCount: MAX_STALLED_COUNT,
+          drainDelay: DRAIN_DELAY_S,
+          runRetryDelay: RUN_RETRY_MS,
+          name: parts.podId,
+        },
+      )
+      worker.on('error', (error) => {
+        onQueueError(error)
+        brake.apply(worker)
+      })
+      // Nothing of a session's own fate ends here: it is a fault of ours or of Redis.
+      worker.on('failed', (job, error) =>
+        limiter.warn('claim', `A claim failed: ${messageOf(error)}`, { session_id: job?.id, err: error }),
+      )
+      workers.push(worker)
+    }
+  }
+  await Promise.all(workers.map((worker) => worker.waitUntilReady()))
+  update()
+
+  return {
+    get count() {
+      return claims.size
+    },
+    has: (sessionId) => [...claims].some((job) => job.id === sessionId),
+    update,
+    close() {
+      closing = true
+      brake.stop()
+      return Promise.all(workers.map((worker) => worker.close()))
+    },
+  }
+}
+
+/** Whichever pod is free takes it then; other jobs of the type need not wait for it. */
+async function later(job: Job<SessionJob>, token: string, ms: number): Promise<never> {
+  await job.moveToDelayed(Date.now() + ms, token)
+  throw new DelayedError()
+}
+
+async function giveBack(job: Job<SessionJob>, token: string): Promise<never> {
+  await job.moveToWait(token)
+  throw new WaitingError()
+}

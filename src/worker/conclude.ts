@@ -1,0 +1,201 @@
+/** From an agent's end to the session's next state, and the session's end. */
+import type { AgentSpec } from '../config/agent-spec.ts'
+import type { Config } from '../config/settings.ts'
+import type { Clock } from '../core/clock.ts'
+import type { SessionRestarting } from '../core/events.ts'
+import { HAND_OVER_END, RESTART_END } from '../core/agent-prompt.ts'
+import type { Outcome } from '../core/outcome.ts'
+import { nextStep } from '../core/restart-policy.ts'
+import type { FailureReason } from '../core/state.ts'
+import type { Guard } from '../guard/client.ts'
+import type { Leases } from '../queue/lease.ts'
+import type { SessionRequests } from '../queue/session-requests.ts'
+import type { OwnEvent } from '../queue/own-event.ts'
+import { cancelledEnding, endOf, type Ending } from '../queue/session-end.ts'
+import type { AgentRef, Changed, SessionRecord, SessionStore } from '../queue/session-store.ts'
+import type { PodDirectory } from '../queue/pods.ts'
+import type { Transcripts } from '../queue/transcripts.ts'
+import type { AgentEnded } from './agent-end.ts'
+import type { Doorbell } from './doorbell.ts'
+import type { Launcher } from './launch.ts'
+
+/** How a claim ended, for the job: finished, to be given to another pod, or to be looked at again later. */
+export type Claim = 'finished' | 'hand_over' | 'no_record' | { readonly laterMs: number }
+
+export interface SessionParts {
+  readonly store: SessionStore
+  readonly requests: SessionRequests
+  readonly doorbell: Doorbell
+  readonly leases: Leases
+  readonly guard: () => Promise<Guard>
+  readonly launcher: Launcher
+  readonly transcripts: Transcripts
+  readonly pods: PodDirectory
+  readonly config: Config
+  readonly clock: Clock
+  readonly onError: (error: unknown) => void
+  /** The session's events are all on the stream up to this id: its files may go once they are recorded. */
+  readonly onEnded: (sessionId: string, streamId: string) => void
+}
+
+export interface ClaimedJob {
+  readonly sessionId: string
+  readonly spec: AgentSpec
+  readonly extendLock: () => Promise<void>
+  /** Aborts when the pod drains (`Asked` as the reason). */
+  readonly stop: AbortSignal
+  /** Aborts as soon as the pod is told to stop: what only waits is given away at once. */
+  readonly closing: AbortSignal
+}
+
+/** What follows an agent's end. */
+export type Next = Claim | 'resume' | 'fresh'
+
+/** From an agent's end to the session's next state. */
+export async function conclude(
+  parts: SessionParts,
+  job: ClaimedJob,
+  record: SessionRecord,
+  ended: AgentEnded,
+): Promise<Next> {
+  const { agent, outcome, events } = ended
+  const { store, config } = parts
+  // What was asked of this agent holds also where it ended by itself in the meantime. A success stands all the same.
+  const open = outcome.status !== 'completed'
+  const { cancel, restart } = await parts.requests.read(record.sessionId)
+  if (open && cancel !== null) {
+    const ending = { ...cancelledEnding(cancel), permissionDenials: outcome.permissionDenials }
+    return await endSession(parts, record, ending, ended)
+  }
+  const again = open && restart?.epoch === agent.epoch
+  if (again && outcome.retry !== 'hand_over') return await followAsAsked(parts, record, ended)
+  const step = nextStep({
+    outcome,
+    restarts: record.restarts,
+    maxRestarts: job.spec.maxRestarts ?? config.restart.maxRestarts,
+    autoRestart: record.request.auto_restart ?? job.spec.autoRestart,
+    backoffMs: config.restart.backoffMs,
+    freeSteps: record.freeSteps,
+    now: parts.clock.now(),
+    random: Math.random(),
+  })
+  const freeSteps = { free_steps: record.freeSteps + 1 }
+  const previousEnd = { previous_end: outcome.failureReason ?? '' }
+  switch (step.kind) {
+    case 'end':
+      return await endSession(parts, record, outcome, { agent, events })
+    case 'hand_over': {
+      // The session stays as it was accepted: the next claim resumes it, and no try is used.
+      const set = again ? BEGUN_ANEW : { ...freeSteps, previous_end: HAND_OVER_END }
+      const changed = await store.change(agent, { to: 'queued', over: true, set, events })
+      return changed.ok ? 'hand_over' : await refused(parts, record, ended, changed.refused)
+    }
+    case 'again':
+    case 'fresh': {
+      const restarting: SessionRestarting = {
+        reason: outcome.failureReason ?? 'crashed',
+        message: outcome.message,
+        restarts: step.restarts,
+        backoff_ms: step.backoffMs,
+        not_before: new Date(parts.clock.now().getTime() + step.backoffMs).toISOString(),
+      }
+      const changed = await store.change(agent, {
+        to: 'restarting',
+        over: true,
+        set: {
+          ...previousEnd,
+          restarts: step.restarts,
+          ...(step.restarts === record.restarts ? freeSteps : {}),
+        },
+        waitMs: step.backoffMs,
+        events: [...events, { type: 'drover.session.restarting', payload: restarting }],
+      })
+      if (!changed.ok) return await refused(parts, record, ended, changed.refused)
+      return step.kind === 'fresh' ? 'fresh' : 'resume'
+    }
+    case 'pause': {
+      // The session's timeout goes on after the pause from where it was.
+      const pausedMs = record.pausedMs + step.waitMs
+      const paused = { until: step.until.toISOString(), message: outcome.message, paused_ms: pausedMs }
+      const changed = await store.change(agent, {
+        to: 'paused_limit',
+        over: true,
+        set: { ...previousEnd, paused_ms: pausedMs },
+        waitMs: step.waitMs,
+        events: [...events, { type: 'drover.session.paused_limit', payload: paused }],
+      })
+      return changed.ok ? 'resume' : await refused(parts, record, ended, changed.refused)
+    }
+  }
+}
+
+/** A restart by hand resets the counters. */
+const BEGUN_ANEW = { restarts: 0, free_steps: 0, restart_requested: '', previous_end: RESTART_END }
+
+/** The next agent at once. Its event is on the stream since somebody asked for it. */
+async function followAsAsked(parts: SessionParts, record: SessionRecord, ended: AgentEnded): Promise<Next> {
+  const { agent, outcome, events } = ended
+  const changed = await parts.store.change(agent, {
+    to: 'restarting',
+    over: true,
+    set: BEGUN_ANEW,
+    waitMs: 0,
+    events,
+  })
+  if (!changed.ok) return await refused(parts, record, ended, changed.refused)
+  return outcome.retry === 'fresh' ? 'fresh' : 'resume'
+}
+
+/** The session does not go on as the outcome would have it: it was cancelled just now, or is somebody else's. */
+async function refused(
+  parts: SessionParts,
+  record: SessionRecord,
+  ended: AgentEnded,
+  why: Extract<Changed, { ok: false }>['refused'],
+): Promise<Next> {
+  if (why !== 'cancelled') return await superseded(parts, ended.agent, ended.events)
+  const { cancel } = await parts.requests.read(record.sessionId)
+  return await endSession(parts, record, cancelledEnding(cancel), ended)
+}
+
+/** The epoch is no longer the session's: somebody else goes on with it. The record of this agent is completed. */
+async function superseded(parts: SessionParts, agent: AgentRef, events: readonly OwnEvent[]): Promise<Claim> {
+  await parts.store.close(agent, events)
+  return 'hand_over'
+}
+
+/** Puts the end on the stream, and only then lets BullMQ hear of it. */
+export async function endSession(
+  parts: SessionParts,
+  record: SessionRecord,
+  ending: Ending,
+  last?: { readonly agent: AgentRef; readonly events: readonly OwnEvent[] },
+): Promise<Claim> {
+  const { store, clock } = parts
+  // The totals as the lines made them, the last one's included.
+  const now = (await store.read(record.sessionId)) ?? record
+  const end = endOf(now, ending, clock.now(), last?.events)
+  const who = last?.agent ?? { sessionId: record.sessionId, agentType: record.agentType, epoch: record.epoch }
+  const changed = await store.change(who, { ...end, over: last !== undefined, last: true })
+  if (changed.ok) {
+    parts.onEnded(record.sessionId, changed.streamId)
+    return 'finished'
+  }
+  return last === undefined ? 'hand_over' : await superseded(parts, last.agent, last.events)
+}
+
+export function failure(failureReason: FailureReason, message: string): Ending {
+  return { status: 'failed', failureReason, message, output: null, permissionDenials: [] }
+}
+
+export function withMissingFiles(ended: AgentEnded, missing: readonly string[]): AgentEnded {
+  const message = `The agent reported success, but these files are missing: ${missing.join(', ')}.`
+  const outcome: Outcome = {
+    ...ended.outcome,
+    status: 'failed',
+    failureReason: 'missing_files',
+    message,
+    retry: 'never',
+  }
+  return { ...ended, outcome }
+}

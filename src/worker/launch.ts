@@ -1,0 +1,132 @@
+/** How an agent of this pod is launched: its program, arguments, directories and environment. */
+import { basename, join } from 'node:path'
+import type { AgentSpec } from '../config/agent-spec.ts'
+import type { Conversation } from '../core/agent-prompt.ts'
+import { sweepLeftovers } from '../guard/sweep.ts'
+import type { SessionRecord } from '../queue/session-store.ts'
+import { buildArgv } from '../session/argv.ts'
+import { writeAgentRecord } from '../session/agent-record.ts'
+import { createSessionDirectory, type SessionDirectory } from '../session/directory.ts'
+import { buildEnvironment } from '../session/environment.ts'
+import { prepareMcpConfig } from '../session/mcp.ts'
+import { prepareSystemPrompt } from '../session/system-prompt.ts'
+import { configDirOf, openTranscript, type Transcript } from '../session/transcript.ts'
+import { identityOf } from '../setup/identity.ts'
+import { SPOOL_FILE, type AgentPlan } from './agent-run.ts'
+
+/** What a rehearsal gives the CLI instead of an account; see rehearsal/. */
+export interface RehearsedModel {
+  environment(agentType: string, sessionId: string): Readonly<Record<string, string>>
+}
+
+export interface LauncherOptions {
+  /** The `claude` program. */
+  readonly file: string
+  readonly dataDir: string
+  /** The worker's own environment, of which the child gets what the allow-list names. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Without output and CPU for so long an agent is stalled; a spec's own value wins. */
+  readonly idleTimeoutMs: number
+  /** Where agents reach Drover (`DROVER_URL`). */
+  readonly url: string
+  readonly rehearsal: RehearsedModel | null
+}
+
+export interface Launcher {
+  /**
+   * Ends what an earlier agent of the session left on this machine, so that nobody writes to its conversation; and
+   * then opens conversations where the session's next agent will look for them.
+   */
+  settle(session: {
+    readonly record: SessionRecord
+    readonly spec: AgentSpec
+  }): Promise<(sessionId: string) => Transcript>
+  /** @throws DroverError where the spec's MCP config is not one */
+  plan(session: {
+    readonly record: SessionRecord
+    readonly spec: AgentSpec
+    readonly conversation: Conversation
+  }): Promise<Pick<AgentPlan, 'file' | 'args' | 'prepare'>>
+  /** The spool that an agent left on this machine, once nothing of the agent lives any more; null where there is none. */
+  leftSpool(sessionId: string, agentId: string): Promise<string | null>
+}
+
+/** Where an agent's standard output is, on the machine that runs it. */
+export function spoolOf(dataDir: string, sessionId: string, agentId: string): string {
+  return join(createSessionDirectory(dataDir, sessionId).path, 'agents', agentId, SPOOL_FILE)
+}
+
+export function createLauncher(options: LauncherOptions): Launcher {
+  const directoryOf = (record: SessionRecord): SessionDirectory =>
+    createSessionDirectory(options.dataDir, record.sessionId)
+
+  function environmentOf(record: SessionRecord, spec: AgentSpec, agentId: string): Record<string, string> {
+    const { configDir, home, tmpDir } = directoryOf(record)
+    return buildEnvironment({
+      from: options.environment,
+      spec,
+      sessionId: record.sessionId,
+      agentId,
+      agentType: record.agentType,
+      taskId: record.request.task_id ?? null,
+      orchestratorId: record.request.orchestrator_id ?? null,
+      attempt: record.restarts + 1,
+      idleTimeoutMs: options.idleTimeoutMs,
+      url: options.url,
+      configDir,
+      home,
+      tmpDir,
+      rehearsal: options.rehearsal?.environment(record.agentType, record.sessionId) ?? null,
+    })
+  }
+
+  return {
+    async settle({ record, spec }) {
+      const directory = directoryOf(record)
+      await directory.create()
+      // Worker and guard may have died together: what an earlier agent of the session left ends before the next one.
+      for (const agentDir of await directory.agents()) await sweepLeftovers(agentDir)
+      // Which agent it is makes no difference to where its conversations are.
+      const configDir = configDirOf(environmentOf(record, spec, '')) ?? directory.configDir
+      return (sessionId) => openTranscript(configDir, sessionId)
+    },
+
+    async plan({ record, spec, conversation }) {
+      const directory = directoryOf(record)
+      const [mcpConfigPath, systemPromptPath] = await Promise.all([
+        prepareMcpConfig(spec, join(directory.path, 'mcp.json')),
+        prepareSystemPrompt(spec, join(directory.path, 'system-prompt.md')),
+      ])
+      return {
+        file: options.file,
+        args: buildArgv({
+          spec,
+          sessionId: record.sessionId,
+          resume: conversation === 'resumed',
+          forkOf: conversation === 'forked' ? record.restartOf : null,
+          mcpConfigPath,
+          systemPromptPath,
+        }),
+        async prepare({ agentId, epoch }) {
+          const dir = await directory.createAgent(agentId)
+          await writeAgentRecord(dir, {
+            agent_id: agentId,
+            session_id: record.sessionId,
+            agent_type: record.agentType,
+            epoch,
+            worker: (await identityOf(process.pid)) ?? { pid: process.pid, start_time: '' },
+          })
+          return { dir, env: environmentOf(record, spec, agentId) }
+        },
+      }
+    },
+
+    async leftSpool(sessionId, agentId) {
+      const agents = await createSessionDirectory(options.dataDir, sessionId).agents()
+      const dir = agents.find((path) => basename(path) === agentId)
+      if (dir === undefined) return null
+      await sweepLeftovers(dir)
+      return join(dir, SPOOL_FILE)
+    },
+  }
+}

@@ -1,0 +1,283 @@
+/**
+ * A pod: one worker process with its guard. It serves the queues of its agent types, one session per type at a
+ * time (as many as the type has instances), and stops in order.
+ */
+import { hostname } from 'node:os'
+import type { Logger } from '../telemetry/logger.ts'
+import type { AgentSpec } from '../config/agent-spec.ts'
+import type { Config } from '../config/settings.ts'
+import { readVersion } from '../config/version.ts'
+import { sleep, type Clock } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
+import { createAgentTypeRegistry, summaryOf } from '../queue/agent-types.ts'
+import { connectRedis } from '../queue/connection.ts'
+import { assertConcurrency, createQueues } from '../queue/jobs.ts'
+import { keysOf } from '../queue/keys.ts'
+import { createLeases } from '../queue/lease.ts'
+import { createPodDirectory } from '../queue/pods.ts'
+import { createSessionRequests } from '../queue/session-requests.ts'
+import { createSessionStore } from '../queue/session-store.ts'
+import { createTranscripts } from '../queue/transcripts.ts'
+import { createErrorLimiter } from '../telemetry/error-limiter.ts'
+import { startClaims, type Claims } from './claims.ts'
+import { createDoorbell } from './doorbell.ts'
+import { createGuardKeeper } from './guard-keeper.ts'
+import { startHealthServer } from './health-server.ts'
+import { createLauncher, spoolOf, type RehearsedModel } from './launch.ts'
+import { keepPodEntry } from './pod-entry.ts'
+import { readinessOf, STARTING, type Readiness } from './readiness.ts'
+import { watchRoom } from './room.ts'
+import { runSession } from './session-run.ts'
+import { createOutbox } from './outbox.ts'
+import { createSpoolKeeper } from './spool-keeper.ts'
+
+/** A server that has not answered for so many beats is gone, though its connection stands. */
+const SILENT_BEATS = 3
+/** Milliseconds; the longest script takes a tenth of it. */
+const LEAST_SILENCE_MS = 5000
+/** Files that a pass is about to remove may wait for the next start. */
+const FILES_MS = 2000
+/** On top of an agent's kill, for the last events and BullMQ's own end. */
+const CLOSE_MS = 5000
+export interface PodParts {
+  readonly config: Config
+  /** The agent types that this pod serves. */
+  readonly specs: ReadonlyMap<string, AgentSpec>
+  readonly redisUrl: string
+  /** The `claude` program, found and checked. */
+  readonly claude: string
+  readonly rehearsal: RehearsedModel | null
+  /** The process environment, for the agents' allow-list. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly url: string
+  readonly log: Logger
+  readonly clock: Clock
+}
+
+export interface Pod {
+  /** Sessions that are claimed at this moment. */
+  readonly running: number
+  /**
+   * Stops claiming at once and gives running sessions `graceMs` to end; then they are ended by SIGTERM and handed
+   * over. A second call with 0 shortens it. Resolves when nothing of the pod is left.
+   */
+  stop(graceMs: number): Promise<void>
+}
+
+/** Connects, starts the guard, and serves. */
+export async function createPod(parts: PodParts): Promise<Pod> {
+  const { config, specs, log } = parts
+  const limiter = createErrorLimiter(log)
+  const onError = (error: unknown): void => limiter.warn('pod', messageOf(error))
+  const onQueueError = (error: unknown): void => limiter.warn('queue', messageOf(error))
+  const keys = keysOf(config.namespace)
+  const connect = (name: string) =>
+    connectRedis({
+      url: parts.redisUrl,
+      mode: 'waits',
+      name,
+      silenceMs: Math.max(SILENT_BEATS * config.lease.renewMs, LEAST_SILENCE_MS),
+      onError: (error) => limiter.warn('redis', messageOf(error)),
+    })
+  // First, because it fails for its own reasons; it keeps no process alive.
+  const identity = { service: 'drover', role: 'worker', pod_id: config.podId, pid: globalThis.process.pid }
+  const { healthHost, healthPort } = config.worker
+  let started = false
+  let claims: Claims | null = null
+  let readiness = (): Readiness => STARTING
+  const health =
+    healthPort === 0
+      ? null
+      : await startHealthServer({
+          host: healthHost,
+          port: healthPort,
+          identity,
+          readiness: () => readiness(),
+        })
+  const redis = await connect('worker')
+  const subscriber = await connect('worker-live')
+  const guards = await createGuardKeeper(config, log, () => claims?.update())
+
+  const outbox = await createOutbox({
+    redis,
+    subscriber,
+    keys,
+    store: createSessionStore(redis, keys),
+    spoolOf: ({ sessionId, agentId }) => spoolOf(config.dataDir, sessionId, agentId),
+    onResent(text) {
+      entry.note({ resent: text })
+      announceTypes().catch(onError)
+    },
+    onError,
+  })
+  const store = createSessionStore(redis, keys, outbox.hooks)
+  const requests = createSessionRequests(redis, keys)
+  const transcripts = createTranscripts(redis, keys)
+  const pods = createPodDirectory(redis, keys)
+  const doorbell = await createDoorbell(subscriber, keys)
+  const queues = createQueues(redis, keys, onQueueError)
+  const leases = createLeases(redis, keys, config.lease, config.podId, parts.clock, onError)
+  const spools = createSpoolKeeper({
+    redis,
+    keys,
+    store,
+    transcripts,
+    dataDir: config.dataDir,
+    keep: config.worker.keepSpools,
+    isRunning: (sessionId) => claims?.has(sessionId) ?? false,
+    onError,
+  })
+  outbox.onRecorded(spools.recorded)
+  const launcher = createLauncher({
+    file: parts.claude,
+    dataDir: config.dataDir,
+    environment: parts.environment,
+    idleTimeoutMs: config.liveness.idleTimeoutMs,
+    url: parts.url,
+    rehearsal: parts.rehearsal,
+  })
+  const types = createAgentTypeRegistry(redis, keys)
+  const announceTypes = (): Promise<void> => types.announce([...specs.values()].map(summaryOf))
+  await announceTypes()
+
+  const limits = [...specs.values()].map((spec) =>
+    assertConcurrency(queues.of(spec.name), redis, spec.maxInstances, onError),
+  )
+  await Promise.all(limits.map((limit) => limit.ready))
+
+  const draining = new AbortController()
+  const sessionLimit = (config.worker.maxSessions ?? specs.size) || Number.POSITIVE_INFINITY
+  const closing = new AbortController()
+
+  const room = watchRoom(config.worker, (shortage) => {
+    if (shortage === null) log.info('room again: claiming')
+    else log.warn({ shortage }, 'no room: claiming nothing')
+    claims?.update()
+  })
+
+  const entry = keepPodEntry({
+    pods,
+    podId: config.podId,
+    beatMs: config.lease.renewMs,
+    clock: parts.clock,
+    fixed: {
+      host: hostname(),
+      pid: identity.pid,
+      version: readVersion(),
+      tier: guards.tier(),
+      resent: outbox.resent(),
+      types: [...specs.keys()].join(','),
+      max_sessions: Number.isFinite(sessionLimit) ? sessionLimit : '',
+    },
+    readiness: () => readiness(),
+    running: () => claims?.count ?? 0,
+    onError,
+  })
+  readiness = () =>
+    readinessOf({
+      started,
+      draining: closing.signal.aborted,
+      redisProblem: redis.status === 'ready' ? entry.problem() : 'Redis is not reachable.',
+      guardAlive: guards.alive(),
+      running: claims?.count ?? 0,
+      maxSessions: sessionLimit,
+      shortage: room.shortage(),
+    })
+
+  const sessionParts = {
+    store,
+    requests,
+    doorbell,
+    leases,
+    guard: guards.current,
+    launcher,
+    transcripts,
+    pods,
+    config,
+    clock: parts.clock,
+    onError,
+    onEnded: spools.ended,
+  }
+  claims = await startClaims({
+    redis,
+    queuePrefix: keys.queuePrefix,
+    podId: config.podId,
+    lockMs: config.lease.ttlMs,
+    specs,
+    limit: sessionLimit,
+    // A pod without room pauses its workers instead of taking jobs that would wait here while another has room.
+    hasRoom: () => room.shortage() === null && guards.alive(),
+    run: (sessionId, spec, extendLock) =>
+      runSession(sessionParts, {
+        sessionId,
+        spec,
+        extendLock,
+        stop: draining.signal,
+        closing: closing.signal,
+      }),
+    onChange: entry.changed,
+    limiter,
+  })
+  spools.start()
+  // A subscriber asks nothing by itself, so it would never notice that nobody answers.
+  const asking = setInterval(() => void subscriber.ping().catch(onError), config.lease.renewMs)
+  started = true
+  entry.changed()
+  log.info({ pod_id: config.podId, types: [...specs.keys()], guard: guards.pid() }, 'pod ready')
+
+  let stopping: Promise<void> | null = null
+  let graceOver: () => void = () => {}
+
+  async function stop(graceMs: number): Promise<void> {
+    closing.abort()
+    entry.changed()
+    room.stop()
+    // close() first: a worker that is not closing takes its own job again after a hand-over (bullmq.md §9).
+    const closed = claims?.close() ?? Promise.resolve()
+    const grace = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, graceMs)
+      graceOver = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      void closed.then(graceOver)
+    })
+    await grace
+    draining.abort('drain')
+    // Redis may be away, and a worker waits for it without bound: the agents end all the same.
+    const patience = new AbortController()
+    await Promise.race([
+      closed,
+      sleep(config.session.killGraceMs + CLOSE_MS, patience.signal).then(() => {
+        if (!patience.signal.aborted) log.error('Redis does not answer; stopping without it')
+      }),
+    ])
+    patience.abort()
+    for (const limit of limits) limit.stop()
+    await guards.stop()
+    outbox.stop()
+    doorbell.close()
+    clearInterval(asking)
+    // Redis may be away, and a pass waits for it.
+    await Promise.race([spools.stop(), sleep(FILES_MS)])
+    await entry.stop()
+    await health?.stop()
+    // The other way round each of them would wait for a Redis that is away.
+    subscriber.disconnect()
+    redis.disconnect()
+    await queues.close().catch(onError)
+    limiter.flush()
+    log.info({ pod_id: config.podId }, 'pod stopped')
+  }
+
+  return {
+    get running() {
+      return claims?.count ?? 0
+    },
+    stop(graceMs) {
+      if (stopping !== null && graceMs === 0) graceOver()
+      stopping ??= stop(graceMs)
+      return stopping
+    },
+  }
+}

@@ -1,0 +1,345 @@
+/**
+ * One session on this pod: claim → lease → preflight → agents → end.
+ *
+ * All waiting happens here, inside the BullMQ job: for the lease, for a restart's back-off. What is decided is on
+ * the stream before BullMQ hears of it, so that dying at any line leaves a hash from which the next claim goes on.
+ */
+import { agentPrompt } from '../core/agent-prompt.ts'
+import { createBell, type Bell } from '../core/bell.ts'
+import { sleep, type Clock } from '../core/clock.ts'
+import type { AgentClosed, AgentExited, SessionClaimed } from '../core/events.ts'
+import { isDroverError, messageOf } from '../core/errors.ts'
+import { classifyOutcome, NO_FACTS, type Asked, type StreamFacts } from '../core/outcome.ts'
+import { isEnded, isLive } from '../core/state.ts'
+import type { Lease } from '../queue/lease.ts'
+import type { OwnEvent } from '../queue/own-event.ts'
+import { cancelledEnding } from '../queue/session-end.ts'
+import type { AgentRef, SessionRecord } from '../queue/session-store.ts'
+import type { SpoolStats } from '../session/spool.ts'
+import { runAgent } from './agent-run.ts'
+import { createAgentStream } from './agent-stream.ts'
+import {
+  conclude,
+  endSession,
+  failure,
+  withMissingFiles,
+  type Claim,
+  type ClaimedJob,
+  type Next,
+  type SessionParts,
+} from './conclude.ts'
+import { beginConversation } from './conversation.ts'
+import { missingFiles, preflight } from './preflight.ts'
+import { createPulse, type Pulse } from './pulse.ts'
+import { stopForCancel, stopForRestart, stopOf } from './stop.ts'
+import { shipperOf } from './transcript-shipper.ts'
+import { missingWorkspace, waitForWorkspace } from './workspace-wait.ts'
+
+/** How often the lease of another slot is looked at. */
+const SLOT_LOOK_MS = 250
+
+/** Runs the session of a job to its end, unless it has ended already. */
+export async function runSession(parts: SessionParts, job: ClaimedJob): Promise<Claim> {
+  const { store, leases, config } = parts
+  const record = await store.read(job.sessionId)
+  if (record === null) {
+    // A job without a hash never starts: Redis lost the hash, and the ledger writes it back.
+    parts.onError(new Error(`session ${job.sessionId} has a job but no record in Redis; nothing was started`))
+    return 'no_record'
+  }
+  if (isEnded(record.state)) return 'finished'
+  // A job in another type's queue is nobody's: the session has its own.
+  if (record.agentType !== job.spec.name) return 'finished'
+  // Before it is claimed: a pod that cannot run it takes no lease, and says so once.
+  if (!isLive(record.state) && record.cancel === null && remainingOf(record, parts.clock) > 0) {
+    const missing = await missingWorkspace(parts, job.spec, record)
+    if (missing !== null) return await waitForWorkspace(parts, record, missing)
+  }
+
+  const stop = new AbortController()
+  const forward = (): void => stop.abort(job.stop.reason)
+  job.stop.addEventListener('abort', forward, { once: true })
+  if (job.stop.aborted) forward()
+  // Of the present agent alone: the session goes on with the next one.
+  let again = new AbortController()
+  const bell = createBell()
+  let lease: Lease | null = null
+  const session = { sessionId: record.sessionId, agentType: record.agentType }
+  const pulse = createPulse({
+    store,
+    times: config.lease,
+    clock: parts.clock,
+    session,
+    extendJobLock: job.extendLock,
+    requests: parts.requests,
+    onCancel(cancel) {
+      // Without the lease there is no agent here; where there may be one elsewhere, it is closed with the lease.
+      if (lease !== null) stop.abort(stopForCancel(cancel))
+    },
+    onRestart: (restart) => again.abort(stopForRestart(restart)),
+    onEnded: () => stop.abort('cancel' satisfies Asked),
+    onLeaseLost: () => stop.abort('lease_lost' satisfies Asked),
+    onError: parts.onError,
+  })
+  const unhook = parts.doorbell.on(record.sessionId, () => {
+    bell.ring()
+    pulse.look()
+  })
+  try {
+    const claimed: SessionClaimed = { pod_id: config.podId }
+    const waiting = AbortSignal.any([stop.signal, job.closing])
+    const noted = store.change(session, { events: [{ type: 'drover.session.claimed', payload: claimed }] })
+    // Redis may have lost the session, and be waited for: a pod that stops does not wait along.
+    await Promise.race([noted, aborted(waiting)])
+    if (waiting.aborted) noted.catch(parts.onError)
+    lease = await leases.acquire(record.agentType, job.spec.maxInstances, waiting)
+    if (lease === null) return wasCancelled(stop.signal) ? 'finished' : 'hand_over'
+    pulse.holdLease(lease)
+    const stopOfNext = (): AbortSignal => {
+      again = new AbortController()
+      return AbortSignal.any([stop.signal, again.signal])
+    }
+    return await runAgents(parts, job, { lease, pulse, bell, stop: stop.signal, stopOfNext })
+  } finally {
+    job.stop.removeEventListener('abort', forward)
+    unhook()
+    await pulse.stop()
+    await lease?.release().catch(parts.onError)
+  }
+}
+
+interface Held {
+  readonly lease: Lease
+  readonly pulse: Pulse
+  /** Rings when something may have been asked of the session. */
+  readonly bell: Bell
+  readonly stop: AbortSignal
+  /** What stops the next agent: `stop`, or a restart that means this one. */
+  readonly stopOfNext: () => AbortSignal
+}
+
+/** One agent after the other, until the session has ended or must be given away. */
+async function runAgents(parts: SessionParts, job: ClaimedJob, held: Held): Promise<Claim> {
+  let next = 'resume' as Next
+  while (next === 'resume' || next === 'fresh') {
+    // Read again for each agent, and only now that the lease is held: nobody else changes it from here on.
+    const record = await parts.store.read(job.sessionId)
+    if (record === null) return 'no_record'
+    if (isEnded(record.state)) {
+      // Not by this pod: a kill while it waited.
+      parts.onEnded(record.sessionId, record.lastId)
+      return 'finished'
+    }
+    next = isLive(record.state)
+      ? await afterPredecessor(parts, job, held, record)
+      : await nextAgent(parts, job, held, record, next === 'fresh')
+  }
+  return next
+}
+
+/** Where a type has several slots, ours says nothing of the one that the agent before has: its end is waited for. */
+async function afterPredecessor(
+  parts: SessionParts,
+  job: ClaimedJob,
+  held: Held,
+  record: SessionRecord,
+): Promise<Next> {
+  while (record.lease !== null && (await parts.leases.isHeld(record.lease))) {
+    await sleep(SLOT_LOOK_MS, job.closing)
+    // A cancel is its holder's to act on.
+    if (job.closing.aborted || (held.stop.aborted && !wasCancelled(held.stop))) return 'hand_over'
+  }
+  // It may have ended, or said its last, in the meantime.
+  const now = await parts.store.read(job.sessionId)
+  if (now === null || !isLive(now.state) || now.epoch !== record.epoch) return 'resume'
+  return await closePredecessor(parts, job, now)
+}
+
+/** Its lease is gone or ours, so the worker that had this agent is gone, and by its deadline the agent too. */
+async function closePredecessor(parts: SessionParts, job: ClaimedJob, record: SessionRecord): Promise<Next> {
+  if (record.agentId === null)
+    throw new Error(`session ${record.sessionId} is ${record.state} without an agent`)
+  const agent = {
+    sessionId: record.sessionId,
+    agentType: record.agentType,
+    agentId: record.agentId,
+    epoch: record.epoch,
+  }
+  // What it had printed may be on this very disk, its result too; elsewhere what it had published is known.
+  const left = await takeLeftSpool(parts, agent)
+  const outcome = classifyOutcome({
+    facts: left?.facts ?? record.facts ?? NO_FACTS,
+    exit: null,
+    asked: record.cancel !== null ? 'cancel' : 'worker_lost',
+    stderrTail: '',
+    spawnError: null,
+  })
+  const exited: AgentExited = {
+    status: 'superseded',
+    pid: record.pid,
+    exit_code: null,
+    exit_signal: null,
+    failure_reason: outcome.failureReason,
+    message: outcome.message,
+    stderr_tail: '',
+  }
+  const closed: AgentClosed =
+    left === null
+      ? { lines: record.cursor, bytes: 0, sha256: null, tail_unknown: true }
+      : { ...left.stats, tail_unknown: false }
+  const events: OwnEvent[] = [
+    { type: 'drover.agent.exited', payload: exited },
+    { type: 'drover.agent.closed', payload: closed },
+  ]
+  return await conclude(parts, job, record, { agent, outcome, events })
+}
+
+/** The rest of a dead agent's spool goes to the stream; null where it is not here. Lines that were taken are dropped. */
+async function takeLeftSpool(
+  parts: SessionParts,
+  agent: AgentRef,
+): Promise<{ readonly facts: StreamFacts; readonly stats: SpoolStats } | null> {
+  const spool = await parts.launcher.leftSpool(agent.sessionId, agent.agentId)
+  if (spool === null) return null
+  const stream = createAgentStream({
+    store: parts.store,
+    agent,
+    spool,
+    onFacts: () => {},
+    onFailure: parts.onError,
+  })
+  const stats = await stream.finish()
+  return { facts: stream.facts(), stats }
+}
+
+async function nextAgent(
+  parts: SessionParts,
+  job: ClaimedJob,
+  held: Held,
+  record: SessionRecord,
+  fresh: boolean,
+): Promise<Next> {
+  const { spec } = job
+  const { config, clock } = parts
+  if (record.cancel !== null) return await endSession(parts, record, cancelledEnding(record.cancel))
+  const remainingMs = remainingOf(record, clock)
+  if (remainingMs <= 0) {
+    return await endSession(
+      parts,
+      record,
+      failure('timeout', `It took longer than ${record.timeoutSeconds} s.`),
+    )
+  }
+  const missing = await missingWorkspace(parts, spec, record)
+  if (missing !== null) return await waitForWorkspace(parts, record, missing)
+  const check = await preflight(spec, record.request.workspace_dir, config.workspace.roots)
+  if (!check.ok) return await endSession(parts, record, failure('invalid_config', check.problem))
+
+  const settled = await launchable(parts.launcher.settle({ record, spec }))
+  if ('problem' in settled) return await endSession(parts, record, settled.problem)
+  const begun = await beginConversation(parts, record, settled.value, fresh)
+  if (begun.kind === 'elsewhere') return await waitForWorkspace(parts, record, begun.problem)
+  const { conversation } = begun
+  const planned = await launchable(parts.launcher.plan({ record, spec, conversation }))
+  if ('problem' in planned) return await endSession(parts, record, planned.problem)
+  const plan = planned.value
+  const shipper = shipperOf(parts, record, settled.value(record.sessionId))
+  const running = runAgent(
+    { store: parts.store, guard: parts.guard, pulse: held.pulse, clock },
+    {
+      ...plan,
+      async prepare(agent) {
+        shipper.start(agent)
+        return await plan.prepare(agent)
+      },
+      record,
+      spec,
+      lease: held.lease,
+      podId: config.podId,
+      cwd: check.cwd,
+      workspaceId: check.workspaceId,
+      resumed: conversation === 'resumed' || conversation === 'forked',
+      prompt: agentPrompt({ ...record, conversation, prompt: record.request.prompt }),
+      startupTimeoutMs: (spec.startupTimeoutSeconds ?? config.session.startupTimeoutMs / 1000) * 1000,
+      killGraceMs: config.session.killGraceMs,
+      liveness: {
+        stallTimeoutMs: (spec.stallTimeoutSeconds ?? config.liveness.stallTimeoutMs / 1000) * 1000,
+        idleTimeoutMs: (spec.idleTimeoutSeconds ?? config.liveness.idleTimeoutMs / 1000) * 1000,
+        toolTimeoutMs: config.liveness.toolTimeoutMs,
+      },
+      endGraceMs: config.session.endGraceMs,
+      remainingMs,
+      stop: held.stopOfNext(),
+    },
+  )
+  // Then the process is gone, and nobody may go on with the session yet: its conversation is whole.
+  await Promise.allSettled([running])
+  await shipper.finish()
+  const ended = await running
+  if ('agent' in ended) {
+    const absent = ended.outcome.status === 'completed' ? await missingFiles(spec, check.cwd) : []
+    return await conclude(parts, job, record, absent.length > 0 ? withMissingFiles(ended, absent) : ended)
+  }
+  switch (ended.refused) {
+    case 'early':
+      await untilGate(parts, job, held, Math.min(ended.waitMs, remainingMs))
+      // After a cancel it is not given away: what its record says is looked at again.
+      if ((held.stop.aborted && !wasCancelled(held.stop)) || job.closing.aborted) return 'hand_over'
+      return fresh ? 'fresh' : 'resume'
+    case 'cancelled':
+      return await endSession(
+        parts,
+        record,
+        cancelledEnding((await parts.requests.read(job.sessionId)).cancel),
+      )
+    case 'lease':
+      return 'hand_over'
+    case 'ended':
+    case 'missing':
+      return 'finished'
+  }
+}
+
+/** Waits before the next agent. A restart by hand opens the gate; it rings, or is seen with the next beat. */
+async function untilGate(parts: SessionParts, job: ClaimedJob, held: Held, waitMs: number): Promise<void> {
+  const { clock, config, requests } = parts
+  const signal = AbortSignal.any([held.stop, job.closing])
+  const until = clock.monotonic() + waitMs
+  for (;;) {
+    const leftMs = until - clock.monotonic()
+    if (leftMs <= 0 || signal.aborted) return
+    await held.bell.wait(Math.min(leftMs, config.lease.renewMs), signal)
+    const now = await requests.read(job.sessionId)
+    if (now.ended || now.notBefore === 0) return
+  }
+}
+
+/** Resolves when the signal aborts. */
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+function wasCancelled(stop: AbortSignal): boolean {
+  return stop.aborted && stopOf(stop).asked === 'cancel'
+}
+
+/** Of the session's whole time. A pause for a usage limit is not its own and does not count. */
+function remainingOf(record: SessionRecord, clock: Clock): number {
+  const started = record.startedAt === null ? clock.now().getTime() : Date.parse(record.startedAt)
+  return started + record.timeoutSeconds * 1000 + record.pausedMs - clock.now().getTime()
+}
+
+/** What cannot be prepared ends the session: a wrong spec, or a machine that cannot. */
+async function launchable<T>(
+  step: Promise<T>,
+): Promise<{ readonly value: T } | { readonly problem: ReturnType<typeof failure> }> {
+  try {
+    return { value: await step }
+  } catch (error) {
+    const reason = isDroverError(error) ? 'invalid_config' : 'spawn_failed'
+    return { problem: failure(reason, messageOf(error)) }
+  }
+}

@@ -1,0 +1,28 @@
+/** Why an agent is to end, and how: the reason with which the signals abort that end agents. */
+import type { Actor } from '../core/envelope.ts'
+import type { Asked } from '../core/outcome.ts'
+import type { CancelRequest, RestartRequest } from '../queue/session-record.ts'
+
+export interface Stop {
+  readonly asked: Exclude<Asked, null>
+  /** Between SIGTERM and SIGKILL; without it as configured, 0: SIGKILL at once. */
+  readonly graceMs?: number
+  /** Who wants it, where somebody does. */
+  readonly actor?: Actor
+}
+
+/** The reason of an aborted signal; a plain `Asked` says no more than itself. */
+export function stopOf(signal: AbortSignal): Stop {
+  const reason = signal.reason as Stop | Stop['asked']
+  return typeof reason === 'string' ? { asked: reason } : reason
+}
+
+/** As the kill was asked for. */
+export function stopForCancel({ actor, force, grace_seconds }: CancelRequest): Stop {
+  if (force) return { asked: 'cancel', graceMs: 0, actor }
+  return { asked: 'cancel', actor, ...(grace_seconds === null ? {} : { graceMs: grace_seconds * 1000 }) }
+}
+
+export function stopForRestart({ actor }: RestartRequest): Stop {
+  return { asked: 'restart', actor }
+}

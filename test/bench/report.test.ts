@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest'
+import { format, isMet, summarize, type Result } from '../../bench/report.ts'
+
+const result = (median: number, goal: Result['goal']): Result => ({
+  bench: 'session',
+  title: 'a session against the CLI alone',
+  unit: 'ms',
+  measured: { median, p10: 1, p90: 9, min: 0.5, max: 150, n: 24 },
+  goal,
+  details: [{ label: 'claude -p', value: 561.4, unit: 'ms' }],
+})
+
+describe('summarize', () => {
+  it('takes the middle of an odd number of values, whatever their order', () => {
+    expect(summarize([9, 1, 5])).toEqual({ median: 5, p10: 1.8, p90: 8.2, min: 1, max: 9, n: 3 })
+  })
+
+  it('lies between the two in the middle of an even number', () => {
+    expect(summarize([4, 1, 2, 3]).median).toBe(2.5)
+  })
+
+  it('is the value itself where there is one', () => {
+    expect(summarize([7])).toEqual({ median: 7, p10: 7, p90: 7, min: 7, max: 7, n: 1 })
+  })
+
+  it('refuses to say something of nothing', () => {
+    expect(() => summarize([])).toThrow('measured nothing')
+  })
+})
+
+describe('isMet', () => {
+  it('compares the median with the goal, the border included', () => {
+    expect(isMet(result(100, { op: '<=', value: 100 }))).toBe(true)
+    expect(isMet(result(100.1, { op: '<=', value: 100 }))).toBe(false)
+    expect(isMet(result(0.7, { op: '>=', value: 0.7 }))).toBe(true)
+    expect(isMet(result(0.69, { op: '>=', value: 0.7 }))).toBe(false)
+  })
+
+  it('compares the worst value where the goal is always to be met', () => {
+    expect(isMet(result(100, { op: '<=', value: 149, always: true }))).toBe(false)
+    expect(isMet(result(100, { op: '<=', value: 150, always: true }))).toBe(true)
+    expect(isMet(result(100, { op: '>=', value: 0.6, always: true }))).toBe(false)
+    expect(isMet(result(100, { op: '>=', value: 0.5, always: true }))).toBe(true)
+  })
+
+  it('has no answer without a goal', () => {
+    expect(isMet(result(1, null))).toBeNull()
+  })
+})
+
+describe('format', () => {
+  it('shows median, spread, number, goal and verdict', () => {
+    expect(format(result(120, { op: '<=', value: 100 }))).toBe(
+      [
+        'session: a session against the CLI alone',
+        '  120.0 ms (p10 1.0, p90 9.0, least 0.5, most 150.0, n 24) · goal <= 100 ms: MISSED',
+        '  claude -p 561 ms',
+      ].join('\n'),
+    )
+  })
+})

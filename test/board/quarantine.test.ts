@@ -1,0 +1,43 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { until } from '../support/until.ts'
+import { openBoard, type TestBoard } from './open-board.ts'
+
+let redis: TestRedis
+let board: TestBoard
+beforeEach(async () => {
+  redis = await startRedis()
+})
+afterEach(async () => {
+  await board.stop()
+  await redis.stop()
+})
+
+test('says why no session starts and how long that takes, takes requests meanwhile, and repairs what Redis lost', async () => {
+  board = await openBoard(redis.url, { leaseTtlMs: 3000, seeded: false })
+  const leases = async (): Promise<Record<string, unknown>> => {
+    const { status, body } = await board.get('/readyz')
+    expect(status).toBe(200)
+    return body.checks.leases as Record<string, unknown>
+  }
+  const waiting = await until(async () => {
+    const check = await leases()
+    return check.status === 'waiting' && check.seconds_left !== null && check
+  })
+  expect(waiting.message).toContain('no session starts')
+  expect(waiting.seconds_left).toBeLessThanOrEqual(3)
+  const sessionId = await board.spawn()
+  await until(async () => (await leases()).status === 'ok')
+
+  await board.redis.flushall()
+  expect((await leases()).status).toBe('waiting')
+  await until(async () => (await leases()).restored === true)
+  expect(await board.store.read(sessionId)).toMatchObject({
+    state: 'queued',
+    request: { prompt: 'Design it' },
+  })
+  await until(async () => (await leases()).status === 'ok')
+  // Its job and the agent types are there again, so that it starts and others can be asked for.
+  await until(() => board.redis.exists(`${board.keys.queuePrefix}:architect:${sessionId}`))
+  await until(async () => (await board.redis.hlen(board.keys.agentTypes)) === 2)
+}, 30_000)

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sessionIdOfTask } from '../../src/core/ids.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { until } from '../support/until.ts'
+import { openBoard, WORKSPACE, type Answered, type TestBoard } from './open-board.ts'
+import { playSession } from './play-session.ts'
+
+let redis: TestRedis
+let board: TestBoard
+beforeAll(async () => {
+  redis = await startRedis()
+  board = await openBoard(redis.url)
+})
+afterAll(async () => {
+  await board.stop()
+  await redis.stop()
+})
+
+const task = (task_id: string, more: object = {}) => ({
+  task_id,
+  agent_type: 'architect',
+  prompt: `Do ${task_id}`,
+  ...more,
+})
+const add = (...tasks: object[]): Promise<Answered> => board.post('/api/v1/tasks', { tasks })
+const count = async (): Promise<number> => (await board.get('/api/v1/tasks?limit=200')).body.tasks.length
+
+test('adds tasks, gives a session to those that wait for nothing, and the others theirs in turn', async () => {
+  const { status, body } = await add(
+    task('BUILD-2', { depends_on: ['BUILD-1'], agent_type: 'code_developer' }),
+    task('BUILD-1', { priority: 3, priority_number: 12, workspace_dir: '/srv/b' }),
+  )
+  expect(status).toBe(202)
+  expect(body).toMatchObject({ success: true, durability: 'ledger', added: 2 })
+  expect(body.tasks).toMatchObject([
+    {
+      task_id: 'BUILD-2',
+      status: 'pending',
+      depends_on: ['BUILD-1'],
+      workspace_dir: WORKSPACE,
+      priority: 1000,
+    },
+    { task_id: 'BUILD-1', priority: 3, priority_number: 12, workspace_dir: '/srv/b' },
+  ])
+
+  const first = sessionIdOfTask(board.namespace, 'BUILD-1', 0)
+  const second = sessionIdOfTask(board.namespace, 'BUILD-2', 0)
+  await until(async () => (await board.get(`/api/v1/sessions/${first}`)).body.session?.status === 'queued')
+  expect((await board.get(`/api/v1/sessions/${second}`)).status).toBe(404)
+  expect((await board.get('/api/v1/tasks/BUILD-1')).body.dependents).toEqual(['BUILD-2'])
+
+  await (await playSession(board, first)).end()
+  await until(async () => (await board.get(`/api/v1/sessions/${second}`)).status === 200)
+  expect((await board.get('/api/v1/tasks/BUILD-1')).body.task.status).toBe('completed')
+  const { events } = (await board.get(`/api/v1/sessions/${second}/events`)).body
+  expect(events[0].payload.actor).toEqual({ via: 'drover', name: 'ensureJobs' })
+  expect((await board.get('/api/v1/tasks?status=completed')).body.tasks[0].task_id).toBe('BUILD-1')
+})
+
+test('the same tasks again change nothing; a different one under the same id is a conflict', async () => {
+  await add(task('SAME-1'), task('SAME-2', { depends_on: ['SAME-1'] }))
+  const again = await add(task('SAME-1'), task('SAME-2', { depends_on: ['SAME-1'] }))
+  expect(again).toMatchObject({
+    status: 200,
+    body: { added: 0, tasks: [{ task_id: 'SAME-1' }, { task_id: 'SAME-2' }] },
+  })
+
+  for (const more of [
+    { prompt: 'other' },
+    { priority: 1 },
+    { depends_on: [] },
+    { workspace_dir: '/other' },
+  ]) {
+    const other = await add(task('NEW-1'), task('SAME-2', { depends_on: ['SAME-1'], ...more }))
+    expect(other).toMatchObject({ status: 409, body: { error: 'idempotency_conflict', task_id: 'SAME-2' } })
+  }
+  expect((await board.get('/api/v1/tasks/NEW-1')).status).toBe(404)
+})
+
+test('of two that add the same id at the same time, one is told', async () => {
+  const answers = await Promise.all([
+    add(task('RACE-1', { prompt: 'a' })),
+    add(task('RACE-1', { prompt: 'b' })),
+  ])
+  const statuses = answers.map((answer) => answer.status).toSorted((a, b) => a - b)
+  expect(statuses).toEqual([202, 409])
+})
+
+test.each([
+  ['an id twice', [task('T-1'), task('T-2'), task('T-1')], 400, 'invalid_request', /tasks\.2\.task_id/],
+  ['an id of digits', [task('123')], 400, 'invalid_request', /tasks\.0\.task_id/],
+  ['an unknown type', [task('T-1', { agent_type: 'architec' })], 404, 'agent_type_not_found', /"architect"/],
+  [
+    'an unknown task',
+    [task('TASK-31-1'), task('T-2', { depends_on: ['TASK-31-2'] })],
+    404,
+    'task_not_found',
+    /Did you mean "TASK-31-1"/,
+  ],
+  [
+    'a circle',
+    [task('A', { depends_on: ['C'] }), task('B', { depends_on: ['A'] }), task('C', { depends_on: ['B'] })],
+    409,
+    'dependency_cycle',
+    /A → C → B → A/,
+  ],
+  ['itself', [task('A', { depends_on: ['A'] })], 409, 'dependency_cycle', /A → A/],
+  ['nothing', [], 400, 'invalid_request', /tasks/],
+  ['an unknown member', [task('T-1', { dependson: [] })], 400, 'invalid_request', /tasks\.0\.dependson/],
+])('refuses %s, and adds nothing', async (_what, tasks, status, error, message) => {
+  const before = await count()
+  const answer = await add(...tasks)
+  expect({ status: answer.status, error: answer.body.error }).toEqual({ status, error })
+  expect(answer.body.message).toMatch(message)
+  expect(await count()).toBe(before)
+})
+
+test('the longest id is found again', async () => {
+  const id = `L${'-'.repeat(126)}1`
+  await add(task(id))
+  expect((await board.get(`/api/v1/tasks/${id}`)).body.task.task_id).toBe(id)
+})
+
+test('an unknown task is said so, with what may have been meant', async () => {
+  await add(task('LOGIN-1'))
+  expect((await board.get('/api/v1/tasks/LOGIN-2')).body).toMatchObject({
+    error: 'task_not_found',
+    message: expect.stringContaining('Did you mean "LOGIN-1"?'),
+  })
+})

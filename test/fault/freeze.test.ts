@@ -1,0 +1,149 @@
+/**
+ * F06, F06b and F36: a worker, or a whole pod, that is frozen and thawed. Each case has a pod of its own; another pod
+ * that serves the same types is there as soon as their sessions run.
+ */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { isTreeAlive } from '../support/fake-claude.ts'
+import { until } from '../support/until.ts'
+import { openField, type Field } from './rig/field.ts'
+import { checkInvariants } from './rig/invariants.ts'
+import { THAW_LIMIT_MS } from './rig/lives.ts'
+import type { FieldPod } from './rig/pod.ts'
+import { isAlive, type AgentProcess } from './rig/processes.ts'
+
+type Case = 'worker' | 'whole' | 'short'
+const CASES: readonly Case[] = ['worker', 'whole', 'short']
+/** Served by one pod alone, to see that it works again. */
+const afterwards = (name: Case): string => `after-${name}`
+/** Longer than a lease, so that only a fence ends the first agent. */
+const TALK = { lines: 45, delay_ms: 80 }
+/** The guard's tick, SIGKILL, and the witness's beat, on a busy machine. */
+const KILL_MS = 400
+
+let field: Field
+const pods = {} as Record<Case, FieldPod>
+const ids = {} as Record<'worker' | 'whole', string>
+const first = {} as Record<'worker' | 'whole', AgentProcess>
+const frozenAt = {} as Record<'worker' | 'whole', number>
+
+beforeAll(async () => {
+  const types = CASES.flatMap((name) => [name, afterwards(name)])
+  field = await openField({ pods: 0, types: Object.fromEntries(types.map((name) => [name, {}])) })
+  await Promise.all(
+    CASES.map(async (name) => {
+      pods[name] = await field.startPod({ id: `pod-${name}`, types: [name, afterwards(name)] })
+    }),
+  )
+  await Promise.all([
+    freeze('worker', (pod) => pod.signal('SIGSTOP')),
+    freeze('whole', (pod) => pod.freezeAll()),
+  ])
+  await field.startPod({ id: 'rescue', types: ['worker', 'whole'] })
+}, 60_000)
+afterAll(() => field.close())
+
+async function freeze(name: 'worker' | 'whole', act: (pod: FieldPod) => void): Promise<void> {
+  ids[name] = await field.spawn(TALK, { agentType: name })
+  first[name] = await field.agentOf(ids[name])
+  await field.recorded(ids[name], 'drover.agent.started')
+  frozenAt[name] = field.now()
+  act(pods[name])
+}
+
+const lastBeat = (agentId: string): number =>
+  Number(field.witness().findLast((record) => record.agent_id === agentId)?.mono_ns) / 1e6
+
+/** The pod takes work again, and is still the same process. */
+async function worksAgain(name: Case): Promise<void> {
+  const id = await field.spawn({}, { agentType: afterwards(name) })
+  expect(await field.ended(id)).toMatchObject({ status: 'completed', restarts: 0 })
+  expect(field.ledger.agents(id)).toMatchObject([{ pod_id: `pod-${name}` }])
+  expect(pods[name].isAlive()).toBe(true)
+}
+
+test.concurrent(
+  'F06 a worker frozen past its lease: fenced by its guard, taken over, harmless when thawed',
+  async () => {
+    const { ttlMs, marginMs } = field.times
+    const { agentId } = first.worker
+    const second = await field.agentOf(ids.worker, agentId)
+    expect(second.pod.id).toBe('rescue')
+    expect(lastBeat(agentId)).toBeGreaterThan(frozenAt.worker)
+    expect(lastBeat(agentId)).toBeLessThan(frozenAt.worker + ttlMs - marginMs + KILL_MS)
+    expect(isTreeAlive(field.witnessDir, agentId)).toBe(false)
+    // For two leases at least, and thawed while its successor works.
+    await until(() => field.now() - frozenAt.worker > 2 * ttlMs)
+    pods.worker.signal('SIGCONT')
+
+    expect(await field.ended(ids.worker)).toMatchObject({ status: 'completed', restarts: 1 })
+    await worksAgain('worker')
+    const agents = field.ledger.agents(ids.worker)
+    expect(agents[0]).toMatchObject({ agent_id: agentId, status: 'superseded', pod_id: 'pod-worker' })
+    expect(agents.at(-1)).toMatchObject({ status: 'completed', pod_id: 'rescue' })
+    expect(field.ledger.payloads(ids.worker, 'drover.session.restarting')[0]).toMatchObject({
+      reason: 'worker_lost',
+    })
+  },
+)
+
+test.concurrent(
+  'F06b a whole pod frozen past its lease: its agent is dead 250 ms after the thaw, and changes nothing',
+  async () => {
+    const { agentId, pid } = first.whole
+    const second = await field.agentOf(ids.whole, agentId)
+    expect(second.pod.id).toBe('rescue')
+    const successor = field.now()
+    const extraMs = field.random.integer(0, 500)
+    await until(() => field.now() - successor >= extraMs)
+
+    expect(isAlive(pid)).toBe(true)
+    pods.whole.thawAll()
+    await until(() => !isAlive(pid), { timeoutMs: THAW_LIMIT_MS, message: 'the thawed agent to be dead' })
+
+    expect(await field.ended(ids.whole)).toMatchObject({ status: 'completed', restarts: 1 })
+    await worksAgain('whole')
+    const events = field.ledger.events(ids.whole)
+    const takenOver = events.findIndex((event) => event.agent_id === second.agentId)
+    const stale = events.slice(takenOver).filter((event) => event.agent_id === agentId && event.late === 0)
+    expect(stale).toEqual([])
+  },
+)
+
+test.concurrent(
+  'F36 a worker that does nothing for less than the margin: nothing happens; for longer: fenced',
+  async () => {
+    const { ttlMs, marginMs } = field.times
+    const pod = pods.short
+    const id = await field.spawn({ ...TALK, lines: 75 }, { agentType: 'short' })
+    const { agentId } = await field.agentOf(id)
+    await field.recorded(id, 'drover.agent.started')
+    const blockedMs = field.random.integer(marginMs / 2, marginMs - 50)
+    const blockedAt = field.now()
+    pod.signal('SIGSTOP')
+    await until(() => field.now() - blockedAt >= blockedMs)
+    pod.signal('SIGCONT')
+    // Beyond what it was trusted for when it was blocked: its lease was renewed since.
+    await until(() => field.now() - blockedAt > ttlMs)
+    expect(isTreeAlive(field.witnessDir, agentId)).toBe(true)
+    expect(field.ledger.agents(id).length).toBe(1)
+
+    const stoppedAt = field.now()
+    pod.signal('SIGSTOP')
+    await until(() => !isTreeAlive(field.witnessDir, agentId), { timeoutMs: ttlMs + KILL_MS })
+    expect(lastBeat(agentId)).toBeLessThan(stoppedAt + ttlMs - marginMs + KILL_MS)
+    await until(() => field.now() - stoppedAt > ttlMs)
+    pod.signal('SIGCONT')
+    // Nobody else serves the type: the same worker goes on with the session.
+    expect(await field.ended(id)).toMatchObject({ status: 'completed' })
+    const agents = field.ledger.agents(id)
+    expect(agents[0]).toMatchObject({ agent_id: agentId, pod_id: 'pod-short' })
+    expect(agents[0]?.status).not.toBe('completed')
+    expect(agents.at(-1)).toMatchObject({ status: 'completed', pod_id: 'pod-short' })
+    await worksAgain('short')
+  },
+)
+
+test('F06 F06b F36 the invariants hold', async () => {
+  const figures = await checkInvariants(field)
+  expect(figures.sessions).toBe(field.accepted.length)
+})

@@ -1,0 +1,122 @@
+/**
+ * F09: Redis loses everything: by FLUSHALL, and by coming back empty. Nobody runs for a lease, what the ledger knows
+ * is written back, what had not ended goes on, what had ended is not run again.
+ */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from '../support/until.ts'
+import { openField, type Field } from './rig/field.ts'
+import { checkInvariants } from './rig/invariants.ts'
+import { livesOfSession, startsOf } from './rig/starts.ts'
+
+const TIMES = { ttlMs: 1800, renewMs: 300, marginMs: 500 }
+/** One lease of quarantine, at most another one for pods that must send again, and BullMQ's and our own looks. */
+const RECOVERY_MS = 2 * TIMES.ttlMs + 5000
+const LINES = 30
+
+const LOSSES = {
+  FLUSHALL: async () => void (await field.redis.flushall()),
+  'a restart without data': async () => {
+    await field.killRedis()
+    await field.startRedisAgain({ empty: true })
+  },
+} satisfies Record<string, () => Promise<void>>
+type Loss = keyof typeof LOSSES
+
+interface Story {
+  /** Ended just before. */
+  readonly ended: string
+  /** An agent of it ran. */
+  readonly running: string
+  /** Behind it in the queue. */
+  readonly queued: string
+  /** On the witness' clock. */
+  readonly lostAt: number
+}
+const stories = new Map<Loss, Story>()
+
+let field: Field
+beforeAll(async () => {
+  field = await openField({ pods: 2, times: TIMES, types: { long: {}, brief: {} } })
+}, 60_000)
+afterAll(() => field.close())
+
+const storyOf = (loss: Loss): Story => {
+  const story = stories.get(loss)
+  if (story === undefined) throw new Error(`${loss} did not happen`)
+  return story
+}
+
+for (const loss of Object.keys(LOSSES) as Loss[]) {
+  test(`F09 ${loss}: every session that had not ended comes back and ends, without a try`, async () => {
+    const running = await field.spawn({ lines: LINES, delay_ms: 100 }, { agentType: 'long' })
+    const queued = await field.spawn({ lines: 1 }, { agentType: 'long' })
+    await field.recorded(running, 'claude.assistant', 3)
+    const ended = await field.spawn({ lines: 1 }, { agentType: 'brief' })
+    await field.ended(ended)
+    await LOSSES[loss]()
+    stories.set(loss, { ended, running, queued, lostAt: field.now() })
+    expect(await field.ended(running)).toMatchObject({ status: 'completed', restarts: 0, incomplete: 0 })
+    expect(await field.ended(queued)).toMatchObject({ status: 'completed', restarts: 0 })
+  })
+
+  test(`F09 ${loss}: no agent starts for a whole lease, and then one soon`, () => {
+    const { running, queued, lostAt } = storyOf(loss)
+    const starts = [running, queued]
+      .flatMap((id) => livesOfSession(field, id))
+      .map((life) => life.from - lostAt)
+      .filter((after) => after > 0)
+    const first = Math.min(...starts)
+    process.stdout.write(`F09: ${loss}: the next agent started ${Math.round(first)} ms after the loss\n`)
+    expect(first).toBeGreaterThan(TIMES.ttlMs)
+    expect(first).toBeLessThan(RECOVERY_MS)
+  })
+
+  test(`F09 ${loss}: the agent of before was ended within its trust`, () => {
+    const { running, lostAt } = storyOf(loss)
+    const [old, next] = livesOfSession(field, running)
+    expect(old?.to).toBeLessThan(lostAt + TIMES.ttlMs)
+    expect(next?.from).toBeGreaterThan(old?.to ?? 0)
+    expect(field.ledger.agents(running).at(-1)?.command).toContain('--resume')
+  })
+
+  test(`F09 ${loss}: a session that had ended stays so`, async () => {
+    const { ended } = storyOf(loss)
+    expect(startsOf(field, ended)).toHaveLength(1)
+    // Written back too, so that a late job or a repeated key finds its end.
+    expect(await field.redis.hget(field.keys.session(ended), 'state')).toBe('completed')
+  })
+}
+
+test('F09 what was on the stream and not recorded yet is sent again by its pod, the end too', async () => {
+  const id = await field.spawn({ lines: 12, delay_ms: 100, text: 'not recorded yet' }, { agentType: 'brief' })
+  await field.recorded(id, 'claude.assistant', 2)
+  await field.board().kill()
+  const inLedger = field.ledger.events(id).length
+  const state = async (): Promise<string | null> => await field.redis.hget(field.keys.session(id), 'state')
+  await until(async () => (await state()) === 'completed', {
+    message: 'the session to end without a recorder',
+  })
+  await field.redis.flushall()
+  await field.startBoard()
+  expect(await field.ended(id)).toMatchObject({
+    status: 'completed',
+    restarts: 0,
+    incomplete: 0,
+    result: 'not recorded yet',
+  })
+  expect(startsOf(field, id)).toHaveLength(1)
+  const lines = field.ledger.events(id).filter((event) => event.type === 'claude.assistant')
+  expect(lines).toHaveLength(12)
+  expect(field.ledger.events(id).length).toBeGreaterThan(inLedger)
+})
+
+test('F09 leases are given again, for this life of Redis', async () => {
+  const runId = /run_id:(\w+)/.exec(await field.redis.info('server'))?.[1]
+  await until(async () => (await field.redis.get(field.keys.seeded)) === runId)
+  const id = await field.spawn({ lines: 1 }, { agentType: 'brief' })
+  expect(await field.ended(id)).toMatchObject({ status: 'completed' })
+})
+
+test('F09 the invariants hold', async () => {
+  expect(await checkInvariants(field)).toMatchObject({ sessions: 8, tailsUnknown: 0 })
+})

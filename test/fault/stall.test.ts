@@ -1,0 +1,86 @@
+/** F04 and F05: an agent that cannot move is stalled, one that only says nothing is not. All at once on one pod. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from '../support/until.ts'
+import { openField, type Field } from './rig/field.ts'
+import { checkInvariants } from './rig/invariants.ts'
+
+const IDLE_SECONDS = 2
+const TYPES = {
+  frozen: {},
+  thawed: {},
+  quiet: {},
+  impatient: { idle_timeout_seconds: IDLE_SECONDS },
+}
+type Type = keyof typeof TYPES
+/** For a busy machine, on top of a limit and the sample that finds it. */
+const SLACK_MS = 1500
+
+let field: Field
+const ids = {} as Record<Type, string>
+const stopped = {} as Record<'frozen' | 'thawed', number>
+
+beforeAll(async () => {
+  field = await openField({ pods: 1, types: TYPES })
+  const talk = { lines: 25, delay_ms: 40 }
+  ids.frozen = await field.spawn(talk, { agentType: 'frozen' })
+  ids.thawed = await field.spawn(talk, { agentType: 'thawed' })
+  ids.quiet = await field.spawn({ silence_ms: field.times.stallMs * 2 }, { agentType: 'quiet' })
+  const still = { silence_ms: 60_000 }
+  ids.impatient = await field.spawn(still, { agentType: 'impatient', autoRestart: false })
+  await Promise.all([stop('frozen', null), stop('thawed', field.times.stallMs * 0.65)])
+}, 60_000)
+afterAll(() => field.close())
+
+/** Stops the agent once it talks; wakes it up again after `forMs`. */
+async function stop(type: 'frozen' | 'thawed', forMs: number | null): Promise<void> {
+  const agent = await field.agentOf(ids[type])
+  await field.recorded(ids[type], 'drover.agent.started')
+  process.kill(agent.pid, 'SIGSTOP')
+  stopped[type] = Date.now()
+  if (forMs === null) return
+  await until(() => Date.now() - stopped[type] >= forMs)
+  process.kill(agent.pid, 'SIGCONT')
+}
+
+const stallsOf = (type: Type) =>
+  field.ledger.events(ids[type]).filter((event) => event.type === 'drover.agent.stalled')
+
+test('F04 a frozen CLI is stalled at the limit and not before, ended, and restarted', async () => {
+  expect(await field.ended(ids.frozen)).toMatchObject({ status: 'completed', restarts: 1 })
+  const stalls = stallsOf('frozen')
+  expect(stalls.length).toBe(1)
+  const after = Date.parse(stalls[0]?.ts ?? '') - stopped.frozen
+  // The guard may have looked just before the freeze, the event was written just after: rounding only.
+  expect(after).toBeGreaterThanOrEqual(field.times.stallMs - 2)
+  expect(after).toBeLessThan(field.times.stallMs + 2 * field.times.heartbeatMs + SLACK_MS)
+  const [first, second] = field.ledger.agents(ids.frozen)
+  expect(first?.status).toBe('stalled')
+  expect(second).toMatchObject({ status: 'completed', retry_count: 1 })
+  expect(second?.command).toContain('--resume')
+})
+
+test('F04 one that is woken before the limit is not stalled', async () => {
+  expect(await field.ended(ids.thawed)).toMatchObject({ status: 'completed', restarts: 0 })
+  expect(stallsOf('thawed')).toEqual([])
+  expect(field.ledger.agents(ids.thawed).length).toBe(1)
+})
+
+test('F05 one that is silent for twice the limit, and lives, is not stalled', async () => {
+  expect(await field.ended(ids.quiet)).toMatchObject({ status: 'completed', restarts: 0 })
+  expect(stallsOf('quiet')).toEqual([])
+  expect(field.ledger.agents(ids.quiet).length).toBe(1)
+})
+
+test('F05 one that neither works nor talks for the idle timeout is stalled', async () => {
+  expect(await field.ended(ids.impatient)).toMatchObject({ status: 'failed', failure_reason: 'stalled' })
+  const events = field.ledger.events(ids.impatient)
+  const said = events.filter((event) => event.line !== null).at(-1)
+  const after = Date.parse(stallsOf('impatient')[0]?.ts ?? '') - Date.parse(said?.ts ?? '')
+  // Counted by the guard's samples: the last line was there up to one sample before it was seen.
+  expect(after).toBeGreaterThanOrEqual(IDLE_SECONDS * 1000 - field.times.heartbeatMs)
+  expect(after).toBeLessThan(IDLE_SECONDS * 1000 + 2 * field.times.heartbeatMs + SLACK_MS)
+})
+
+test('F04 F05 the invariants hold', async () => {
+  expect(await checkInvariants(field)).toMatchObject({ sessions: 4, lateEvents: 0, tailsUnknown: 0 })
+})
