@@ -60,9 +60,11 @@ function shipper(options: { intervalMs?: number; limit?: number; wasPinned?: boo
   readonly shipper: Shipper
   readonly puts: () => number
   readonly most: () => number
+  /** How often the files were looked at. */
+  readonly looks: () => number
 } {
   const { intervalMs = 20, limit = 1e6, wasPinned = false } = options
-  let [puts, now, most] = [0, 0, 0]
+  let [puts, now, most, looks] = [0, 0, 0, 0]
   const counted: Transcripts = {
     ...transcripts,
     async put(...args) {
@@ -73,9 +75,16 @@ function shipper(options: { intervalMs?: number; limit?: number; wasPinned?: boo
       })
     },
   }
+  const transcript = openTranscript(scratch.dir, agent.sessionId, { packed: limit, raw: 1e9 })
   return {
     shipper: createShipper({
-      transcript: openTranscript(scratch.dir, agent.sessionId, { packed: limit, raw: 1e9 }),
+      transcript: {
+        ...transcript,
+        stamp: () => {
+          looks += 1
+          return transcript.stamp()
+        },
+      },
       transcripts: counted,
       podId: 'pod-1',
       intervalMs,
@@ -86,6 +95,7 @@ function shipper(options: { intervalMs?: number; limit?: number; wasPinned?: boo
     }),
     puts: () => puts,
     most: () => most,
+    looks: () => looks,
   }
 }
 
@@ -97,7 +107,7 @@ async function arrived(): Promise<boolean> {
 }
 
 it('copies what has grown, one at a time, and nothing while nothing grows', async () => {
-  const { shipper: it, puts, most } = shipper()
+  const { shipper: it, puts, most, looks } = shipper()
   it.start(agent)
   await writeFile(file, 'one\n')
   await until(arrived)
@@ -105,8 +115,8 @@ it('copies what has grown, one at a time, and nothing while nothing grows', asyn
   await until(arrived)
   const sent = puts()
   expect(sent).toBeLessThan(20)
-  // Ten looks without a change.
-  await new Promise((resolve) => setTimeout(resolve, 200))
+  const looked = looks()
+  await until(() => looks() >= looked + 10)
   expect(puts()).toBe(sent)
   await it.finish()
   expect(puts()).toBe(sent)
