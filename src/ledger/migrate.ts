@@ -29,17 +29,23 @@ interface AppliedMigration {
   readonly checksum: string
 }
 
-/** The migrations of a directory, in order. Throws when a number is missing or there twice: a broken package. */
+/** The migrations of a directory, in order. Throws when a number is there twice: a broken package. */
 export function readMigrations(dir: string = MIGRATIONS_DIR): readonly Migration[] {
   const names = readdirSync(dir)
     .filter((name) => FILE_PATTERN.test(name))
     .toSorted()
   return names.map((name, index) => {
     const version = Number(name.slice(0, 4))
-    if (version !== index + 1) throw new Error(`${dir}: expected migration ${index + 1}, found ${name}`)
+    if (index > 0 && version === Number(names[index - 1]?.slice(0, 4)))
+      throw new Error(`${dir}: migration ${version} is there twice, ${name} is one of them`)
     const sql = readFileSync(join(dir, name), 'utf8')
     return { version, name, sql, checksum: sha256(sql) }
   })
+}
+
+/** The number of the newest migration. */
+export function newestVersion(migrations: readonly Migration[] = readMigrations()): number {
+  return migrations.at(-1)?.version ?? 0
 }
 
 /**
@@ -52,7 +58,7 @@ export function migrate(db: Db, migrations: readonly Migration[] = readMigration
   const applied: string[] = []
   refuseUnfit(db, migrations)
   // The lock is taken only where there is work, so that opening a ledger never waits for a busy writer.
-  while (schemaVersion(db) < migrations.length) {
+  while (schemaVersion(db) < newestVersion(migrations)) {
     const name = db.transaction(() => applyNext(db, migrations)).immediate()
     if (name !== null) applied.push(name)
   }
@@ -65,7 +71,7 @@ export function schemaVersion(db: Db): number {
 }
 
 /** For a reader: the file must have exactly the schema of this Drover. */
-export function requireCurrentSchema(db: Db, newest: number = readMigrations().length): void {
+export function requireCurrentSchema(db: Db, newest: number = newestVersion()): void {
   const version = schemaVersion(db)
   if (version === newest) return
   if (version > newest) throw tooNew(db, version, newest)
@@ -85,7 +91,8 @@ function applyNext(db: Db, migrations: readonly Migration[]): string | null {
     applied_at TEXT NOT NULL
   ) STRICT`)
   refuseUnfit(db, migrations)
-  const next = migrations[schemaVersion(db)]
+  const present = schemaVersion(db)
+  const next = migrations.find(({ version }) => version > present)
   if (next === undefined) return null
   db.exec(next.sql)
   db.prepare(
@@ -98,11 +105,12 @@ function applyNext(db: Db, migrations: readonly Migration[]): string | null {
 
 function refuseUnfit(db: Db, migrations: readonly Migration[]): void {
   const version = schemaVersion(db)
-  if (version > migrations.length) throw tooNew(db, version, migrations.length)
+  const newest = newestVersion(migrations)
+  if (version > newest) throw tooNew(db, version, newest)
   if (version === 0) return
   const rows = db.prepare<[], AppliedMigration>('SELECT version, name, checksum FROM schema_migration').all()
   for (const row of rows) {
-    const ours = migrations[row.version - 1]
+    const ours = migrations.find((migration) => migration.version === row.version)
     if (ours !== undefined && ours.checksum === row.checksum) continue
     throw new DroverError(
       'ledger_unavailable',

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readMigrations } from '../../src/ledger/migrate.ts'
 import { openBoard } from '../board/open-board.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { openCli, type Cli } from './run-cli.ts'
@@ -52,7 +53,7 @@ describe('migrate', () => {
       ledger: join(cli.dir, 'fresh/orchestrator.db'),
       from: 0,
     })
-    expect(first.document.to).toBe(first.document.applied.length)
+    expect(first.document.applied).toHaveLength(readMigrations().length)
     expect(await readlink(join(cli.dir, 'fresh/claude_invocations.db'))).toBe('orchestrator.db')
 
     const again = await cli.run(['migrate', '--data-dir', 'fresh'])

@@ -74,10 +74,11 @@ describe('migrate', () => {
     db.close()
   })
 
-  it('refuses a package with a number missing', () => {
+  it('refuses a package with a number twice', () => {
     mkdirSync(join(temp.dir, 'm'))
     writeFileSync(join(temp.dir, 'm', '0002_later.sql'), 'SELECT 1')
-    expect(() => readMigrations(join(temp.dir, 'm'))).toThrow('expected migration 1, found 0002_later.sql')
+    writeFileSync(join(temp.dir, 'm', '0002_other.sql'), 'SELECT 1')
+    expect(() => readMigrations(join(temp.dir, 'm'))).toThrow('migration 2 is there twice')
   })
 
   it('lets processes that open a fresh ledger at once settle', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isDroverError } from '../../src/core/errors.ts'
+import { readMigrations } from '../../src/ledger/migrate.ts'
 import { openLedger, openLedgerReader } from '../../src/ledger/open.ts'
 import { createTempDir } from './temp-ledger.ts'
 
@@ -29,7 +30,7 @@ describe('openLedger', () => {
   it('makes directory, file, schema and link, and keeps what was committed through a power cut', () => {
     path = join(temp.dir, 'deep', 'data', 'orchestrator.db')
     const ledger = openLedger(path)
-    expect(ledger.applied).toEqual(['0001_ledger.sql'])
+    expect(ledger.applied).toEqual(readMigrations().map(({ name }) => name))
     expect(ledger.linked).toBe(true)
     expect(readlinkSync(join(temp.dir, 'deep', 'data', 'claude_invocations.db'))).toBe('orchestrator.db')
     ledger.close()

@@ -11,7 +11,7 @@ export const registerMigrate: Register = (program, context) => {
     )
     .addHelpText('after', examples('drover migrate', 'drover migrate --data-dir /srv/drover'))
     .action(async () => {
-      const [{ config }, { openLedger }, { readMigrations }] = await Promise.all([
+      const [{ config }, { openLedger }, { newestVersion }] = await Promise.all([
         context.config(),
         import('../../ledger/open.ts'),
         import('../../ledger/migrate.ts'),
@@ -20,8 +20,9 @@ export const registerMigrate: Register = (program, context) => {
       const ledger = openLedger(file)
       ledger.close()
       const { applied, linked } = ledger
-      const to = readMigrations().length
-      const from = to - applied.length
+      const to = newestVersion()
+      const [first] = applied
+      const from = first === undefined ? to : Number(first.slice(0, 4)) - 1
       await context.output.answer({ success: true, ledger: file, from, to, applied }, () =>
         applied.length === 0
           ? `${file} has schema ${to} already.`
