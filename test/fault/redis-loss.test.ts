@@ -10,7 +10,7 @@ import { livesOfSession, startsOf } from './rig/starts.ts'
 
 const TIMES = { ttlMs: 1800, renewMs: 300, marginMs: 500 }
 /** One lease of quarantine, at most another one for pods that must send again, and BullMQ's and our own looks. */
-const RECOVERY_MS = 2 * TIMES.ttlMs + 5000
+const RECOVERY_MS = 2 * TIMES.ttlMs + 10_000
 const LINES = 30
 
 const LOSSES = {

@@ -20,7 +20,7 @@ type Name = keyof typeof SCRIPTS
 
 const TIMES = { ttlMs: 1800, renewMs: 300, marginMs: 500 }
 /** After Redis is back: the quarantine of one lease, and at most another one for pods that have to send again. */
-const RECOVERY_MS = 2 * TIMES.ttlMs + 3000
+const RECOVERY_MS = 2 * TIMES.ttlMs + 10_000
 
 let field: Field
 const ids = {} as Record<Name | 'waiting', string>

@@ -144,7 +144,10 @@ describe('a failed step', () => {
   it('of npm says so: a lock file that does not fit', async () => {
     const file = join(checkout, 'package.json')
     const text = await readFile(file, 'utf8')
-    await writeFile(file, text.replace('{', '{"dependencies":{"not-in-the-lock":"1.0.0"},'))
+    // A directory beside it: npm asks no registry about it.
+    await mkdir(join(checkout, 'other'))
+    await writeFile(join(checkout, 'other/package.json'), '{"name":"other","version":"1.0.0"}')
+    await writeFile(file, text.replace('{', '{"dependencies":{"other":"file:other"},'))
     const failed = await drover()
     expect(failed.exitCode).toBe(3)
     expect(failed.stderr).toContain('npm packages: "npm ci" failed.')
