@@ -9,6 +9,7 @@ import { agentTypeRoutes, type AgentTypeRoutesParts } from './routes/agent-types
 import { controlRoutes, type ControlRoutesParts } from './routes/control.ts'
 import { costRoutes } from './routes/cost.ts'
 import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
+import { metricsRoutes, type MetricsRoutesParts } from './routes/metrics.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { podRoutes, type PodRoutesParts } from './routes/pods.ts'
 import { sessionEventRoutes, type EventRoutesParts } from './routes/session-events.ts'
@@ -32,6 +33,7 @@ export type AppParts = SessionRoutesParts &
   AgentTypeRoutesParts &
   PodRoutesParts &
   HealthRoutesParts &
+  MetricsRoutesParts &
   BullBoardParts & {
     readonly host: string
     readonly log: Logger
@@ -69,6 +71,7 @@ export function createApp(parts: AppParts): App {
   costRoutes(app, parts)
   podRoutes(app, parts)
   healthRoutes(app, parts)
+  metricsRoutes(app, parts)
   pageRoutes(app, parts)
   return { fastify: app, bullBoard: mountBullBoard(app, parts) }
 }

@@ -29,7 +29,9 @@ import { hasLostLease } from '../queue/lease.ts'
 import { createSessionStore } from '../queue/session-store.ts'
 import { createEnsureJobs } from '../recorder/ensure-jobs.ts'
 import { createRecorder } from '../recorder/recorder.ts'
+import { createAlarms } from '../telemetry/alarms.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
+import { createProcessMetrics } from '../telemetry/exposition.ts'
 import { createAddTasks } from './add-tasks.ts'
 import { hostWithPort, listen, requireLoopback } from './address.ts'
 import { createApp } from './app.ts'
@@ -93,6 +95,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
 
   async function open(): Promise<Board> {
     const limiter = createErrorLimiter(log)
+    const alarms = createAlarms(log)
     const stopping = new AbortController()
     closing.add(() => limiter.flush())
     const onError = (error: unknown): void => {
@@ -139,12 +142,15 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       dispatch: createDispatch({ tasks, store, defaultWorkspace }),
       log,
     })
+    const processMetrics = createProcessMetrics()
+    closing.add(() => processMetrics.stop())
     const recorder = createRecorder({
       redis: recorderRedis,
       keys,
       ledger: writer,
       log,
       leaseTtlMs: config.lease.ttlMs,
+      alarms,
       onCommit: (summary) => ensureJobs.afterCommit(summary),
       onRestored() {
         announceTypes()
@@ -198,6 +204,8 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const app = createApp({
       ...shared,
       log,
+      alarms,
+      processMetrics,
       host: config.board.host,
       version: readVersion(),
       dataDir: config.dataDir,

@@ -7,6 +7,7 @@
  */
 import type { CompletedAnswer } from '../core/answer.ts'
 import type { AgentState, SessionState, TaskState } from '../core/state.ts'
+import type { Figures } from './figures.ts'
 
 /** What every list takes. Rows come newest first; the cursor of the last page is null. */
 export interface ListQuery {
@@ -198,6 +199,7 @@ export interface LedgerReader {
   readonly events: EventViews
   /** What was spent by the sessions that started (or, never started, were created) at or after `since`. */
   cost(by: CostBy, since?: string): CostReport
+  readonly figures: Figures
   /** Safe to call twice. */
   close(): void
 }

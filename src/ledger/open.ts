@@ -16,6 +16,7 @@ import {
   type Db,
 } from './database.ts'
 import { createEventViews } from './event-view.ts'
+import { createFigures } from './figures.ts'
 import { linkInvocations } from './invocations-link.ts'
 import type { LedgerReader } from './ledger.ts'
 import { migrate, requireCurrentSchema } from './migrate.ts'
@@ -120,6 +121,7 @@ function readerOf(db: Db, file: string): LedgerReader {
     tasks: answering(file, createTaskViews(db)),
     events: answering(file, createEventViews(db)),
     ...answering(file, { cost: createCostView(db) }),
+    figures: answering(file, createFigures(db, file)),
     close: () => void db.close(),
   }
 }

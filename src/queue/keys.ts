@@ -7,6 +7,8 @@ export interface Keys {
   readonly events: string
   /** Stream id up to which the ledger has everything; also the channel on which it is announced. */
   readonly recorded: string
+  /** How many entries of the stream are recorded and still there (`backlog.ts`). */
+  readonly kept: string
   readonly recorderLease: string
   /** Highest epoch given out so far. */
   readonly epoch: string
@@ -60,6 +62,7 @@ export function keysOf(namespace: string): Keys {
     queuePrefix,
     events: `${tag}:events`,
     recorded: `${tag}:recorded`,
+    kept: `${tag}:kept`,
     recorderLease: `${tag}:recorder`,
     epoch: `${tag}:epoch`,
     agentCounters: `${tag}:agent-counters`,

@@ -16,9 +16,12 @@ import { ledgerError } from '../ledger/database.ts'
 import type { Ledger } from '../ledger/open.ts'
 import { STREAM_START } from '../ledger/recorder-position.ts'
 import type { Keys } from '../queue/keys.ts'
+import { createAlarms, type Alarms } from '../telemetry/alarms.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
+import { createHistogram, type Sample } from '../telemetry/exposition.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { openEventStream, type EventStream, type StreamBatch } from './event-stream.ts'
+import { createKept, type Kept } from './kept.ts'
 import { recordBatch, RecorderSuperseded, type RecordedBatch } from './record-batch.ts'
 import { holdRecorderLease, type RecorderLease } from './recorder-lease.ts'
 import { createRestorer } from './restorer.ts'
@@ -29,6 +32,11 @@ const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 5000
 /** Trimming goes on in the background of recording; once a second keeps each cut small. */
 const TRIM_EVERY_MS = 1000
+const UNWRITABLE = 'ledger_unwritable'
+/** About 1.5 s after the first one. */
+const ALARM_AFTER_ATTEMPTS = 5
+/** Seconds of one transaction, from an event alone on a fast disk to a batch that waited for a locked file. */
+const BATCH_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 
 /** What a commit brought. */
 export interface CommitSummary {
@@ -55,7 +63,20 @@ export interface RecorderParts {
   readonly onRestored?: () => void
   /** Called in the same turn as each commit. What it throws is logged and changes nothing. */
   readonly onCommit?: (summary: CommitSummary) => void
+  /** @default alarms of its own, which only the log shows */
+  readonly alarms?: Alarms
   readonly clock?: Clock
+}
+
+/** What this recorder did since its process began. */
+export interface RecorderFigures {
+  /** Entries of the stream that were committed, repeats included. */
+  readonly entries: number
+  readonly commits: number
+  /** Entries that went to `recorder_fault`. */
+  readonly faults: number
+  /** A histogram of a commit's seconds, from the first attempt to the last. */
+  readonly batchSeconds: readonly Sample[]
 }
 
 export interface Recorder {
@@ -73,12 +94,16 @@ export interface Recorder {
   readonly recording: boolean
   /** The last committed stream id, whoever committed it; `0-0` in a new ledger. */
   readonly position: string
+  figures(): RecorderFigures
 }
 
 export function createRecorder(parts: RecorderParts): Recorder {
   const { redis, keys, ledger, log, clock = systemClock } = parts
+  const { alarms = createAlarms(log) } = parts
   const limiter = createErrorLimiter(log)
   const waits = createWaits(position)
+  const done = { entries: 0, commits: 0, faults: 0 }
+  const batchSeconds = createHistogram(BATCH_SECONDS)
   let running: { readonly stop: AbortController; readonly done: Promise<void> } | null = null
   let recording = false
 
@@ -119,6 +144,8 @@ export function createRecorder(parts: RecorderParts): Recorder {
       ledger.transaction(() => ledger.tables.position.claim(keys.events, now())),
     )
     const over = new AbortController()
+    const kept = createKept()
+    redis.get(keys.kept).then((count) => kept.begin(Number(count ?? 0)), redisFailed)
     const restorer = createRestorer({
       redis,
       keys,
@@ -128,7 +155,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
       log,
       limiter,
       onSeeded() {
-        announce(position())
+        announce(position(), kept)
         parts.onRestored?.()
       },
       stop: AbortSignal.any([stop, over.signal]),
@@ -141,11 +168,12 @@ export function createRecorder(parts: RecorderParts): Recorder {
       onQuarantine(quarantine) {
         // What they wait for may be lost since, and a later id recorded in its place.
         if (said) waits.giveUp()
+        kept.fromStart()
         restorer.begin(quarantine)
       },
       onError: redisFailed,
     })
-    const trim = createTrimming()
+    const trim = createTrimming(kept)
     const close = (): void => stream.close()
     stop.addEventListener('abort', close, { once: true })
     recording = true
@@ -153,15 +181,21 @@ export function createRecorder(parts: RecorderParts): Recorder {
       while (!stop.aborted) {
         const { entries, quarantine, isSound } = await readNext(stream, stop)
         // The one before us may have died between its commit and saying so.
-        if (isSound && !said) announce(position())
+        if (isSound && !said) announce(position(), kept)
         said ||= isSound
-        if (entries.length === 0) continue
+        if (entries.length === 0) {
+          if (isSound) await countKept(kept)
+          continue
+        }
+        const began = clock.monotonic()
         const batch = await persist(stop, () => recordBatch(ledger, epoch, entries, now()))
+        batchSeconds.observe((clock.monotonic() - began) / 1000)
+        kept.recorded(entries.length)
         onProgress()
         tell(batch, entries.length)
         trim(batch.lastId, entries.length)
         // Ids of what Redis has lost lie below those of what came since: they must not pass for recorded.
-        if (isSound) announce(batch.lastId)
+        if (isSound) announce(batch.lastId, kept)
         if (quarantine !== null) restorer.recorded(quarantine, batch.lastId)
       }
     } finally {
@@ -185,13 +219,15 @@ export function createRecorder(parts: RecorderParts): Recorder {
   async function persist<T>(stop: AbortSignal, write: () => T): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return write()
+        const written = write()
+        alarms.clear(UNWRITABLE)
+        return written
       } catch (error) {
         if (error instanceof RecorderSuperseded) throw error
-        limiter.warn(
-          'ledger',
-          `${ledgerError(ledger.path, error).message} What happens meanwhile waits on the stream.`,
-        )
+        const problem = `${ledgerError(ledger.path, error).message} What happens meanwhile waits on the stream.`
+        limiter.warn('ledger', problem)
+        // A file that is locked for a moment is nobody's business.
+        if (attempt >= ALARM_AFTER_ATTEMPTS) alarms.raise(UNWRITABLE, problem)
         await sleep(retryDelay(attempt), stop)
         if (stop.aborted) throw error
       }
@@ -199,6 +235,9 @@ export function createRecorder(parts: RecorderParts): Recorder {
   }
 
   function tell(batch: RecordedBatch, entries: number): void {
+    done.entries += entries
+    done.commits += 1
+    done.faults += batch.faults.length
     for (const fault of batch.faults)
       log.error({ fault }, 'An event could not be recorded; it is in recorder_fault.')
     waits.reached(batch.lastId)
@@ -216,12 +255,28 @@ export function createRecorder(parts: RecorderParts): Recorder {
   }
 
   /** Tells the other processes. Nothing waits for it: what fails here is made good by the next commit. */
-  function announce(streamId: string): void {
-    redis.pipeline().set(keys.recorded, streamId).publish(keys.recorded, streamId).exec().catch(redisFailed)
+  function announce(streamId: string, kept: Kept): void {
+    const count = kept.count()
+    const said = redis.multi().set(keys.recorded, streamId)
+    if (count !== null) said.set(keys.kept, count)
+    said.exec().catch(redisFailed)
+    redis.publish(keys.recorded, streamId).catch(redisFailed)
+  }
+
+  /** There is nothing more to read: what is there is recorded. */
+  async function countKept(kept: Kept): Promise<void> {
+    try {
+      const length = await redis.xlen(keys.events)
+      if (length === kept.count()) return
+      kept.counted(length)
+      await redis.set(keys.kept, length)
+    } catch (error) {
+      redisFailed(error)
+    }
   }
 
   /** Takes away what is recorded and old enough; never before the commit. */
-  function createTrimming(): (lastId: string, entries: number) => void {
+  function createTrimming(kept: Kept): (lastId: string, entries: number) => void {
     const cut = createStreamCut()
     let trimmedAt = Number.NEGATIVE_INFINITY
     return (lastId, entries) => {
@@ -229,7 +284,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
       const minId = cut.minId()
       if (minId === null || clock.monotonic() - trimmedAt < TRIM_EVERY_MS) return
       trimmedAt = clock.monotonic()
-      redis.xtrim(keys.events, 'MINID', minId).catch(redisFailed)
+      redis.xtrim(keys.events, 'MINID', minId).then(kept.trimmed, redisFailed)
     }
   }
 
@@ -254,6 +309,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
     get position() {
       return position()
     },
+    figures: () => ({ ...done, batchSeconds: batchSeconds.samples() }),
   }
 }
 

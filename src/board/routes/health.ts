@@ -6,8 +6,9 @@ import { messageOf } from '../../core/errors.ts'
 import type { LedgerReader } from '../../ledger/ledger.ts'
 import { readLeaseGate } from '../../queue/incarnation.ts'
 import type { Keys } from '../../queue/keys.ts'
+import { readLag } from '../../recorder/lag.ts'
 import type { Recorder } from '../../recorder/recorder.ts'
-import { timeOf } from '../../recorder/stream-id.ts'
+import type { Alarm, Alarms } from '../../telemetry/alarms.ts'
 
 export interface HealthRoutesParts {
   readonly version: string
@@ -19,6 +20,7 @@ export interface HealthRoutesParts {
   readonly keys: Keys
   readonly ledger: LedgerReader
   readonly recorder: Pick<Recorder, 'recording' | 'position'>
+  readonly alarms: Alarms
 }
 
 /** A check that takes longer has failed. */
@@ -50,8 +52,18 @@ export function healthRoutes(app: FastifyInstance, parts: HealthRoutesParts): vo
     const ready = Object.values(checks).every(({ status }) => status !== 'fail')
     return await reply
       .code(ready ? 200 : 503)
-      .send({ ...identity, status: ready ? 'ok' : 'unavailable', checks })
+      .send({ ...identity, status: ready ? 'ok' : 'unavailable', checks, alarms: alarmsOf(parts) })
   })
+}
+
+/** What somebody should look at, also while requests are taken: what is wrong now, and what the ledger has noted. */
+export function alarmsOf({ alarms, ledger }: Pick<HealthRoutesParts, 'alarms' | 'ledger'>): readonly Alarm[] {
+  try {
+    return [...alarms.list(), ...ledger.figures.alarms()]
+  } catch {
+    // The check of the ledger says why it cannot be asked.
+    return alarms.list()
+  }
 }
 
 async function check(look: () => Promise<Record<string, unknown>>): Promise<Check> {
@@ -87,15 +99,17 @@ async function askLeases({ redis, keys, leaseTtlMs }: HealthRoutesParts): Promis
   }
 }
 
-/** The age of the oldest entry that is not recorded, by Redis' clock, whichever board records. */
-/** By the ledger's own position: in a quarantine nothing is announced. */
+/** How far the ledger is behind the stream, whichever board records. */
 async function lagOf({ redis, keys, recorder }: HealthRoutesParts): Promise<Record<string, unknown>> {
-  const recorded = recorder.position
-  const [[oldest], [seconds]] = await Promise.all([
-    redis.xrange(keys.events, `(${recorded}`, '+', 'COUNT', 1),
-    redis.time(),
-  ])
-  const lagMs = oldest === undefined ? 0 : Math.max(0, Number(seconds) * 1000 - timeOf(oldest[0]))
-  if (lagMs > LAG_LIMIT_MS) throw new Error(`the ledger is ${Math.round(lagMs / 1000)} s behind the stream`)
-  return { recording: recorder.recording, lag_ms: lagMs }
+  const lag = await readLag(redis, keys, recorder.position)
+  const facts = {
+    recording: recorder.recording,
+    lag_ms: lag.lagMs,
+    stream_length: lag.length,
+    unrecorded: lag.unrecorded,
+    oldest_unrecorded: lag.oldest,
+  }
+  if (lag.lagMs <= LAG_LIMIT_MS) return facts
+  const message = `The ledger is ${Math.round(lag.lagMs / 1000)} s behind the stream; what happens meanwhile waits there.`
+  return { ...facts, status: 'fail', message }
 }

@@ -1,0 +1,81 @@
+/** What `/metrics` and `/readyz` count in the ledger. Over indexes, but for `spent`, which reads every session. */
+import { statSync } from 'node:fs'
+import type { Db } from './database.ts'
+
+export interface CountOf {
+  readonly key: string
+  readonly count: number
+}
+
+/** What all sessions of a type used. */
+export interface SpentByType {
+  readonly agent_type: string
+  readonly input_tokens: number
+  readonly output_tokens: number
+  readonly cache_read_tokens: number
+  readonly cache_creation_tokens: number
+  readonly cost_micros: number
+}
+
+/** As `telemetry/alarms.ts` has them. */
+export interface LedgerAlarm {
+  readonly name: string
+  readonly message: string
+  /** ISO time. */
+  readonly since: string
+}
+
+export interface Figures {
+  sessionsByState(): readonly CountOf[]
+  /** Agents that have not ended, by type. */
+  agentsByType(): readonly CountOf[]
+  spentByType(): readonly SpentByType[]
+  /** Entries of the stream that could not be recorded as they are. */
+  faults(): number
+  /** What is noted as wrong and stays so until somebody looks. */
+  alarms(): readonly LedgerAlarm[]
+  /** Bytes of the file and of its write-ahead log; 0 for one that is not there. */
+  fileBytes(): { readonly file: number; readonly wal: number }
+}
+
+export function createFigures(db: Db, path: string): Figures {
+  const selectSessions = db.prepare<[], CountOf>(
+    'SELECT status AS key, count(*) AS count FROM agent_sessions GROUP BY status',
+  )
+  const selectAgents = db.prepare<[], CountOf>(`
+    SELECT agent_type AS key, count(*) AS count FROM agent_lifecycle
+    WHERE status IN ('spawned', 'running') GROUP BY agent_type`)
+  const selectSpent = db.prepare<[], SpentByType>(`
+    SELECT agent_type, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+      sum(cache_read_tokens) AS cache_read_tokens, sum(cache_creation_tokens) AS cache_creation_tokens,
+      sum(estimated_cost_micros) AS cost_micros
+    FROM agent_sessions GROUP BY agent_type`)
+  const selectFaults = db.prepare<[], { readonly count: number; readonly since: string | null }>(
+    'SELECT count(*) AS count, min(recorded_at) AS since FROM recorder_fault',
+  )
+  const faults = (): { readonly count: number; readonly since: string | null } =>
+    selectFaults.get() ?? { count: 0, since: null }
+
+  return {
+    sessionsByState: () => selectSessions.all(),
+    agentsByType: () => selectAgents.all(),
+    spentByType: () => selectSpent.all(),
+    faults: () => faults().count,
+    alarms() {
+      const { count, since } = faults()
+      return since === null ? [] : [{ name: 'recorder_faults', message: faultMessage(count), since }]
+    },
+    fileBytes: () => ({ file: sizeOf(path), wal: sizeOf(`${path}-wal`) }),
+  }
+}
+
+function faultMessage(count: number): string {
+  return (
+    `${count} events could not be recorded as they are; they are kept whole. ` +
+    'Look at them with: SELECT * FROM recorder_fault.'
+  )
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
