@@ -148,7 +148,7 @@ async function prepareOurs(stage: Stage, count: number): Promise<() => Promise<C
     const wallMs = performance.now() - start
     const cpuMs = ownCpuMs() + (await redisCpuMs(redis)) - cpuBefore
 
-    const recorded = ledger.tables.sessionEvents.countLines(agent.agentId, Number(agent.epoch))
+    const recorded = ledger.tables.spools.read(agent.agentId, Number(agent.epoch))?.lines ?? 0
     if (recorded !== count) throw new Error(`${recorded} of ${count} lines are in the ledger`)
     return { wallMs, cpuMs }
   }

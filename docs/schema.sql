@@ -171,9 +171,8 @@ CREATE TABLE agent_lifecycle (
   spool_lines INTEGER,
   spool_bytes INTEGER,
   spool_sha256 TEXT,
-  missing_lines INTEGER NOT NULL DEFAULT 0,
   tail_unknown INTEGER NOT NULL DEFAULT 0 CHECK (tail_unknown IN (0, 1))
-) STRICT;
+, lines_digest TEXT) STRICT;
 
 CREATE INDEX agent_lifecycle_spawned ON agent_lifecycle (spawned_at, agent_id);
 
@@ -261,6 +260,63 @@ CREATE TABLE recorder_fault (
 ) STRICT;
 
 CREATE INDEX recorder_fault_session ON recorder_fault (session_id) WHERE session_id IS NOT NULL;
+
+CREATE TABLE event_gap (
+  gap_id INTEGER PRIMARY KEY,
+  session_id TEXT NOT NULL,
+  agent_id TEXT,
+  epoch INTEGER,
+  first INTEGER NOT NULL CHECK (first >= 1),
+  last INTEGER NOT NULL CHECK (last >= first),
+  -- not_on_stream: the stream skipped them (it was cut, or the ledger was restored). not_sent: the agent's pod could
+  -- not send them. cut_tail: the agent's closing event counted them.
+  reason TEXT NOT NULL CHECK (reason IN ('not_on_stream', 'not_sent', 'cut_tail')),
+  noticed_at TEXT NOT NULL,
+  -- NULL while they are missing. What comes of a gap splits it.
+  filled_at TEXT,
+  CHECK ((agent_id IS NULL) = (epoch IS NULL))
+) STRICT;
+
+CREATE INDEX event_gap_session ON event_gap (session_id, agent_id, epoch, first);
+
+CREATE INDEX event_gap_open ON event_gap (noticed_at) WHERE filled_at IS NULL;
+
+CREATE TABLE recorded_spool (
+  agent_id TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  session_id TEXT NOT NULL,
+  -- The highest line that is known to exist, and how many of them are here.
+  last_line INTEGER NOT NULL,
+  lines INTEGER NOT NULL,
+  -- Of those lines (`core/lines-digest.ts`); NULL where some were recorded before digests were kept.
+  digest TEXT,
+  PRIMARY KEY (agent_id, epoch)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE actions (
+  at TEXT NOT NULL,
+  -- spawn, kill, restart, add_task …
+  action TEXT NOT NULL,
+  actor_via TEXT,
+  actor_name TEXT,
+  session_id TEXT,
+  agent_id TEXT,
+  task_id TEXT,
+  agent_type TEXT NOT NULL,
+  -- What else there is to say: a reason, a signal.
+  detail TEXT,
+  -- The event; NULL for an event of a task without a session.
+  seq INTEGER,
+  event_type TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX actions_at ON actions (at);
+
+CREATE INDEX actions_session ON actions (session_id, at) WHERE session_id IS NOT NULL;
+
+CREATE INDEX actions_task ON actions (task_id, at) WHERE task_id IS NOT NULL;
+
+CREATE INDEX actions_actor ON actions (actor_name, at) WHERE actor_name IS NOT NULL;
 
 CREATE VIEW claude_stream_messages AS
 SELECT

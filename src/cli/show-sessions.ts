@@ -1,7 +1,7 @@
 /** Sessions as tables and pages for people. */
 import type { Envelope } from '../core/envelope.ts'
 import type { SessionState } from '../core/state.ts'
-import type { AgentView, SessionView } from '../ledger/ledger.ts'
+import type { AgentView, GapView, SessionView } from '../ledger/ledger.ts'
 import type { HttpClient, ListDocument, SessionDocument } from '../producer/client.ts'
 import { ago, counted, seconds, usd } from './format.ts'
 import type { Colors, Output } from './output.ts'
@@ -11,6 +11,9 @@ import { table } from './table.ts'
 
 /** Events of one request: the server bounds a page's bytes. */
 const PAGE = 1000
+
+/** Of a session's gaps; the HTTP answer has all. */
+const SHOWN_GAPS = 5
 
 const HEADS = ['session', 'agent type', 'status', 'age', 'cost', 'prompt']
 
@@ -46,20 +49,20 @@ export async function readEvents(client: HttpClient, sessionId: string): Promise
 
 /** State and figures, the agents, then everything that was said and done. */
 export function sessionText(
-  { session, agents }: SessionDocument,
+  { session, agents, gaps }: SessionDocument,
   events: readonly Envelope[],
   { colors, width, isTerminal }: Output,
 ): string {
   const render = createEventRenderer({ width: isTerminal ? width : Number.POSITIVE_INFINITY, colors })
   return [
-    facts(session, colors),
+    facts(session, gaps ?? [], colors),
     ...(agents.length > 0 ? ['', agentsTable(agents)] : []),
     '',
     ...events.flatMap(render),
   ].join('\n')
 }
 
-function facts(session: SessionView, colors: Colors): string {
+function facts(session: SessionView, gaps: readonly GapView[], colors: Colors): string {
   const lines: [string, string | null][] = [
     ['session', session.session_id],
     ['agent type', session.agent_type],
@@ -75,7 +78,7 @@ function facts(session: SessionView, colors: Colors): string {
     ['ended', session.completed_at],
     ['took', session.duration_ms === null ? null : seconds(session.duration_ms)],
     ['cost', costOf(session)],
-    ['record', session.incomplete ? 'incomplete: something of this session is known to be missing' : null],
+    ['record', session.incomplete ? `incomplete: ${lossOf(gaps)}` : null],
   ]
   return lines
     .flatMap(([name, value]) =>
@@ -87,6 +90,22 @@ function facts(session: SessionView, colors: Colors): string {
 /** Our own colours stay; everything else may be a caller's text. */
 function safe(name: string, value: string): string {
   return name === 'status' ? value : visible(value)
+}
+
+/** `events 12–15 and lines 3–6 of architect-20261120-001 were lost` */
+function lossOf(gaps: readonly GapView[]): string {
+  const [first] = gaps
+  if (first === undefined) return 'something of this session is known to be missing'
+  const named = gaps.slice(0, SHOWN_GAPS).map(gapOf)
+  const others = gaps.length - named.length
+  const all = new Intl.ListFormat('en').format(others > 0 ? [...named, counted(others, 'other gap')] : named)
+  return `${all} ${gaps.length > 1 || first.first < first.last ? 'were' : 'was'} lost`
+}
+
+function gapOf({ agent_id, first, last }: GapView): string {
+  const unit = agent_id === null ? 'event' : 'line'
+  const numbers = first === last ? `${unit} ${first}` : `${unit}s ${first}–${last}`
+  return agent_id === null ? numbers : `${numbers} of ${agent_id}`
 }
 
 function reasonOf({ failure_reason, error_message }: SessionView): string | null {

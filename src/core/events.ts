@@ -139,6 +139,8 @@ export interface AgentClosed {
   readonly bytes: number
   /** SHA-256 of the spool; null when the tail is unknown because its pod never came back. */
   readonly sha256: string | null
+  /** Of the lines as they were published (`lines-digest.ts`); none where nothing was read. */
+  readonly lines_digest?: string
   readonly tail_unknown: boolean
 }
 

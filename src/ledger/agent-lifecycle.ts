@@ -39,8 +39,8 @@ export interface ClosedAgent extends AgentKey {
   readonly spool_lines: number
   readonly spool_bytes: number
   readonly spool_sha256: string | null
+  readonly lines_digest: string | null
   readonly tail_unknown: boolean
-  readonly missing_lines: number
 }
 
 export interface AgentLifecycleTable {
@@ -52,8 +52,6 @@ export interface AgentLifecycleTable {
   /** Sets the end where there is none, and the facts of the exit in any case. */
   exit(agent: ExitedAgent): void
   close(agent: ClosedAgent): void
-  /** A line that was missing when the agent was closed is here. */
-  fillLine(agent: AgentKey): void
   /** Ends those agents of the session that started before `epoch` and have no end. */
   supersede(sessionId: string, epoch: number, ts: string): void
 }
@@ -91,11 +89,8 @@ export function createAgentLifecycleTable(db: Db): AgentLifecycleTable {
   const updateClosed = db.prepare(`
     UPDATE agent_lifecycle SET
       spool_lines = @spool_lines, spool_bytes = @spool_bytes, spool_sha256 = @spool_sha256,
-      tail_unknown = @tail_unknown, missing_lines = @missing_lines
+      lines_digest = @lines_digest, tail_unknown = @tail_unknown
     WHERE agent_id = @agent_id AND epoch = @epoch`)
-  const updateFilled = db.prepare(`
-    UPDATE agent_lifecycle SET missing_lines = missing_lines - 1
-    WHERE agent_id = @agent_id AND epoch = @epoch AND missing_lines > 0`)
   const updateSuperseded = db.prepare(`
     UPDATE agent_lifecycle SET status = 'superseded', completed_at = @ts
     WHERE session_id = @sessionId AND epoch < @epoch AND ${LIVE}`)
@@ -107,7 +102,6 @@ export function createAgentLifecycleTable(db: Db): AgentLifecycleTable {
     beat: (agent, ts) => void updateBeat.run({ ...agent, ts }),
     exit: (agent) => void updateExited.run(agent),
     close: (agent) => void updateClosed.run({ ...agent, tail_unknown: Number(agent.tail_unknown) }),
-    fillLine: (agent) => void updateFilled.run(agent),
     supersede: (sessionId, epoch, ts) => void updateSuperseded.run({ sessionId, epoch, ts }),
   }
 }

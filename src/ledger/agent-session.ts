@@ -2,6 +2,7 @@
 import type { Usage } from '../core/envelope.ts'
 import type { EndState, FailureReason, SessionState } from '../core/state.ts'
 import type { Db } from './database.ts'
+import { IS_ALTERED } from './recorded-spool.ts'
 
 /** What the acceptance says of a session. */
 export interface AcceptedSession {
@@ -177,8 +178,9 @@ const SETTLE = `
           .map(isShort)
           .join(' OR ')}))
       OR EXISTS (
-        SELECT 1 FROM agent_lifecycle AS a
-        WHERE a.session_id = s.session_id AND (a.tail_unknown OR a.missing_lines > 0))
+        SELECT 1 FROM agent_lifecycle AS a LEFT JOIN recorded_spool AS r USING (agent_id, epoch)
+        WHERE a.session_id = s.session_id AND (a.tail_unknown OR coalesce(${IS_ALTERED}, 0)))
+      OR EXISTS (SELECT 1 FROM event_gap AS g WHERE g.session_id = s.session_id AND g.filled_at IS NULL)
       OR EXISTS (SELECT 1 FROM recorder_fault AS f WHERE f.session_id = s.session_id)
   FROM (
     SELECT

@@ -168,6 +168,24 @@ export interface EventViews {
   ended(sessionId: string): boolean
 }
 
+/** Numbers that are missing: events of the session, or lines of one of its agents. */
+export interface GapView {
+  /** null: `seq` of the session; else lines of this agent. */
+  readonly agent_id: string | null
+  readonly first: number
+  readonly last: number
+  /** `not_on_stream`, `not_sent` or `cut_tail`: docs/ledger.md */
+  readonly reason: string
+  readonly noticed_at: string
+}
+
+export interface GapViews {
+  /** What is missing of a session; nothing where it is complete. */
+  ofSession(sessionId: string): readonly GapView[]
+  /** Gaps of all sessions that nothing has filled. */
+  countOpen(): number
+}
+
 export const COST_BY = ['agent_type', 'day', 'task', 'session'] as const
 export type CostBy = (typeof COST_BY)[number]
 
@@ -197,6 +215,7 @@ export interface LedgerReader {
   readonly agents: AgentViews
   readonly tasks: TaskViews
   readonly events: EventViews
+  readonly gaps: GapViews
   /** What was spent by the sessions that started (or, never started, were created) at or after `since`. */
   cost(by: CostBy, since?: string): CostReport
   readonly figures: Figures

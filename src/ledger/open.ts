@@ -1,6 +1,7 @@
 /** Opening the ledger: one writer (the recorder's process), any number of readers. */
 import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { createActionTable, type ActionTable } from './action.ts'
 import { createAgentLifecycleEventTable, type AgentLifecycleEventTable } from './agent-lifecycle-event.ts'
 import { createAgentLifecycleTable, type AgentLifecycleTable } from './agent-lifecycle.ts'
 import { createAgentSessionTable, type AgentSessionTable } from './agent-session.ts'
@@ -15,6 +16,7 @@ import {
   waitBriefly,
   type Db,
 } from './database.ts'
+import { createEventGapTable, createGapViews, type EventGapTable } from './event-gap.ts'
 import { createEventViews } from './event-view.ts'
 import { createFigures } from './figures.ts'
 import { linkInvocations } from './invocations-link.ts'
@@ -22,6 +24,7 @@ import type { LedgerReader } from './ledger.ts'
 import { migrate, requireCurrentSchema } from './migrate.ts'
 import { createOpenWork, type OpenWork } from './open-work.ts'
 import { createOrchestratorTaskTable, type OrchestratorTaskTable } from './orchestrator-task.ts'
+import { createRecordedSpoolTable, type RecordedSpoolTable } from './recorded-spool.ts'
 import { createRecorderFaultTable, type RecorderFaultTable } from './recorder-fault.ts'
 import { createRecorderPositionTable, type RecorderPositionTable } from './recorder-position.ts'
 import { createRestorable, type Restorable } from './restorable.ts'
@@ -41,6 +44,9 @@ export interface Tables {
   readonly tasks: OrchestratorTaskTable
   readonly position: RecorderPositionTable
   readonly faults: RecorderFaultTable
+  readonly actions: ActionTable
+  readonly gaps: EventGapTable
+  readonly spools: RecordedSpoolTable
 }
 
 /** The ledger as its one writer has it. */
@@ -86,6 +92,9 @@ export function openLedger(path: string): Ledger {
           tasks: createOrchestratorTaskTable(db),
           position: createRecorderPositionTable(db),
           faults: createRecorderFaultTable(db),
+          actions: createActionTable(db),
+          gaps: createEventGapTable(db),
+          spools: createRecordedSpoolTable(db),
         },
         openWork: answering(file, createOpenWork(db)),
         restorable: answering(file, createRestorable(db)),
@@ -120,6 +129,7 @@ function readerOf(db: Db, file: string): LedgerReader {
     agents: answering(file, createAgentViews(db)),
     tasks: answering(file, createTaskViews(db)),
     events: answering(file, createEventViews(db)),
+    gaps: answering(file, createGapViews(db)),
     ...answering(file, { cost: createCostView(db) }),
     figures: answering(file, createFigures(db, file)),
     close: () => void db.close(),

@@ -12,8 +12,8 @@ export type Appended =
 
 export interface SessionEventTable {
   append(event: RawEvent): Appended
-  /** How many lines of an agent's spool are here. */
-  countLines(agentId: string, epoch: number): number
+  /** The highest `seq` of a session that is here; 0 where nothing is. */
+  lastSeq(sessionId: string): number
 }
 
 export function createSessionEventTable(db: Db): SessionEventTable {
@@ -26,10 +26,8 @@ export function createSessionEventTable(db: Db): SessionEventTable {
        WHERE session_id = ? AND seq = ? AND type = ? AND payload = ? AND epoch = ? AND agent_id IS ? AND line IS ?`,
     )
     .pluck()
-  const count = db
-    .prepare<[string, number], number>(
-      'SELECT count(*) FROM session_event WHERE agent_id = ? AND epoch = ? AND line IS NOT NULL',
-    )
+  const selectLast = db
+    .prepare<[string], number | null>('SELECT max(seq) FROM session_event WHERE session_id = ?')
     .pluck()
 
   return {
@@ -52,6 +50,6 @@ export function createSessionEventTable(db: Db): SessionEventTable {
         ? 'repeat'
         : 'conflict'
     },
-    countLines: (agentId, epoch) => count.get(agentId, epoch) ?? 0,
+    lastSeq: (sessionId) => selectLast.get(sessionId) ?? 0,
   }
 }

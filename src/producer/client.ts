@@ -18,7 +18,7 @@ import type {
   spawnBodySchema,
   TaskRequest,
 } from '../core/request.ts'
-import type { AgentView, SessionView, TaskView } from '../ledger/ledger.ts'
+import type { AgentView, GapView, SessionView, TaskView } from '../ledger/ledger.ts'
 import type { AgentTypeSummary } from '../queue/agent-types.ts'
 import { followEvents, type EventsOptions } from './event-stream.ts'
 import { request, type Board, type BoardRequest } from './http-request.ts'
@@ -66,6 +66,8 @@ export interface SessionDocument {
   readonly session: SessionView
   /** Its processes, oldest first. */
   readonly agents: readonly AgentView[]
+  /** What is known to be missing of its events and lines; none of an older board. */
+  readonly gaps?: readonly GapView[]
   /** What a caller that waited for the end was answered; null before it. */
   readonly answer: CompletedAnswer | null
 }

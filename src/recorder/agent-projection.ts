@@ -105,18 +105,19 @@ function onExited(tables: Tables, header: AgentHeader, payload: AgentExited): vo
 function onClosed(tables: Tables, header: AgentHeader, payload: AgentClosed, effects: Effects): void {
   const { agent_id, epoch } = header
   ensureAgent(tables, header)
-  const missing = payload.tail_unknown ? 0 : payload.lines - tables.sessionEvents.countLines(agent_id, epoch)
   tables.agents.close({
     agent_id,
     epoch,
     spool_lines: payload.lines,
     spool_bytes: payload.bytes,
     spool_sha256: payload.sha256,
+    lines_digest: payload.lines_digest ?? null,
     tail_unknown: payload.tail_unknown,
-    missing_lines: Math.max(0, missing),
   })
   note(tables, header, 'closed')
   effects.unsettled.add(header.session_id)
+  if (payload.tail_unknown) return
+  effects.closed.push({ session_id: header.session_id, agent_id, epoch, lines: payload.lines })
 }
 
 export const AGENT_HANDLERS: Handlers<AgentHeader> = {

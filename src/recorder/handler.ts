@@ -1,6 +1,7 @@
 /** What projects an event: the shape of every handler, and what a batch leaves for those who are told of it. */
 import type { EventHeader } from '../core/envelope.ts'
 import type { Tables } from '../ledger/open.ts'
+import type { ClosedSpool } from './continuity.ts'
 
 /** The header of a session's event. */
 export interface SessionHeader extends EventHeader {
@@ -20,6 +21,8 @@ export interface Effects {
   readonly acceptedSessionIds: Set<string>
   /** Sessions whose totals may have changed: settled once, at the end of the batch. */
   readonly unsettled: Set<string>
+  /** Agents that have said their last with this event, and how many lines that was: taken out at once. */
+  readonly closed: ClosedSpool[]
 }
 
 /** Changes rows for one event. The payload is what `core/events.ts` says for the event's type: each handler names it. */
@@ -32,6 +35,20 @@ export type Handler<Header extends EventHeader> = (
 
 export type Handlers<Header extends EventHeader> = Readonly<Record<string, Handler<Header>>>
 
+/** Adds to `all` what a part of the batch touched. */
+export function mergeEffects(all: Effects, part: Effects): void {
+  for (const id of part.sessionIds) all.sessionIds.add(id)
+  for (const id of part.taskIds) all.taskIds.add(id)
+  for (const id of part.acceptedSessionIds) all.acceptedSessionIds.add(id)
+  for (const id of part.unsettled) all.unsettled.add(id)
+}
+
 export function noEffects(): Effects {
-  return { sessionIds: new Set(), taskIds: new Set(), acceptedSessionIds: new Set(), unsettled: new Set() }
+  return {
+    sessionIds: new Set(),
+    taskIds: new Set(),
+    acceptedSessionIds: new Set(),
+    unsettled: new Set(),
+    closed: [],
+  }
 }

@@ -1,4 +1,4 @@
-/** The CLI's lines that change a row: its results, and whatever arrives late. */
+/** The CLI's lines that change a row: its results. */
 import { cutText } from '../core/cut-text.ts'
 import { OUTPUT_LIMIT } from '../core/events.ts'
 import { usageOfResult } from '../core/usage.ts'
@@ -36,12 +36,6 @@ export function onResult(
     stop_reason: textOrNull(line.stop_reason),
     error: line.is_error === true ? errorOf(line) : null,
   })
-  effects.unsettled.add(header.session_id)
-}
-
-/** A line that its pod still had when the agent was superseded already. */
-export function onLateLine(tables: Tables, header: AgentHeader, effects: Effects): void {
-  tables.agents.fillLine(header)
   effects.unsettled.add(header.session_id)
 }
 

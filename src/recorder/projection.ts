@@ -6,37 +6,54 @@
  * Events that no handler names (the CLI's lines but its results, types of a newer Drover) are recorded and change
  * no row; their payload is not even parsed.
  */
-import type { RawEvent } from '../core/envelope.ts'
+import type { EventHeader, RawEvent } from '../core/envelope.ts'
 import type { Tables } from '../ledger/open.ts'
+import { isAction, noteAction } from './action-projection.ts'
 import { AGENT_HANDLERS } from './agent-projection.ts'
-import type { AgentHeader, Effects, Handler } from './handler.ts'
-import { onLateLine, onResult } from './line-projection.ts'
+import type { AgentHeader, Effects, Handler, SessionHeader } from './handler.ts'
+import { onResult } from './line-projection.ts'
 import { SESSION_HANDLERS } from './session-projection.ts'
 import { TASK_HANDLERS } from './task-projection.ts'
+
+/** One look per event, whatever its type; a map, because the names come from outside. */
+const HANDLERS = new Map<string, Handler<EventHeader>>([
+  ...Object.entries(TASK_HANDLERS),
+  ...Object.entries(SESSION_HANDLERS).map(([type, handler]) => [type, ofSession(handler)] as const),
+  ...Object.entries(AGENT_HANDLERS).map(([type, handler]) => [type, ofAgent(handler)] as const),
+])
+const RESULT = ofAgent(onResult)
 
 /** Projects one new event. Throws what the ledger throws, and on a payload that is not what its type says. */
 export function project(tables: Tables, event: RawEvent, effects: Effects): void {
   const { header, payloadText } = event
-  const { type, session_id, seq, agent_id } = header
-  const run = <Header>(handler: Handler<Header & typeof header>, full: Header & typeof header): void =>
-    handler(tables, full, JSON.parse(payloadText), effects)
-
-  const taskHandler = TASK_HANDLERS[type]
-  if (taskHandler !== undefined) return run(taskHandler, header)
-
-  if (session_id === null || seq === null) {
+  const { type } = header
+  if (header.session_id === null && !Object.hasOwn(TASK_HANDLERS, type))
     throw new Error(`An event ${type} belongs to no session and is none of a task.`)
-  }
-  const sessionHandler = SESSION_HANDLERS[type]
-  if (sessionHandler !== undefined) return run(sessionHandler, { ...header, session_id, seq })
+  const handler = HANDLERS.get(type) ?? (isResult(type) ? RESULT : undefined)
+  if (handler === undefined && !isAction(type)) return
+  const payload: any = JSON.parse(payloadText)
+  handler?.(tables, header, payload, effects)
+  noteAction(tables, header, payload)
+}
 
-  const agentHandler = AGENT_HANDLERS[type] ?? (isResult(type) ? onResult : undefined)
-  const lateLine = header.late === true && header.line !== null
-  if (agentHandler === undefined && !lateLine) return
-  if (agent_id === null) throw new Error(`An event ${type} names no agent.`)
-  const ofAgent: AgentHeader = { ...header, session_id, seq, agent_id }
-  if (lateLine) onLateLine(tables, ofAgent, effects)
-  if (agentHandler !== undefined) run(agentHandler, ofAgent)
+function ofSession(handler: Handler<SessionHeader>): Handler<EventHeader> {
+  return (tables, header, payload, effects) => {
+    handler(tables, sessionHeader(header), payload, effects)
+  }
+}
+
+function ofAgent(handler: Handler<AgentHeader>): Handler<EventHeader> {
+  return (tables, header, payload, effects) => {
+    const { agent_id } = header
+    if (agent_id === null) throw new Error(`An event ${header.type} names no agent.`)
+    handler(tables, { ...sessionHeader(header), agent_id }, payload, effects)
+  }
+}
+
+function sessionHeader(header: EventHeader): SessionHeader {
+  const { session_id, seq } = header
+  if (session_id === null || seq === null) throw new Error(`An event ${header.type} belongs to no session.`)
+  return { ...header, session_id, seq }
 }
 
 function isResult(type: string): boolean {

@@ -6,8 +6,9 @@ import { messageOf } from '../core/errors.ts'
 import { splitEvent, type RawEvent } from '../core/envelope.ts'
 import { sqliteCode } from '../ledger/database.ts'
 import type { Ledger } from '../ledger/open.ts'
+import { createContinuity } from './continuity.ts'
 import type { StreamEntry } from './event-stream.ts'
-import { noEffects, type Effects } from './handler.ts'
+import { mergeEffects, noEffects, type Effects } from './handler.ts'
 import { project } from './projection.ts'
 
 /** Another recorder has claimed the ledger: this one must not write any more. */
@@ -17,6 +18,8 @@ export interface RecordedBatch extends Effects {
   readonly lastId: string
   /** Entries that went to `recorder_fault`: `<stream id>: <reason>`. */
   readonly faults: readonly string[]
+  /** What was noticed to be missing or altered, and what that means: a sentence each. */
+  readonly alarms: readonly string[]
 }
 
 /**
@@ -32,17 +35,31 @@ export function recordBatch(
   entries: readonly StreamEntry[],
   ts: string,
 ): RecordedBatch {
+  const record = (write: Write): RecordedBatch =>
+    ledger.transaction(() => writeBatch(ledger, epoch, entries, ts, write))
   try {
-    return ledger.transaction(() => writeBatch(ledger, epoch, entries, ts, writeEntry))
+    return record(writeTogether)
   } catch (error) {
     if (!isAboutContent(error)) throw error
     // Some entry is bad. Again, each by itself, so that only that one is set aside.
-    return ledger.transaction(() => writeBatch(ledger, epoch, entries, ts, writeIsolated))
+    return record(writeEachAlone)
   }
 }
 
-/** Writes one entry; answers why it had to be set aside, or null. */
-type Write = (ledger: Ledger, entry: StreamEntry, effects: Effects) => string | null
+/** An entry that had to be set aside, and why. */
+interface Fault {
+  readonly entry: StreamEntry
+  readonly reason: string
+}
+
+/** What writing some entries brought. */
+interface Written {
+  readonly effects: Effects
+  readonly faults: Fault[]
+  readonly alarms: string[]
+}
+
+type Write = (ledger: Ledger, entries: readonly StreamEntry[], ts: string) => Written
 
 function writeBatch(
   ledger: Ledger,
@@ -57,49 +74,83 @@ function writeBatch(
   // First, since it is the fence: a superseded recorder writes nothing.
   if (!tables.position.move(epoch, lastId, ts))
     throw new RecorderSuperseded('another recorder has taken over')
-  const effects = noEffects()
-  const faults: string[] = []
-  for (const entry of entries) {
-    const reason = write(ledger, entry, effects)
-    if (reason === null) continue
-    faults.push(`${entry.id}: ${reason}`)
+  const { effects, faults, alarms } = write(ledger, entries, ts)
+  for (const { entry, reason } of faults) {
     const sessionId = sessionOf(entry)
     tables.faults.add({ streamId: entry.id, sessionId, reason, text: entry.raw, ts })
     if (sessionId !== null) effects.unsettled.add(sessionId)
   }
   for (const sessionId of effects.unsettled) tables.sessions.settle(sessionId)
-  return { ...effects, lastId, faults }
+  return { ...effects, lastId, alarms, faults: faults.map(({ entry, reason }) => `${entry.id}: ${reason}`) }
 }
 
-function writeEntry(ledger: Ledger, entry: StreamEntry, effects: Effects): string | null {
-  const event = readEntry(entry)
-  const appended = append(ledger, event)
-  if (appended === 'conflict')
-    return 'Its place (session and seq, or agent and line) is taken by another event.'
-  if (appended === 'new') {
-    if (event.header.session_id !== null) effects.sessionIds.add(event.header.session_id)
-    project(ledger.tables, event, effects)
+/** Throws at the first entry whose content the ledger refuses. */
+function writeTogether(ledger: Ledger, entries: readonly StreamEntry[], ts: string): Written {
+  return writeEntries(ledger, entries, ts, project)
+}
+
+function writeEachAlone(ledger: Ledger, entries: readonly StreamEntry[], ts: string): Written {
+  const all: Written = { effects: noEffects(), faults: [], alarms: [] }
+  for (const entry of entries) {
+    const { effects, faults, alarms } = writeAlone(ledger, entry, ts)
+    mergeEffects(all.effects, effects)
+    all.faults.push(...faults)
+    all.alarms.push(...alarms)
   }
-  return null
+  return all
 }
 
-function writeIsolated(ledger: Ledger, entry: StreamEntry, effects: Effects): string | null {
+function writeAlone(ledger: Ledger, entry: StreamEntry, ts: string): Written {
   try {
-    return ledger.transaction(() => writeEntry(ledger, entry, effects))
+    return ledger.transaction(() => writeEntries(ledger, [entry], ts, project))
   } catch (error) {
     if (!isAboutContent(error)) throw error
-    keepUnprojected(ledger, entry)
-    return messageOf(error)
+    const fault = { entry, reason: messageOf(error) }
+    const kept = keepUnprojected(ledger, entry, ts)
+    return { ...kept, faults: [...kept.faults, fault] }
   }
 }
 
 /** What happened is kept also where what it means could not be worked out. */
-function keepUnprojected(ledger: Ledger, entry: StreamEntry): void {
+function keepUnprojected(ledger: Ledger, entry: StreamEntry, ts: string): Written {
   try {
-    ledger.transaction(() => append(ledger, readEntry(entry)))
+    return ledger.transaction(() => writeEntries(ledger, [entry], ts, () => undefined))
   } catch (error) {
     if (!isAboutContent(error)) throw error
+    return { effects: noEffects(), faults: [], alarms: [] }
   }
+}
+
+function writeEntries(
+  ledger: Ledger,
+  entries: readonly StreamEntry[],
+  ts: string,
+  projected: typeof project,
+): Written {
+  const { tables } = ledger
+  const effects = noEffects()
+  const faults: Fault[] = []
+  const continuity = createContinuity(tables, ts)
+  for (const entry of entries) {
+    const event = readEntry(entry)
+    continuity.expect(event)
+    const appended = append(ledger, event)
+    if (appended === 'repeat') continue
+    if (appended === 'conflict') {
+      faults.push({
+        entry,
+        reason: 'Its place (session and seq, or agent and line) is taken by another event.',
+      })
+      continue
+    }
+    if (event.header.session_id !== null) effects.sessionIds.add(event.header.session_id)
+    continuity.took(event)
+    projected(tables, event, effects)
+    for (const spool of effects.closed.splice(0)) continuity.closed(spool)
+  }
+  const { alarms, sessionIds } = continuity.settle()
+  for (const sessionId of sessionIds) effects.unsettled.add(sessionId)
+  return { effects, faults, alarms }
 }
 
 function readEntry(entry: StreamEntry): RawEvent {

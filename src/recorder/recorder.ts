@@ -30,6 +30,8 @@ import { createWaits } from './waits.ts'
 
 const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 5000
+/** Of one batch: a restored ledger may show thousands of gaps at once. */
+const MAX_ALARMS = 10
 /** Trimming goes on in the background of recording; once a second keeps each cut small. */
 const TRIM_EVERY_MS = 1000
 const UNWRITABLE = 'ledger_unwritable'
@@ -240,6 +242,11 @@ export function createRecorder(parts: RecorderParts): Recorder {
     done.faults += batch.faults.length
     for (const fault of batch.faults)
       log.error({ fault }, 'An event could not be recorded; it is in recorder_fault.')
+    for (const alarm of batch.alarms.slice(0, MAX_ALARMS)) log.error(alarm)
+    if (batch.alarms.length > MAX_ALARMS)
+      log.error(
+        `${batch.alarms.length - MAX_ALARMS} more gaps of this kind; the table event_gap has them all.`,
+      )
     waits.reached(batch.lastId)
     try {
       parts.onCommit?.({

@@ -46,6 +46,8 @@ export function sessionRoutes(app: FastifyInstance, parts: SessionRoutesParts): 
       success: true,
       session,
       agents: ledger.agents.ofSession(id),
+      // What is known to be missing of its events and lines.
+      gaps: ledger.gaps.ofSession(id),
       // What a caller that waited for the end was answered; null before it.
       answer: ledger.sessions.completedAnswer(id),
     }

@@ -287,7 +287,7 @@ function parsed(line: string): ResultLine | null {
 function incompleteBreaches(field: Field, agents: readonly AgentRow[]): string[] {
   return field.ledger.sessions().flatMap((session) => {
     const own = agents.filter((agent) => agent.session_id === session.session_id)
-    const unknown = own.some((agent) => agent.tail_unknown === 1 || agent.missing_lines > 0)
+    const unknown = own.some((agent) => agent.tail_unknown === 1 || agent.open_gaps > 0)
     return session.incomplete === 1 && !unknown
       ? [`I5: ${session.session_id} is incomplete, but no agent says why`]
       : []

@@ -33,7 +33,8 @@ export interface AgentRow {
   readonly error_message: string | null
   readonly spool_lines: number | null
   readonly spool_sha256: string | null
-  readonly missing_lines: number
+  /** Gaps of its session that nothing has filled. */
+  readonly open_gaps: number
   readonly tail_unknown: number
   /** Of its invocation. */
   readonly cost_micros: number | null
@@ -76,7 +77,7 @@ export function openFieldLedger(file: string): FieldLedger {
     db ??= new Database(file, { readonly: true })
     return db.prepare<unknown[], T>(sql).all(...values)
   }
-  const AGENTS = `SELECT a.*, i.cost_micros, i.cost_suspect FROM agent_lifecycle a LEFT JOIN claude_invocations i USING (agent_id)`
+  const AGENTS = `SELECT a.*, (SELECT count(*) FROM event_gap g WHERE g.session_id = a.session_id AND g.filled_at IS NULL) AS open_gaps, i.cost_micros, i.cost_suspect FROM agent_lifecycle a LEFT JOIN claude_invocations i USING (agent_id)`
 
   const events = (sessionId: string): EventRow[] =>
     all('SELECT * FROM session_event WHERE session_id = ? ORDER BY seq', sessionId)

@@ -1,0 +1,30 @@
+/**
+ * A digest of an agent's lines as they were published, whatever the order in which they come: the XOR of the SHA-256
+ * of `<line>:<payload text>` of every line, as hex. The pod says it in the closing event, the recorder keeps it for
+ * what it has recorded; a line that is missing or altered shows. (Line numbers are unique, so no two lines cancel
+ * each other out.)
+ */
+import { hash } from 'node:crypto'
+
+/** Of no lines at all. */
+export const NO_LINES = '0'.repeat(64)
+
+export interface LinesDigest {
+  add(line: number, payloadText: string): void
+  /** Of all lines so far, 64 hex digits. */
+  hex(): string
+}
+
+/** @param start what another digest's `hex` said, to go on from there */
+export function createLinesDigest(start: string = NO_LINES): LinesDigest {
+  const words = new Int32Array(8)
+  const sum = Buffer.from(words.buffer)
+  sum.write(start, 'hex')
+  return {
+    add(line, payloadText) {
+      const one = hash('sha256', `${line}:${payloadText}`, 'buffer')
+      for (let word = 0; word < 8; word++) words[word] = (words[word] ?? 0) ^ one.readInt32LE(word * 4)
+    },
+    hex: () => sum.toString('hex'),
+  }
+}
