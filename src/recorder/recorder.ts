@@ -25,7 +25,7 @@ import { createKept, type Kept } from './kept.ts'
 import { recordBatch, RecorderSuperseded, type RecordedBatch } from './record-batch.ts'
 import { holdRecorderLease, type RecorderLease } from './recorder-lease.ts'
 import { createRestorer } from './restorer.ts'
-import { createStreamCut } from './stream-cut.ts'
+import { createStreamCut, type StreamCut } from './stream-cut.ts'
 import { createWaits } from './waits.ts'
 
 const FIRST_RETRY_MS = 100
@@ -68,6 +68,8 @@ export interface RecorderParts {
   /** @default alarms of its own, which only the log shows */
   readonly alarms?: Alarms
   readonly clock?: Clock
+  /** What of the recorded part stays on the stream. @default ten minutes, at most 200,000 entries */
+  readonly createCut?: () => StreamCut
 }
 
 /** What this recorder did since its process began. */
@@ -284,7 +286,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
 
   /** Takes away what is recorded and old enough; never before the commit. */
   function createTrimming(kept: Kept): (lastId: string, entries: number) => void {
-    const cut = createStreamCut()
+    const cut = (parts.createCut ?? createStreamCut)()
     let trimmedAt = Number.NEGATIVE_INFINITY
     return (lastId, entries) => {
       cut.recorded(lastId, entries)

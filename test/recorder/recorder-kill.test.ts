@@ -1,140 +1,156 @@
-/** The recorder killed with SIGKILL while it writes: nothing twice, nothing missing, whatever the moment. */
-import { once } from 'node:events'
-import { spawn, type ChildProcess } from 'node:child_process'
+/**
+ * F15: the recorder killed with SIGKILL before and after every statement of its transaction, and around each of its
+ * commands to Redis, 200 times while sessions are written: nothing twice, nothing missing.
+ *
+ * The steps are not listed here: each recorder says which it meets, and the next one dies at the one that was hit least.
+ */
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { keysOf } from '../../src/queue/keys.ts'
+import { chooseSeed, createRandom } from '../fault/rig/random.ts'
 import { createTempLedger, type TempLedger } from '../ledger/temp-ledger.ts'
+import type { Fate } from '../support/fate.ts'
+import { startRecorderChild, type RecorderChild } from '../support/recorder-child.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
+import { seedRedis } from '../support/seed.ts'
 import { until } from '../support/until.ts'
-import { pendingTask, scriptedSession } from './scripted-session.ts'
+import { expectTheWitness, expectWhatTheEventsSay } from './expect-witness.ts'
+import { writeSessions } from './session-writer.ts'
 
-const SESSIONS = 20
-const LINES = 600
-const RESULT_EVERY = 20
-/** Where each of them dies. A share of the stream is more than a batch, so that there is a second commit. */
-const DEATHS = [
-  ['append', 1],
-  ['commit', 1],
-  ['append', 777],
-  ['settle', 1],
-  ['append', 1500],
-  ['commit', 2],
-  ['settle', 23],
-] as const
+const KILLS = Number(process.env['DROVER_KILLS'] ?? 200)
+const WRITERS = 4
+/** Started ahead, so that most of a round is a recorder at work. */
+const STANDBY = 2
+/** A step that is rare is not waited for: it dies here at the latest. */
+const AT_LATEST = 20_000
 
 const keys = keysOf('kill')
+const seed = chooseSeed()
+const random = createRandom(seed)
 let server: TestRedis
 let redis: Redis
 let temp: TempLedger
+const children: RecorderChild[] = []
 
 beforeAll(async () => {
   server = await startRedis()
   redis = new Redis(server.url, { maxRetriesPerRequest: null })
   redis.on('error', () => {})
+  await seedRedis(redis, keys)
   temp = createTempLedger()
 })
 afterAll(async () => {
-  for (const child of children) child.kill('SIGKILL')
+  for (const child of children) child.signal('SIGKILL')
+  await Promise.all(children.map((child) => child.exited))
   redis.disconnect()
   await server.stop()
   temp.remove()
 })
 
-/** The events of all sessions, interleaved as agents that run side by side would. */
-function witness(): string[] {
-  const sessions = Array.from({ length: SESSIONS }, (_, index) => {
-    const agent = { agentId: `architect-20261120-${String(index + 1).padStart(3, '0')}`, epoch: index + 1 }
-    const session = scriptedSession(`s${index}`)
-      .accepted({ task_id: `T${index}` })
-      .spawned(agent)
-      .started(agent)
-    for (let line = 1; line <= LINES; line++) {
-      if (line % RESULT_EVERY === 0) session.result(agent, { input: 7, usd: 0.000003 })
-      else session.line(agent, 'claude.assistant', { type: 'assistant', text: 'x'.repeat(200), line })
-    }
-    return session
-      .exited(agent)
-      .closed(agent)
-      .ended({
-        cost_micros: (LINES / RESULT_EVERY) * 3,
-        usage: {
-          input_tokens: (LINES / RESULT_EVERY) * 7,
-          output_tokens: 0,
-          cache_read_tokens: 0,
-          cache_creation_tokens: 0,
-        },
-      }).events
+function startChild(): RecorderChild {
+  const child = startRecorderChild({
+    redisUrl: server.url,
+    namespace: keys.namespace,
+    ledger: temp.path,
+    cacheDir: join(temp.dir, 'compiled'),
   })
-  const longest = Math.max(...sessions.map((events) => events.length))
-  const stream = Array.from({ length: SESSIONS }, (_, index) => pendingTask(`T${index}`))
-  for (let index = 0; index < longest; index++) {
-    for (const events of sessions) if (events[index] !== undefined) stream.push(events[index] ?? '')
-  }
-  return stream
-}
-
-const children: ChildProcess[] = []
-
-function startRecorder(...death: readonly (string | number)[]): ChildProcess {
-  const program = join(import.meta.dirname, '../support/recorder-process.ts')
-  const args = [program, server.url, keys.namespace, temp.path, ...death.map(String)]
-  const child = spawn(process.execPath, args, { env: {}, stdio: ['ignore', 'ignore', 'inherit'] })
   children.push(child)
   return child
 }
 
-async function gone(child: ChildProcess): Promise<NodeJS.Signals | null> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+/** What ioredis sends by itself. */
+const CONNECTING = /^redis (hello|client|info)/
+
+/** How often each step was hit, `before <step>` and `after <step>`. */
+const hits = new Map<string, number>()
+
+function meet(steps: readonly string[]): void {
+  for (const step of steps.filter((one) => !CONNECTING.test(one)))
+    for (const when of ['before', 'after']) hits.set(`${when} ${step}`, hits.get(`${when} ${step}`) ?? 0)
+}
+
+/** The moment that was hit least so far; one that never was is waited for. */
+function nextFate(): Partial<Fate> {
+  const [moment = '', count = 0] = [...hits].toSorted((a, b) => a[1] - b[1])[0] ?? []
+  const [when, ...step] = moment.split(' ')
+  return {
+    step: step.join(' '),
+    when: when === 'after' ? 'after' : 'before',
+    nth: count === 0 ? 1 : random.pick([1, 1, 2, 3, 8]),
+    atLatest: count === 0 && moment !== '' ? AT_LATEST : random.integer(1, AT_LATEST / 10),
+  }
+}
+
+/** One recorder from its start to its death. */
+async function liveAndDie(child: RecorderChild): Promise<void> {
+  await child.begin(nextFate())
+  const fate = await child.fate
+  if (fate === null) throw new Error(`A recorder ended by itself: ${child.log()}`)
+  expect(await child.exited).toBe('SIGKILL')
+  meet(child.met)
+  const moment = `${fate.when} ${fate.step}`
+  hits.set(moment, (hits.get(moment) ?? 0) + 1)
   // Its lease would end by itself after ten seconds.
   await redis.del(keys.recorderLease)
-  return child.signalCode
 }
 
-async function append(texts: readonly string[]): Promise<void> {
-  const pipeline = redis.pipeline()
-  for (const text of texts) pipeline.xadd(keys.events, '*', 'event', text)
-  await pipeline.exec()
+async function lastEntry(): Promise<string> {
+  const info = (await redis.xinfo('STREAM', keys.events)) as unknown[]
+  return String(info[info.indexOf('last-generated-id') + 1])
 }
 
-describe('a recorder that is killed', () => {
-  it('has recorded every event once, in order, when the last one is done', async () => {
-    const stream = witness()
-    const share = Math.ceil(stream.length / DEATHS.length)
-    for (const [round, death] of DEATHS.entries()) {
-      const child = startRecorder(...death)
-      await append(stream.slice(round * share, (round + 1) * share))
-      expect(await gone(child)).toBe('SIGKILL')
-    }
-    const lastId = (await redis.xrevrange(keys.events, '+', '-', 'COUNT', 1))[0]?.[0]
-    const survivor = startRecorder()
-    await until(async () => (await redis.get(keys.recorded)) === lastId, { timeoutMs: 30_000 })
-    survivor.kill('SIGKILL')
-    await gone(survivor)
+const hitsOf = (name: RegExp): number =>
+  [...hits].reduce((sum, [moment, count]) => sum + (name.test(moment) ? count : 0), 0)
 
-    expect(temp.rows('PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }])
-    expect(temp.rows('PRAGMA foreign_key_check')).toEqual([])
-    expect(temp.ledger.tables.faults.count()).toBe(0)
-    expect(
-      temp.rows(
-        `SELECT count(*) AS events, count(DISTINCT session_id || ' ' || seq) AS places FROM session_event`,
-      ),
-    ).toEqual([{ events: stream.length - SESSIONS, places: stream.length - SESSIONS }])
-    for (let index = 0; index < SESSIONS; index++) {
-      const id = `s${index}`
-      const expected = stream.filter((text) => text.startsWith(`{"session_id":"${id}"`))
-      expect(temp.ledger.events.page(id, 0, 1000).events).toEqual(expected)
-      expect(temp.ledger.sessions.get(id)).toMatchObject({
-        status: 'completed',
-        incomplete: false,
-        input_tokens: (LINES / RESULT_EVERY) * 7,
-      })
-      expect(temp.ledger.tasks.get(`T${index}`)?.status).toBe('completed')
-    }
-    expect(temp.ledger.cost('agent_type').total).toMatchObject({
-      sessions: SESSIONS,
-      cost_usd: (SESSIONS * (LINES / RESULT_EVERY) * 3) / 1e6,
-    })
-  })
-})
+it(`F15 killed ${KILLS} times at every statement, it has recorded every event once (seed ${seed})`, async () => {
+  await mkdir(join(temp.dir, 'compiled'))
+  const stop = new AbortController()
+  const writing = Array.from({ length: WRITERS }, (_, index) =>
+    writeSessions(redis, keys, {
+      agentType: `writer${index}`,
+      random: random.stream(`writer ${index}`),
+      pauseMs: 8,
+      stop: stop.signal,
+    }),
+  )
+  const standby = Array.from({ length: STANDBY }, startChild)
+  for (let round = 0; round < KILLS; round++) {
+    const child = standby.shift()
+    if (child === undefined) throw new Error('no recorder')
+    standby.push(startChild())
+    await liveAndDie(child)
+  }
+  stop.abort()
+  const sessions = (await Promise.all(writing)).flat()
+  await standby[0]?.begin()
+  await until(async () => (await redis.get(keys.recorded)) === (await lastEntry()), { timeoutMs: 30_000 })
+
+  for (const [moment, count] of hits) expect(count, moment).toBeGreaterThan(0)
+  for (const kind of MUST_BE_HIT) expect(hitsOf(kind), String(kind)).toBeGreaterThan(0)
+  expect(sessions.length).toBeGreaterThan(WRITERS)
+  expectTheWitness(temp, sessions)
+  expectWhatTheEventsSay(temp, sessions)
+  // What was trimmed is gone: had it gone before its commit, the ledger could not have it.
+  expect(await redis.xlen(keys.events)).toBeLessThan(
+    sessions.reduce((sum, { events }) => sum + events.length, 0) / 2,
+  )
+}, 240_000)
+
+/** What "every statement, and between commit and trim" comes to. */
+const MUST_BE_HIT = [
+  /^before BEGIN IMMEDIATE/,
+  /^(before|after) UPDATE recorder_position/,
+  /^before INSERT INTO session_event/,
+  /^after INSERT INTO session_event/,
+  /^(before|after) INSERT INTO agent_lifecycle /,
+  /^(before|after) INSERT INTO agent_sessions/,
+  /^before COMMIT/,
+  /^after COMMIT/,
+  /^before redis xread/,
+  /^before redis set/,
+  /^before redis publish/,
+  /^before redis xtrim/,
+  /^after redis xtrim/,
+]

@@ -1,54 +1,32 @@
 /**
- * A recorder as a process of its own, that kills itself where it is told to:
- * `recorder-process.ts <redis url> <namespace> <ledger> [append|settle|commit <n>]` dies at the nth event written,
- * the nth session settled, or right after the nth commit.
+ * A recorder as a process of its own: `recorder-process.ts <redis url> <namespace> <ledger>`. It says `ready`, waits
+ * for its fate (`fate.ts`) as a line of JSON on stdin, and records. Of what is recorded it leaves as little on the stream
+ * as it can, so that an entry that was trimmed too early would be missed. Its log goes to stderr.
  */
+import { createInterface } from 'node:readline'
 import { Redis } from 'ioredis'
-import { openLedger, type Ledger } from '../../src/ledger/open.ts'
+import { openLedger } from '../../src/ledger/open.ts'
 import { keysOf } from '../../src/queue/keys.ts'
 import { createRecorder } from '../../src/recorder/recorder.ts'
+import { createStreamCut } from '../../src/recorder/stream-cut.ts'
+import { meet, say, type Fate } from './fate.ts'
 
-const [url = '', namespace = '', path = '', where = '', nth = '0'] = process.argv.slice(2)
-let left = Number(nth)
-
-function reached(place: string): void {
-  if (place !== where || --left > 0) return
-  process.kill(process.pid, 'SIGKILL')
-}
-
-function dying(ledger: Ledger): Ledger {
-  const { sessionEvents, sessions } = ledger.tables
-  return {
-    ...ledger,
-    tables: {
-      ...ledger.tables,
-      sessionEvents: {
-        ...sessionEvents,
-        append(event) {
-          reached('append')
-          return sessionEvents.append(event)
-        },
-      },
-      sessions: {
-        ...sessions,
-        settle(sessionId) {
-          reached('settle')
-          sessions.settle(sessionId)
-        },
-      },
-    },
-  }
-}
-
-const redis = new Redis(url, { maxRetriesPerRequest: null })
+const [url = '', namespace = '', path = ''] = process.argv.slice(2)
 const log = (...details: unknown[]): void => void process.stderr.write(`${JSON.stringify(details)}\n`)
-redis.on('error', log)
-createRecorder({
-  redis,
-  keys: keysOf(namespace),
-  ledger: dying(openLedger(path)),
-  log: { warn: log, error: log, info: log },
-  leaseTtlMs: 1000,
-  // Called between the commit and everything that follows it.
-  onCommit: () => reached('commit'),
-}).start()
+
+createInterface({ input: process.stdin }).once('line', (line) => {
+  const ledger = openLedger(path)
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what recorder-child.ts writes
+  meet(JSON.parse(line) as Fate)
+  const redis = new Redis(url, { maxRetriesPerRequest: null })
+  redis.on('error', log)
+  createRecorder({
+    redis,
+    keys: keysOf(namespace),
+    ledger,
+    log: { warn: log, error: log, info: log },
+    leaseTtlMs: 1000,
+    createCut: () => createStreamCut(0, 1),
+  }).start()
+})
+say({ ready: true })
