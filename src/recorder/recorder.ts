@@ -20,6 +20,7 @@ import { createAlarms, type Alarms } from '../telemetry/alarms.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
 import { createHistogram, type Sample } from '../telemetry/exposition.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { announceRecorded } from './announce.ts'
 import { openEventStream, type EventStream, type StreamBatch } from './event-stream.ts'
 import { createKept, type Kept } from './kept.ts'
 import { recordBatch, RecorderSuperseded, type RecordedBatch } from './record-batch.ts'
@@ -149,6 +150,10 @@ export function createRecorder(parts: RecorderParts): Recorder {
     )
     const over = new AbortController()
     const kept = createKept()
+    const announce = (upTo: string): void =>
+      void announceRecorded(redis, keys, lease.token, { streamId: upTo, kept: kept.count() }).catch(
+        redisFailed,
+      )
     redis.get(keys.kept).then((count) => kept.begin(Number(count ?? 0)), redisFailed)
     const restorer = createRestorer({
       redis,
@@ -159,7 +164,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
       log,
       limiter,
       onSeeded() {
-        announce(position(), kept)
+        announce(position())
         parts.onRestored?.()
       },
       stop: AbortSignal.any([stop, over.signal]),
@@ -185,10 +190,10 @@ export function createRecorder(parts: RecorderParts): Recorder {
       while (!stop.aborted) {
         const { entries, quarantine, isSound } = await readNext(stream, stop)
         // The one before us may have died between its commit and saying so.
-        if (isSound && !said) announce(position(), kept)
+        if (isSound && !said) announce(position())
         said ||= isSound
         if (entries.length === 0) {
-          if (isSound) await countKept(kept)
+          if (isSound) await countKept(kept, lease.token)
           continue
         }
         const began = clock.monotonic()
@@ -199,7 +204,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
         tell(batch, entries.length)
         trim(batch.lastId, entries.length)
         // Ids of what Redis has lost lie below those of what came since: they must not pass for recorded.
-        if (isSound) announce(batch.lastId, kept)
+        if (isSound) announce(batch.lastId)
         if (quarantine !== null) restorer.recorded(quarantine, batch.lastId)
       }
     } finally {
@@ -263,22 +268,13 @@ export function createRecorder(parts: RecorderParts): Recorder {
     }
   }
 
-  /** Tells the other processes. Nothing waits for it: what fails here is made good by the next commit. */
-  function announce(streamId: string, kept: Kept): void {
-    const count = kept.count()
-    const said = redis.multi().set(keys.recorded, streamId)
-    if (count !== null) said.set(keys.kept, count)
-    said.exec().catch(redisFailed)
-    redis.publish(keys.recorded, streamId).catch(redisFailed)
-  }
-
   /** There is nothing more to read: what is there is recorded. */
-  async function countKept(kept: Kept): Promise<void> {
+  async function countKept(kept: Kept, token: string): Promise<void> {
     try {
       const length = await redis.xlen(keys.events)
       if (length === kept.count()) return
       kept.counted(length)
-      await redis.set(keys.kept, length)
+      await announceRecorded(redis, keys, token, { kept: length })
     } catch (error) {
       redisFailed(error)
     }

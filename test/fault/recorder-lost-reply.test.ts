@@ -26,8 +26,10 @@ const WHILE_RECORDING = {
   'the look at the life of Redis': 'local function less(a, b)',
   xread: command('xread'),
   mget: command('mget'),
-  set: command('set'),
-  publish: command('publish'),
+  'what it announces': "redis.call('PUBLISH', KEYS[2], ARGV[2])\nend",
+  'the count of what is kept': command('get'),
+  // Sent only when there is nothing to read.
+  xlen: command('xlen'),
   xtrim: command('xtrim'),
   'the lease: release': "return redis.call('DEL', KEYS[1]) end return 0",
 } as const
@@ -118,7 +120,7 @@ async function lose(match: string, cause: () => Promise<unknown>): Promise<void>
   await until(
     async () => {
       if (proxy.counts.repliesDropped > before) return true
-      await writeOne()
+      if (match !== WHILE_RECORDING.xlen) await writeOne()
       return false
     },
     { message: `an answer to be lost` },
@@ -134,6 +136,10 @@ const CAUSES: Partial<Record<keyof typeof WHILE_RECORDING, () => unknown>> = {
   'the lease: acquire': () => recorder.start(),
   'the look at the life of Redis': () => proxy.cut(),
   'the lease: release': () => recorder.stop(),
+  'the count of what is kept': async () => {
+    await recorder.stop()
+    recorder.start()
+  },
 }
 
 test.for(Object.entries(WHILE_RECORDING))('F12 the answer to %s is lost', async ([name, match]) => {

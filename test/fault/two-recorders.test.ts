@@ -77,6 +77,7 @@ const STEPS = [
   { when: 'before', step: 'COMMIT', holds: true, refused: false },
   { when: 'after', step: 'COMMIT', holds: false, refused: false },
 ] as const
+const isAnnouncement = (one: string): boolean => one.includes("'PUBLISH'")
 const SUPERSEDED = 'Another recorder has taken over'
 
 test.for(STEPS)('F16 frozen $when $step', async ({ when, step, holds, refused }) => {
@@ -100,6 +101,11 @@ test.for(STEPS)('F16 frozen $when $step', async ({ when, step, holds, refused })
   await writing
   await allIsRecorded()
   if (!holds) first.signal('SIGCONT')
+  if (step === 'COMMIT') {
+    await until(() => first.done.some(isAnnouncement), { message: 'the first to say what it had committed' })
+    // Not heard: the second has said more since.
+    await allIsRecorded()
+  }
   await write()
   await allIsRecorded()
   if (refused) {

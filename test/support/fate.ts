@@ -18,8 +18,14 @@ export interface Fate {
   readonly atLatest: number | null
 }
 
-/** What the process says on stdout, a line each: a step that was met for the first time, and where its fate comes. */
-export type FateNews = { readonly met: string } | { readonly step: string; readonly when: Fate['when'] }
+/**
+ * What the process says on stdout, a line each: a step that was met for the first time, where its fate comes, and what
+ * it has done after it, if it only was stopped.
+ */
+export type FateNews =
+  | { readonly met: string }
+  | { readonly step: string; readonly when: Fate['when'] }
+  | { readonly done: string }
 
 export function say(news: FateNews | { readonly ready: true }): void {
   writeSync(1, `${JSON.stringify(news)}\n`)
@@ -45,7 +51,8 @@ export function meet(fate: Fate): void {
       come(step, 'before')
   }
   function after(step: string): void {
-    if (!isOver && step === fate.step && times >= fate.nth) come(step, 'after')
+    if (isOver) say({ done: step })
+    else if (step === fate.step && times >= fate.nth) come(step, 'after')
   }
 
   watchStatements(before, after)

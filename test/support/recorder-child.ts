@@ -12,6 +12,8 @@ export interface RecorderChild {
   begin(fate?: Partial<Fate>): Promise<void>
   /** Steps that it has taken so far. */
   readonly met: readonly string[]
+  /** Steps that it has done since it was stopped and went on. */
+  readonly done: readonly string[]
   /** Where its fate came: resolves when it does; null where the process ended otherwise. */
   readonly fate: Promise<Pick<Fate, 'step' | 'when'> | null>
   readonly exited: Promise<NodeJS.Signals | number | null>
@@ -41,12 +43,15 @@ export function startRecorderChild(place: RecorderPlace): RecorderChild {
   let log = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text))
   const met: string[] = []
+  const done: string[] = []
   let isReady = false
   const fated = Promise.withResolvers<Pick<Fate, 'step' | 'when'> | null>()
   createInterface({ input: child.stdout }).on('line', (line) => {
-    const news: { ready?: true; met?: string; step?: string; when?: Fate['when'] } = JSON.parse(line)
+    const news: { ready?: true; met?: string; done?: string; step?: string; when?: Fate['when'] } =
+      JSON.parse(line)
     if (news.ready) isReady = true
     if (news.met !== undefined) met.push(news.met)
+    if (news.done !== undefined) done.push(news.done)
     if (news.step !== undefined) fated.resolve({ step: news.step, when: news.when ?? 'before' })
   })
   const exited = exitOf(child)
@@ -59,6 +64,7 @@ export function startRecorderChild(place: RecorderPlace): RecorderChild {
       child.stdin.write(`${JSON.stringify({ ...NONE, ...fate })}\n`)
     },
     met,
+    done,
     fate: fated.promise,
     exited,
     log: () => log,
