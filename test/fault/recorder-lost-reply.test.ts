@@ -144,7 +144,8 @@ const CAUSES: Partial<Record<keyof typeof WHILE_RECORDING, () => unknown>> = {
 
 test.for(Object.entries(WHILE_RECORDING))('F12 the answer to %s is lost', async ([name, match]) => {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- its own keys
-  await lose(match, async () => CAUSES[name as keyof typeof WHILE_RECORDING]?.())
+  const losing = lose(match, async () => CAUSES[name as keyof typeof WHILE_RECORDING]?.())
+  await expect(losing).resolves.toBeUndefined()
 })
 
 test.for(Object.entries(WHILE_WRITING_BACK))(
@@ -164,6 +165,7 @@ test.for(Object.entries(WHILE_WRITING_BACK))(
     proxy.mode('pass')
     await writeOne()
     await allIsRecorded()
+    expect(recorder.recording).toBe(true)
   },
 )
 

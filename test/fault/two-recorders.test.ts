@@ -123,4 +123,6 @@ test.for(STEPS)('F16 frozen $when $step', async ({ when, step, holds, refused })
   expectTheWitness(temp, sessions)
 })
 
-test('F16 the projections are as the events say', () => expectWhatTheEventsSay(temp, sessions))
+test('F16 the projections are as the events say', () => {
+  expect(() => expectWhatTheEventsSay(temp, sessions)).not.toThrow()
+})
