@@ -69,9 +69,10 @@ export function createAddTasks(parts: AddTasksParts): AddTasks {
     }))
     await refuseUnfit(tasks)
     const added = tasks.filter((task) => presentAs(task) === null)
-    const inLedger =
+    const recorded =
       added.length === 0 ||
       (await parts.recorder.waitFor(await parts.viaRedis(parts.tasks.add(added, actor)), LEDGER_WAIT_MS))
+    const inLedger = recorded && added.every((task) => ledger.tasks.get(task.task_id) !== null)
     return {
       success: true,
       durability: inLedger ? 'ledger' : 'redis',

@@ -87,7 +87,9 @@ export function createSpawn(parts: SpawnParts): Spawn {
         onBusy,
       }),
     )
-    const inLedger = await parts.recorder.waitFor(streamId, LEDGER_WAIT_MS)
+    const recorded = await parts.recorder.waitFor(streamId, LEDGER_WAIT_MS)
+    // Looked up, and not only counted: a Redis that lost it gives its place on the stream to others.
+    const inLedger = recorded && lookOrNull(() => ledger.sessions.get(answer.session_id)) !== null
     return inLedger ? { ...answer, durability: 'ledger' } : answer
   }
 
@@ -118,7 +120,7 @@ export function createSpawn(parts: SpawnParts): Spawn {
   }
 
   /** A ledger that does not answer for a moment ends no wait; that the session did not start does. */
-  function lookOrNull(look: () => SpawnAnswer | null): SpawnAnswer | null {
+  function lookOrNull<Found>(look: () => Found | null): Found | null {
     try {
       return look()
     } catch (error) {

@@ -176,7 +176,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
       position: streamId,
       onQuarantine(quarantine) {
         // What they wait for may be lost since, and a later id recorded in its place.
-        if (said) waits.giveUp()
+        waits.giveUp()
         kept.fromStart()
         restorer.begin(quarantine)
       },

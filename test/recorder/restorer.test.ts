@@ -147,6 +147,22 @@ describe(
       expect((await stage.store.read(sessionId))?.state).toBe('queued')
     })
 
+    it('while no recorder was at work: what a wait was for does not pass for recorded', async () => {
+      await openSeeded()
+      await stage.stopFirst()
+      await stage.accept()
+      const [lost] = await stage.redis.xrevrange(stage.keys.events, '+', '-', 'COUNT', 1)
+      // The lease of one that was killed: the next recorder has to wait.
+      await stage.redis.set(stage.keys.recorderLease, 'dead')
+      const next = stage.startRecorder()
+      const waiting = next.waitFor(lost?.[0] ?? '', 20_000)
+      await stage.redis.flushall()
+      await until(() => next.recording)
+      await stage.accept()
+      await stage.settled()
+      expect(await waiting).toBe(false)
+    })
+
     it('another recorder goes on where one ended', async () => {
       await openSeeded()
       const sessionId = await stage.accept()

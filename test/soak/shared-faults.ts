@@ -47,8 +47,9 @@ const pausing = (kind: FaultKind, what: 'redis' | 'board', pidOf: (arena: Arena)
 const wiping = (kind: FaultKind, wipe: (arena: Arena) => Promise<void>): Fault =>
   alone('redis', async (arena) => {
     const over = arena.begin(kind, 'redis')
-    arena.wipes.push(arena.field.now())
     await wipe(arena)
+    // Afterwards: until then somebody was still answered.
+    arena.wipes.push(arena.field.now())
     await arena.pause(ALONE_LEASES * arena.field.times.ttlMs)
     over()
   })
