@@ -43,6 +43,9 @@ export const MIN_FREE_MEMORY_MB = 500
 /** Per cent of the CPU that must be free to start an agent, as the first source document asks. */
 export const MIN_FREE_CPU_PERCENT = 20
 
+/** Entries of the stream, 100 to 400 MB of Redis' memory; a recorder that comes back is through them in ten seconds. */
+export const STREAM_HIGH_WATER = 200_000
+
 /** Off: whoever has an orchestrator that asks for it chooses the port, and several pods of one machine have one each. */
 export const HEALTH_PORT = 0
 

@@ -17,6 +17,7 @@ import {
   RESTART_BACKOFF_MS,
   STALL_TIMEOUT_MS,
   STARTUP_TIMEOUT_MS,
+  STREAM_HIGH_WATER,
   TOOL_TIMEOUT_MS,
   TRANSCRIPT_INTERVAL_MS,
   WORKSPACE_WAIT_MS,
@@ -122,6 +123,15 @@ export const POD_SETTINGS = {
         "How often a running agent's conversation is copied to Redis when it has grown, so that another pod can go on with it.",
     }),
   },
+  recorder: {
+    streamHighWater: setting<number>({
+      env: 'DROVER_STREAM_HIGH_WATER',
+      ...whole(100, 100_000_000),
+      fallback: () => STREAM_HIGH_WATER,
+      description:
+        'So many events that nobody has recorded may wait in Redis before pods send what agents print slowly; at half of it they send at full speed again.',
+    }),
+  },
   worker: {
     drainGraceMs: setting<number>({
       env: 'DROVER_DRAIN_GRACE_MS',
@@ -161,13 +171,14 @@ export const POD_SETTINGS = {
       env: 'DROVER_HEALTH_HOST',
       ...text(/^[A-Za-z0-9.:_-]{1,253}$/, 'a host name or an IP address'),
       fallback: () => HOST,
-      description: "Address of the worker's own `/healthz` and `/readyz`; in Kubernetes `0.0.0.0`.",
+      description:
+        "Address of the worker's own `/healthz`, `/readyz` and `/metrics`; in Kubernetes `0.0.0.0`.",
     }),
     healthPort: setting<number>({
       env: 'DROVER_HEALTH_PORT',
       ...whole(0, 65_535),
       fallback: () => HEALTH_PORT,
-      description: "Port of the worker's own `/healthz` and `/readyz`; 0 switches them off.",
+      description: "Port of the worker's own `/healthz`, `/readyz` and `/metrics`; 0 switches them off.",
     }),
     keepSpools: setting<boolean>({
       env: 'DROVER_KEEP_SPOOLS',

@@ -6,6 +6,13 @@
 import type { Redis } from 'ioredis'
 import type { Keys } from './keys.ts'
 
+/** Lua: `unrecorded(events key, kept key)`. */
+export const UNRECORDED = `
+local function unrecorded(events, kept)
+  return math.max(0, redis.call('XLEN', events) - tonumber(redis.call('GET', kept) or '0'))
+end
+`
+
 export interface Backlog {
   /** Entries on the stream, recorded ones included. */
   readonly length: number

@@ -34,6 +34,7 @@ export function createCallSession(redis: Redis, keys: Keys): CallSession {
       keys.agentCounters,
       keys.seeded,
       keys.restored,
+      keys.kept,
     ]
     const text = JSON.stringify({ ...header, ...operation })
     return await scripted.droverSession(names.length, ...names, text, ...events)

@@ -10,6 +10,7 @@
  *
  * Header values are our own ids, numbers and names, so the event's text can be put together without escaping.
  */
+import { UNRECORDED } from './backlog.ts'
 import { INCARNATION } from './incarnation.ts'
 
 /** How an event is put together and sent, the same for all: by stream and by live channel. */
@@ -70,10 +71,10 @@ return answers
  * In a life of Redis whose hashes are not written back yet (`incarnation.ts`) it changes nothing and answers
  * `unrestored`, but for renewals: what is here may be older than what the ledger has, and a `seq` would be given twice.
  *
- * KEYS  1 session hash · 2 event stream · 3 epoch · 4 lease · 5 agent counters · 6 seeded · 7 restored
+ * KEYS  1 session hash · 2 event stream · 3 epoch · 4 lease · 5 agent counters · 6 seeded · 7 restored · 8 kept
  * ARGV  1 the operation as JSON · then per event: line ('' = an own event), ts, type, payload (JSON text)
  */
-export const SESSION_SCRIPT = `${EVENTS}${INCARNATION}
+export const SESSION_SCRIPT = `${EVENTS}${INCARNATION}${UNRECORDED}
 local hash, stream = KEYS[1], KEYS[2]
 local op = cjson.decode(ARGV[1])
 if op.kind ~= 'renew' then
@@ -135,7 +136,8 @@ if op.kind == 'lines' then
   if not late then change(op.set) end
   cursor = op.first + count - 1
   redis.call('HSET', hash, 'line:' .. op.agent_id, string.format('%.0f', cursor))
-  return {'ok', append(2 + skip * 4, op.agent_id, op.epoch, late), string.format('%.0f', cursor)}
+  local id = append(2 + skip * 4, op.agent_id, op.epoch, late)
+  return {'ok', id, string.format('%.0f', cursor), tostring(unrecorded(stream, KEYS[8]))}
 end
 
 if op.kind == 'close' then

@@ -34,7 +34,13 @@ export type Started =
   | { readonly ok: false; readonly refused: 'early'; readonly waitMs: number }
 
 export type Taken =
-  | { readonly ok: true; readonly streamId: string; readonly cursor: number }
+  /** `unrecorded`: entries of the stream that nobody has recorded; null where nothing was taken. */
+  | {
+      readonly ok: true
+      readonly streamId: string
+      readonly cursor: number
+      readonly unrecorded: number | null
+    }
   | { readonly ok: false; readonly refused: 'missing' }
   | { readonly ok: false; readonly refused: 'gap'; readonly cursor: number }
 
@@ -246,7 +252,8 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks)
         const [, streamId = ''] = answer
         const cursor = Number(answer[2])
         if (streamId !== '') hooks?.onLines(agent, streamId, cursor)
-        return { ok: true, streamId, cursor }
+        const unrecorded = answer[3] === undefined ? null : Number(answer[3])
+        return { ok: true, streamId, cursor, unrecorded }
       }
       if (answer[0] === 'gap') return { ok: false, refused: 'gap', cursor: Number(answer[1]) }
       return { ok: false, refused: 'missing' }

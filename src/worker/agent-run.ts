@@ -23,6 +23,7 @@ import { userMessage } from '../session/message.ts'
 import { describeEnd, notSpawned, type AgentEnded } from './agent-end.ts'
 import { createAgentStream } from './agent-stream.ts'
 import { watchAgent } from './agent-watch.ts'
+import type { Flow } from './flow.ts'
 import type { Pulse } from './pulse.ts'
 import { stopOf } from './stop.ts'
 
@@ -35,6 +36,7 @@ export interface AgentParts {
   readonly store: SessionStore
   readonly guard: () => Promise<Guard>
   readonly pulse: Pulse
+  readonly flow: Flow
   readonly clock: Clock
 }
 
@@ -219,6 +221,7 @@ async function supervise(
     store: parts.store,
     agent,
     spool: join(dir, SPOOL_FILE),
+    flow: parts.flow,
     onFacts,
     onFailure: failed,
   })

@@ -1,9 +1,10 @@
 /** From an agent's spool to the event stream: every line once, in order; and what the lines say on the way. */
 import { isSettled, observe, NO_FACTS, type StreamFacts } from '../core/outcome.ts'
 import { usageOfResult } from '../core/usage.ts'
-import type { AgentRef, SessionStore } from '../queue/session-store.ts'
+import type { AgentRef, SessionStore, Taken } from '../queue/session-store.ts'
 import type { SpoolLine } from '../session/line.ts'
 import { createSpoolTail, type SpoolStats } from '../session/spool.ts'
+import { FULL_SPEED, type Flow } from './flow.ts'
 
 export interface AgentStream {
   /** What the lines said so far. */
@@ -18,6 +19,8 @@ export interface AgentStreamParts {
   readonly store: SessionStore
   readonly agent: AgentRef
   readonly spool: string
+  /** @default full speed */
+  readonly flow?: Flow
   /** Called after a batch was taken, with the facts up to and including it. */
   readonly onFacts: (facts: StreamFacts) => void
   /** The stream cannot go on (Redis refused): the agent must end. */
@@ -26,25 +29,41 @@ export interface AgentStreamParts {
 
 /** Starts at once. */
 export function createAgentStream(parts: AgentStreamParts): AgentStream {
-  const { store, agent } = parts
+  const { store, agent, flow = FULL_SPEED } = parts
   const tail = createSpoolTail(parts.spool)
+  let sentBytes = 0
   let facts = NO_FACTS
   let isBehind = false
   let failure: unknown = null
-  const pumping = pump().catch((error: unknown) => {
-    failure = error
-    parts.onFailure(error)
-  })
+  const untrack = flow.track({ path: parts.spool, sentBytes: () => sentBytes })
+  const pumping = pump()
+    .catch((error: unknown) => {
+      failure = error
+      parts.onFailure(error)
+    })
+    .finally(untrack)
 
   async function pump(): Promise<void> {
     for await (const lines of tail) {
       isBehind = true
-      const next = foldLines(facts, lines)
-      await sendLines(store, agent, lines, facts, next)
-      facts = next
+      for (let rest = lines; rest.length > 0;) {
+        const portion = flow.portion(rest)
+        await send(portion)
+        rest = rest.slice(portion.length)
+        // Also after the last one: what was printed meanwhile is in the spool, and not in the facts.
+        await flow.pause(portion)
+      }
       isBehind = false
-      parts.onFacts(facts)
     }
+  }
+
+  async function send(lines: readonly SpoolLine[]): Promise<void> {
+    const next = foldLines(facts, lines)
+    const { unrecorded } = await sendOrFill(store, agent, parts.spool, lines, facts, next)
+    if (unrecorded !== null) flow.note(unrecorded)
+    sentBytes += lines.reduce((sum, line) => sum + line.bytes + 1, 0)
+    facts = next
+    parts.onFacts(facts)
   }
 
   return {
@@ -63,9 +82,13 @@ function foldLines(facts: StreamFacts, lines: readonly SpoolLine[]): StreamFacts
   return lines.reduce((folded, { message }) => observe(folded, message), facts)
 }
 
+type TakenLines = Extract<Taken, { ok: true }>
+
 /**
- * Answers the stream id of the last line that was taken now, '' for none. With a result that is the last word the
- * facts go into the hash: whoever takes over from a dead worker knows by them that the work is done, on any machine.
+ * With a result that is the last word the facts go into the hash: whoever takes over from a dead worker knows by them
+ * that the work is done, on any machine.
+ *
+ * @throws where Redis has no such session, or misses earlier lines of the agent
  */
 async function sendLines(
   store: SessionStore,
@@ -73,19 +96,51 @@ async function sendLines(
   lines: readonly SpoolLine[],
   before: StreamFacts,
   after: StreamFacts,
-): Promise<string> {
-  const [first] = lines
-  if (first === undefined) return ''
+): Promise<TakenLines> {
+  const taken = await tryLines(store, agent, lines, before, after)
+  if (!taken.ok) throw refusal(agent, lines, taken.refused)
+  return taken
+}
+
+/**
+ * As `sendLines`. Where Redis misses earlier lines of the agent (its cursor was lost, and not noticed as a loss), they
+ * are sent again from the spool first: only what no spool has is a gap.
+ */
+async function sendOrFill(
+  store: SessionStore,
+  agent: AgentRef,
+  spool: string,
+  lines: readonly SpoolLine[],
+  before: StreamFacts,
+  after: StreamFacts,
+): Promise<TakenLines> {
+  const taken = await tryLines(store, agent, lines, before, after)
+  if (taken.ok) return taken
+  if (taken.refused !== 'gap') throw refusal(agent, lines, taken.refused)
+  await sendSpool(store, agent, spool, { upTo: (lines[0]?.line ?? 1) - 1 })
+  return await sendLines(store, agent, lines, before, after)
+}
+
+async function tryLines(
+  store: SessionStore,
+  agent: AgentRef,
+  lines: readonly SpoolLine[],
+  before: StreamFacts,
+  after: StreamFacts,
+): Promise<Taken> {
   const set = isSettled(after) ? { facts: JSON.stringify(after) } : isSettled(before) ? { facts: '' } : {}
-  const taken = await store.lines(agent, {
-    first: first.line,
+  return await store.lines(agent, {
+    first: lines[0]?.line ?? 1,
     lines,
     increments: incrementsOf(lines),
     set,
   })
-  // A jump cannot happen while this is the only reader of the spool: the hash was lost or tampered with.
-  if (!taken.ok) throw new Error(`line ${first.line} of ${agent.agentId} was refused: ${taken.refused}`)
-  return taken.streamId
+}
+
+function refusal(agent: AgentRef, lines: readonly SpoolLine[], refused: string): Error {
+  const why =
+    refused === 'missing' ? 'Redis has no such session any more' : 'Redis misses earlier lines of it'
+  return new Error(`line ${lines[0]?.line} of ${agent.agentId} was refused (${refused}): ${why}`)
 }
 
 /** What a result adds to the session's totals, by the number of its line: a repeated line adds nothing. */
@@ -107,18 +162,28 @@ export async function sendSpool(
   store: SessionStore,
   agent: AgentRef,
   spool: string,
-  upTo = Number.POSITIVE_INFINITY,
+  options: { readonly upTo?: number; readonly flow?: Flow } = {},
 ): Promise<{ readonly streamId: string; readonly stats: SpoolStats }> {
+  const { upTo = Number.POSITIVE_INFINITY, flow = FULL_SPEED } = options
   const tail = createSpoolTail(spool)
   tail.finish()
   let streamId = ''
   let facts = NO_FACTS
   for await (const batch of tail) {
-    const lines = batch.filter(({ line }) => line <= upTo)
-    if (lines.length === 0) break
-    const next = foldLines(facts, lines)
-    streamId = (await sendLines(store, agent, lines, facts, next)) || streamId
-    facts = next
+    let rest: readonly SpoolLine[] = batch.filter(({ line }) => line <= upTo)
+    if (rest.length === 0) break
+    while (rest.length > 0) {
+      const lines = flow.portion(rest)
+      rest = rest.slice(lines.length)
+      const next = foldLines(facts, lines)
+      const taken = await sendLines(store, agent, lines, facts, next)
+      facts = next
+      streamId = taken.streamId || streamId
+      // Lines that were there already are read over at full speed.
+      if (taken.unrecorded === null) continue
+      flow.note(taken.unrecorded)
+      await flow.pause(lines)
+    }
   }
   return { streamId, stats: tail.stats() }
 }

@@ -17,6 +17,7 @@ import type { PodDirectory } from '../queue/pods.ts'
 import type { Transcripts } from '../queue/transcripts.ts'
 import type { AgentEnded } from './agent-end.ts'
 import type { Doorbell } from './doorbell.ts'
+import type { Flow } from './flow.ts'
 import type { Launcher } from './launch.ts'
 
 /** How a claim ended, for the job: finished, to be given to another pod, or to be looked at again later. */
@@ -29,6 +30,7 @@ export interface SessionParts {
   readonly leases: Leases
   readonly guard: () => Promise<Guard>
   readonly launcher: Launcher
+  readonly flow: Flow
   readonly transcripts: Transcripts
   readonly pods: PodDirectory
   readonly config: Config

@@ -1,9 +1,10 @@
 /**
  * A worker's own health for Kubernetes and the like: `/healthz` while the process lives, `/readyz` while it serves its
- * queues, also when it is full. It tells nothing else, so that it may be reached from where the board may not.
+ * queues, also when it is full, `/metrics` for Prometheus. It tells nothing of any session, so that it may be reached from where the board may not.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import { DroverError, messageOf } from '../core/errors.ts'
+import { exposition, EXPOSITION_TYPE, type Metric } from '../telemetry/exposition.ts'
 import type { Readiness } from './readiness.ts'
 
 export interface HealthServerOptions {
@@ -13,6 +14,7 @@ export interface HealthServerOptions {
   /** Members of every answer: service, pod, version. */
   readonly identity: Readonly<Record<string, string | number>>
   readonly readiness: () => Readiness
+  readonly metrics: () => readonly Metric[]
 }
 
 export interface HealthServer {
@@ -26,12 +28,16 @@ export interface HealthServer {
  * @throws DroverError `port_in_use`, `invalid_request` where the address is not one of this machine
  */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
-  const { host, port, identity, readiness } = options
+  const { host, port, identity, readiness, metrics } = options
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0]
     if (path === '/healthz') return answer(response, 200, { ...identity, status: 'ok' })
+    if (path === '/metrics') {
+      response.writeHead(200, { 'content-type': EXPOSITION_TYPE, 'cache-control': 'no-store' })
+      return response.end(exposition(metrics()))
+    }
     if (path !== '/readyz') {
-      return answer(response, 404, { ...identity, message: 'Here are /healthz and /readyz.' })
+      return answer(response, 404, { ...identity, message: 'Here are /healthz, /readyz and /metrics.' })
     }
     const { state, why } = readiness()
     // A full pod does its work: a roll-out that waits for it would wait for as long as its sessions run.

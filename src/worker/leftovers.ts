@@ -14,10 +14,13 @@ import { createSessionDirectory } from '../session/directory.ts'
 import { isRunning } from '../setup/identity.ts'
 import { SPOOL_FILE } from './agent-run.ts'
 import { sendSpool } from './agent-stream.ts'
+import { FULL_SPEED, type Flow } from './flow.ts'
 
 export interface LeftoverParts {
   readonly store: SessionStore
   readonly dataDir: string
+  /** @default full speed */
+  readonly flow?: Flow
 }
 
 /** Sends what the dead agents of a session left here. Answers false while a live worker still has one of them. */
@@ -34,16 +37,20 @@ export async function sendLeftovers(parts: LeftoverParts, sessionId: string): Pr
         agentId: record.agent_id,
         epoch: record.epoch,
       }
-      await sendAgent(parts.store, agent, join(dir, SPOOL_FILE))
+      await sendAgent(parts, agent, join(dir, SPOOL_FILE))
     }
   }
   return done
 }
 
-async function sendAgent(store: SessionStore, agent: AgentRef, spool: string): Promise<void> {
+async function sendAgent(
+  { store, flow = FULL_SPEED }: LeftoverParts,
+  agent: AgentRef,
+  spool: string,
+): Promise<void> {
   const session = await store.read(agent.sessionId)
   if (session === null || session.closed.has(agent.agentId)) return
-  const { stats } = await sendSpool(store, agent, spool)
+  const { stats } = await sendSpool(store, agent, spool, { flow })
   const { epoch, over, state } = session
   const isLast = epoch === agent.epoch && over !== epoch && !isEnded(state)
   if (isLast) return

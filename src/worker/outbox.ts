@@ -86,7 +86,7 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
       const streamId =
         sent.kind === 'change'
           ? await store.repeat(sent.change)
-          : (await sendSpool(store, sent.agent, parts.spoolOf(sent.agent), sent.upTo)).streamId
+          : (await sendSpool(store, sent.agent, parts.spoolOf(sent.agent), { upTo: sent.upTo })).streamId
       if (streamId !== '') sent.streamId = streamId
     }
   }

@@ -10,6 +10,7 @@ import { readVersion } from '../config/version.ts'
 import { sleep, type Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import { createAgentTypeRegistry, summaryOf } from '../queue/agent-types.ts'
+import { readBacklog } from '../queue/backlog.ts'
 import { connectRedis } from '../queue/connection.ts'
 import { assertConcurrency, createQueues } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
@@ -19,12 +20,15 @@ import { createSessionRequests } from '../queue/session-requests.ts'
 import { createSessionStore } from '../queue/session-store.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
+import { createProcessMetrics } from '../telemetry/exposition.ts'
 import { startClaims, type Claims } from './claims.ts'
 import { createDoorbell } from './doorbell.ts'
+import { createFlow } from './flow.ts'
 import { createGuardKeeper } from './guard-keeper.ts'
 import { startHealthServer } from './health-server.ts'
 import { createLauncher, spoolOf, type RehearsedModel } from './launch.ts'
 import { keepPodEntry } from './pod-entry.ts'
+import { podMetrics } from './pod-metrics.ts'
 import { readinessOf, STARTING, type Readiness } from './readiness.ts'
 import { watchRoom } from './room.ts'
 import { runSession } from './session-run.ts'
@@ -82,6 +86,8 @@ export async function createPod(parts: PodParts): Promise<Pod> {
   // First, because it fails for its own reasons; it keeps no process alive.
   const identity = { service: 'drover', role: 'worker', pod_id: config.podId, pid: globalThis.process.pid }
   const { healthHost, healthPort } = config.worker
+  const flow = createFlow(config.recorder.streamHighWater, log)
+  const processMetrics = createProcessMetrics()
   let started = false
   let claims: Claims | null = null
   let readiness = (): Readiness => STARTING
@@ -93,6 +99,8 @@ export async function createPod(parts: PodParts): Promise<Pod> {
           port: healthPort,
           identity,
           readiness: () => readiness(),
+          metrics: () =>
+            podMetrics({ podId: config.podId, running: claims?.count ?? 0, flow, processMetrics }),
         })
   const redis = await connect('worker')
   const subscriber = await connect('worker-live')
@@ -123,6 +131,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     store,
     transcripts,
     dataDir: config.dataDir,
+    flow,
     keep: config.worker.keepSpools,
     isRunning: (sessionId) => claims?.has(sessionId) ?? false,
     onError,
@@ -191,6 +200,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     leases,
     guard: guards.current,
     launcher,
+    flow,
     transcripts,
     pods,
     config,
@@ -220,7 +230,11 @@ export async function createPod(parts: PodParts): Promise<Pod> {
   })
   spools.start()
   // A subscriber asks nothing by itself, so it would never notice that nobody answers.
-  const asking = setInterval(() => void subscriber.ping().catch(onError), config.lease.renewMs)
+  const asking = setInterval(() => {
+    subscriber.ping().catch(onError)
+    // Also while no agent prints anything, and before one does.
+    readBacklog(redis, keys).then(({ unrecorded }) => flow.note(unrecorded), onError)
+  }, config.lease.renewMs)
   started = true
   entry.changed()
   log.info({ pod_id: config.podId, types: [...specs.keys()], guard: guards.pid() }, 'pod ready')
@@ -244,6 +258,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     })
     await grace
     draining.abort('drain')
+    flow.lift()
     // Redis may be away, and a worker waits for it without bound: the agents end all the same.
     const patience = new AbortController()
     await Promise.race([
@@ -262,6 +277,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     await Promise.race([spools.stop(), sleep(FILES_MS)])
     await entry.stop()
     await health?.stop()
+    processMetrics.stop()
     // The other way round each of them would wait for a Redis that is away.
     subscriber.disconnect()
     redis.disconnect()

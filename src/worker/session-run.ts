@@ -205,6 +205,7 @@ async function takeLeftSpool(
     store: parts.store,
     agent,
     spool,
+    flow: parts.flow,
     onFacts: () => {},
     onFailure: parts.onError,
   })
@@ -245,7 +246,7 @@ async function nextAgent(
   const plan = planned.value
   const shipper = shipperOf(parts, record, settled.value(record.sessionId))
   const running = runAgent(
-    { store: parts.store, guard: parts.guard, pulse: held.pulse, clock },
+    { store: parts.store, guard: parts.guard, pulse: held.pulse, flow: parts.flow, clock },
     {
       ...plan,
       async prepare(agent) {

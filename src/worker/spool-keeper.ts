@@ -10,6 +10,7 @@ import { ENDED_TTL_SECONDS, type SessionStore } from '../queue/session-store.ts'
 import type { Transcripts } from '../queue/transcripts.ts'
 import { reached } from '../queue/stream-id.ts'
 import { listSessionDirectories, removeSessionDirectory } from '../session/directory.ts'
+import type { Flow } from './flow.ts'
 import { sendLeftovers } from './leftovers.ts'
 
 const ENDED: readonly string[] = SESSION_STATES.filter(isEnded)
@@ -34,6 +35,7 @@ export interface SpoolKeeperParts {
   readonly store: SessionStore
   readonly transcripts: Transcripts
   readonly dataDir: string
+  readonly flow: Flow
   /** Nothing is removed: somebody wants to look at the files. */
   readonly keep: boolean
   /** Sessions that this pod has at this moment. */
@@ -42,7 +44,7 @@ export interface SpoolKeeperParts {
 }
 
 export function createSpoolKeeper(parts: SpoolKeeperParts): SpoolKeeper {
-  const { redis, keys, store, transcripts, dataDir, keep, isRunning, onError } = parts
+  const { redis, keys, store, transcripts, dataDir, flow, keep, isRunning, onError } = parts
   const waiting = new Map<string, string>()
   const stopped = new AbortController()
   let recorded = '0-0'
@@ -75,7 +77,7 @@ export function createSpoolKeeper(parts: SpoolKeeperParts): SpoolKeeper {
   }
 
   async function lookAfter(sessionId: string): Promise<void> {
-    if (!(await sendLeftovers({ store, dataDir }, sessionId))) return
+    if (!(await sendLeftovers({ store, dataDir, flow }, sessionId))) return
     const [state, lastId] = await redis.hmget(keys.session(sessionId), 'state', 'last_id')
     if (state && lastId && ENDED.includes(state) && !isRunning(sessionId)) waiting.set(sessionId, lastId)
   }
