@@ -118,7 +118,7 @@ CREATE TABLE agent_sessions (
   reported_totals TEXT CHECK (reported_totals IS NULL OR json_valid(reported_totals)),
   -- Something is known to be missing: lines, a readable event, or totals that do not agree.
   incomplete INTEGER NOT NULL DEFAULT 0 CHECK (incomplete IN (0, 1))
-) STRICT;
+, cost_nanos INTEGER NOT NULL DEFAULT 0 CHECK (cost_nanos >= 0), parent_session_id TEXT GENERATED ALWAYS AS (coalesce(restart_of, created_by)) VIRTUAL, root_session_id TEXT) STRICT;
 
 CREATE INDEX agent_sessions_created ON agent_sessions (created_at, session_id);
 
@@ -131,8 +131,6 @@ CREATE INDEX agent_sessions_task ON agent_sessions (task_id, created_at) WHERE t
 CREATE INDEX agent_sessions_restart ON agent_sessions (restart_of, created_at) WHERE restart_of IS NOT NULL;
 
 CREATE INDEX agent_sessions_completed ON agent_sessions (completed_at) WHERE completed_at IS NOT NULL;
-
-CREATE INDEX agent_sessions_spent ON agent_sessions (coalesce(started_at, created_at));
 
 CREATE TRIGGER agent_sessions_end_is_final
 BEFORE UPDATE OF status ON agent_sessions
@@ -234,7 +232,7 @@ CREATE TABLE claude_invocations (
   working_dir TEXT,
   invoked_at TEXT NOT NULL,
   completed_at TEXT
-) STRICT;
+, cost_estimated INTEGER NOT NULL DEFAULT 0 CHECK (cost_estimated IN (0, 1))) STRICT;
 
 CREATE INDEX claude_invocations_invoked ON claude_invocations (invoked_at);
 
@@ -260,6 +258,33 @@ CREATE TABLE recorder_fault (
 ) STRICT;
 
 CREATE INDEX recorder_fault_session ON recorder_fault (session_id) WHERE session_id IS NOT NULL;
+
+CREATE TABLE invocation_model_usage (
+  session_id TEXT NOT NULL REFERENCES agent_sessions (session_id),
+  invocation_id TEXT NOT NULL REFERENCES claude_invocations (invocation_id),
+  model TEXT NOT NULL,
+  estimated INTEGER NOT NULL CHECK (estimated IN (0, 1)),
+  input_tokens INTEGER NOT NULL DEFAULT 0 CHECK (input_tokens >= 0),
+  output_tokens INTEGER NOT NULL DEFAULT 0 CHECK (output_tokens >= 0),
+  cache_read_tokens INTEGER NOT NULL DEFAULT 0 CHECK (cache_read_tokens >= 0),
+  cache_creation_tokens INTEGER NOT NULL DEFAULT 0 CHECK (cache_creation_tokens >= 0),
+  web_search_requests INTEGER NOT NULL DEFAULT 0 CHECK (web_search_requests >= 0),
+  cost_nanos INTEGER NOT NULL DEFAULT 0 CHECK (cost_nanos >= 0),
+  cost_micros INTEGER GENERATED ALWAYS AS ((cost_nanos + 500) / 1000) VIRTUAL,
+  cost_usd REAL GENERATED ALWAYS AS ((cost_nanos + 500) / 1000 / 1000000.0) VIRTUAL,
+  -- The model has no known price: its cost is what the session's own results say of it, else 0.
+  unpriced INTEGER NOT NULL DEFAULT 0 CHECK (unpriced IN (0, 1)),
+  PRIMARY KEY (session_id, invocation_id, model, estimated)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX agent_sessions_parent ON agent_sessions (parent_session_id, created_at)
+WHERE parent_session_id IS NOT NULL;
+
+CREATE INDEX agent_sessions_root ON agent_sessions (root_session_id, created_at);
+
+CREATE INDEX agent_sessions_spent ON agent_sessions (
+  coalesce(started_at, created_at), agent_type, task_id, root_session_id, session_id, input_tokens, output_tokens,
+  cache_read_tokens, cache_creation_tokens, cost_nanos, cost_estimated);
 
 CREATE TABLE event_gap (
   gap_id INTEGER PRIMARY KEY,
@@ -421,8 +446,39 @@ SELECT
   sum(output_tokens) AS output_tokens,
   sum(cache_read_tokens) AS cache_read_tokens,
   sum(cache_creation_tokens) AS cache_creation_tokens,
-  sum(estimated_cost_micros) AS cost_micros,
-  sum(estimated_cost_micros) / 1000000.0 AS cost_usd,
+  CAST(round(total(cost_nanos) / 1000) AS INTEGER) AS cost_micros,
+  round(total(cost_nanos) / 1000) / 1000000.0 AS cost_usd,
   max(cost_estimated) AS estimated
 FROM agent_sessions
 GROUP BY day, agent_type;
+
+CREATE VIEW cost_by_model AS
+SELECT
+  model,
+  count(DISTINCT session_id) AS sessions,
+  sum(input_tokens) AS input_tokens,
+  sum(output_tokens) AS output_tokens,
+  sum(cache_read_tokens) AS cache_read_tokens,
+  sum(cache_creation_tokens) AS cache_creation_tokens,
+  sum(web_search_requests) AS web_search_requests,
+  CAST(round(total(cost_nanos) / 1000) AS INTEGER) AS cost_micros,
+  round(total(cost_nanos) / 1000) / 1000000.0 AS cost_usd,
+  max(estimated) AS estimated
+FROM invocation_model_usage
+GROUP BY model;
+
+CREATE VIEW cost_by_tree AS
+SELECT
+  root_session_id,
+  count(*) AS sessions,
+  min(created_at) AS created_at,
+  max(completed_at) AS completed_at,
+  sum(input_tokens) AS input_tokens,
+  sum(output_tokens) AS output_tokens,
+  sum(cache_read_tokens) AS cache_read_tokens,
+  sum(cache_creation_tokens) AS cache_creation_tokens,
+  CAST(round(total(cost_nanos) / 1000) AS INTEGER) AS cost_micros,
+  round(total(cost_nanos) / 1000) / 1000000.0 AS cost_usd,
+  max(cost_estimated) AS estimated
+FROM agent_sessions
+GROUP BY root_session_id;

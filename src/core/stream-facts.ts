@@ -6,16 +6,8 @@
  * nothing throws. Facts of the stream: reference measurements with CLI 2.1.329.
  */
 import { cutText } from './cut-text.ts'
-import { NO_USAGE, type Usage } from './envelope.ts'
 import { OUTPUT_LIMIT } from './events.ts'
-import {
-  addResultUsage,
-  addUsage,
-  NOTHING_USED,
-  usageOfMessage,
-  usageOfResult,
-  type ResultUsage,
-} from './usage.ts'
+import { addResultUsage, NOTHING_USED, usageOfResult, type ResultUsage } from './usage.ts'
 
 /** What counts of a `result` line. Absent members are null. */
 export interface ResultFacts {
@@ -71,10 +63,6 @@ export interface StreamFacts {
   readonly limitResetsAt: number | null
   /** The sum over all results. */
   readonly billed: ResultUsage
-  /** Tokens of messages since the last result: what an agent that ends here has used beyond the bill, at least. */
-  readonly unbilled: Usage
-  /** Ids of the last messages in `unbilled`: one message is printed as several lines. */
-  readonly countedMessages: readonly string[]
 }
 
 export const NO_FACTS: StreamFacts = {
@@ -90,16 +78,12 @@ export const NO_FACTS: StreamFacts = {
   permissionDenials: [],
   limitResetsAt: null,
   billed: NOTHING_USED,
-  unbilled: NO_USAGE,
-  countedMessages: [],
 }
 
 const MOST_OPEN_CALLS = 1000
 const MOST_DENIALS = 100
 /** A denied Write carries the whole file: the list travels in one event and one answer. */
 const MOST_DENIAL_CHARACTERS = 10_000
-/** Lines of one message follow one another closely; subagents interleave theirs. */
-const REMEMBERED_MESSAGES = 16
 const NAME_LIMIT = 200
 const ERRORS_LIMIT = 10_000
 
@@ -171,9 +155,8 @@ function isOfHook(message: Record<string, unknown>): boolean {
 }
 
 function observeAssistant(facts: StreamFacts, line: Record<string, unknown>): StreamFacts {
+  if (isOfSubagent(line)) return facts
   const message = isRecord(line['message']) ? line['message'] : {}
-  const counted = countMessage(facts, message)
-  if (isOfSubagent(line)) return counted
   const calls = blocksOf(message, 'tool_use').map((block) => ({
     id: nameOf(block['id']) ?? '',
     name: nameOf(block['name']) ?? '',
@@ -181,21 +164,10 @@ function observeAssistant(facts: StreamFacts, line: Record<string, unknown>): St
   }))
   const parameters = isRecord(line['api_error_params']) ? line['api_error_params'] : {}
   return {
-    ...observeLimit(counted, parameters['rate_limit_info']),
+    ...observeLimit(facts, parameters['rate_limit_info']),
     turnOpen: true,
     assistantError: nameOf(line['error']),
     openToolCalls: [...facts.openToolCalls, ...calls].slice(-MOST_OPEN_CALLS),
-  }
-}
-
-/** Only the first line of a message counts: the usage on all of its lines is the same, and that of its start. */
-function countMessage(facts: StreamFacts, message: Record<string, unknown>): StreamFacts {
-  const id = nameOf(message['id'])
-  if (id === null || facts.countedMessages.includes(id)) return facts
-  return {
-    ...facts,
-    unbilled: addUsage(facts.unbilled, usageOfMessage(message['usage'])),
-    countedMessages: [...facts.countedMessages, id].slice(-REMEMBERED_MESSAGES),
   }
 }
 
@@ -216,7 +188,6 @@ function observeResult(facts: StreamFacts, message: Record<string, unknown>): St
     openToolCalls: [],
     permissionDenials: withDenials(facts.permissionDenials, message['permission_denials']),
     billed: addResultUsage(facts.billed, usageOfResult(message)),
-    unbilled: NO_USAGE,
   }
 }
 

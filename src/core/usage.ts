@@ -10,12 +10,30 @@ import { NO_USAGE, type Usage } from './envelope.ts'
 /** What one result adds. */
 export interface ResultUsage {
   readonly usage: Usage
-  /** Integer micro-dollars. */
+  /** Integer micro-dollars: the sum over its models, rounded once. */
   readonly cost_micros: number
   readonly num_turns: number
   /** True when a value was rejected and counted as 0, or the increment was missing and this is the next best. */
   readonly suspect: boolean
 }
+
+/** What one model was used for, by the main loop and its subagents together. */
+export interface ModelUsage extends Usage {
+  /** As the CLI names it; `UNNAMED_MODEL` where it does not say. */
+  readonly model: string
+  readonly web_search_requests: number
+  /** Integer billionths of a dollar: a token may cost a tenth of a micro-dollar, and sums must not drift. */
+  readonly cost_nanos: number
+}
+
+/** A result by its models. */
+export interface ResultModels {
+  readonly models: readonly ModelUsage[]
+  readonly suspect: boolean
+}
+
+/** Usage that was reported without a model. */
+export const UNNAMED_MODEL = 'unknown'
 
 export const NOTHING_USED: ResultUsage = { usage: NO_USAGE, cost_micros: 0, num_turns: 0, suspect: false }
 
@@ -24,6 +42,11 @@ const MOST_TOKENS = 10_000_000_000
 /** More than a turn can cost. */
 const MOST_USD = 100_000
 const MOST_TURNS = 1_000_000
+/** Nine million dollars: where a sum of costs stops, so that none leaves the range in which integers are exact. */
+export const MOST_NANOS = 9_000_000_000_000_000
+/** More than the CLI has; what a hostile line names beyond it is counted as unnamed. */
+const MOST_MODELS = 64
+const MODEL_NAME_LIMIT = 200
 
 /**
  * The increment of one parsed `result` line, summed over its models. Never throws, whatever the line holds.
@@ -33,11 +56,21 @@ const MOST_TURNS = 1_000_000
  * rather than too little, and `suspect` where it is not zero.
  */
 export function usageOfResult(message: unknown): ResultUsage {
+  const { models, suspect } = modelsOfResult(message)
+  const turns = checked(isRecord(message) ? message['num_turns'] : undefined, isTurns)
+  return {
+    usage: models.reduce(addUsage, NO_USAGE),
+    cost_micros: nanosToMicros(models.reduce((sum, { cost_nanos }) => sum + cost_nanos, 0)),
+    num_turns: turns.value,
+    suspect: suspect || turns.suspect,
+  }
+}
+
+/** The same by models, each once. Never throws. */
+export function modelsOfResult(message: unknown): ResultModels {
   const result = isRecord(message) ? message : {}
-  const turns = checked(result['num_turns'], isTurns)
   const since = result['model_usage_since_last_result']
-  const used = since === undefined ? withoutIncrement(result) : byModel(since)
-  return { ...used, num_turns: turns.value, suspect: used.suspect || turns.suspect }
+  return since === undefined ? withoutIncrement(result) : byModel(since)
 }
 
 export function addUsage(a: Usage, b: Usage): Usage {
@@ -59,12 +92,15 @@ export function addResultUsage(a: ResultUsage, b: ResultUsage): ResultUsage {
   }
 }
 
+/** The nearest micro-dollar. */
+export function nanosToMicros(nanos: number): number {
+  return Math.round(nanos / 1000)
+}
+
 /** Micro-dollars as the dollars of an answer. */
 export function microsToUsd(micros: number): number {
   return micros / 1_000_000
 }
-
-type Increment = Omit<ResultUsage, 'num_turns'>
 
 /** How the CLI spells the four counts: per model, and in an API usage. */
 const MODEL_KEYS = {
@@ -80,45 +116,71 @@ const API_KEYS = {
   cache_creation_tokens: 'cache_creation_input_tokens',
 } as const satisfies Record<keyof Usage, string>
 
-function byModel(since: unknown): Increment {
-  if (!isRecord(since)) return { usage: NO_USAGE, cost_micros: 0, suspect: true }
-  return Object.values(since)
-    .map(ofModel)
-    .reduce(
-      (sum, one) => ({
-        usage: addUsage(sum.usage, one.usage),
-        cost_micros: sum.cost_micros + one.cost_micros,
-        suspect: sum.suspect || one.suspect,
-      }),
-      { usage: NO_USAGE, cost_micros: 0, suspect: false },
-    )
-}
-
-function ofModel(model: unknown): Increment {
-  if (!isRecord(model)) return { usage: NO_USAGE, cost_micros: 0, suspect: true }
-  const tokens = tokensOf(model, MODEL_KEYS)
-  const cost = checked(model['costUSD'], isUsd)
-  // A model without a price would be work for nothing: said, not passed over.
-  const unpriced = model['costUSD'] === undefined
+function byModel(since: unknown): ResultModels {
+  if (!isRecord(since)) return { models: [], suspect: true }
+  const entries = Object.entries(since)
+  const all = entries.map(([name, used], index) => ofModel(index < MOST_MODELS ? name : UNNAMED_MODEL, used))
   return {
-    usage: tokens.usage,
-    cost_micros: toMicros(cost.value),
-    suspect: tokens.suspect || cost.suspect || unpriced,
+    models: mergeModels(all.map(({ model }) => model)),
+    suspect: entries.length > MOST_MODELS || all.some(({ suspect }) => suspect),
   }
 }
 
-function withoutIncrement(result: Record<string, unknown>): Increment {
+function ofModel(name: string, used: unknown): { readonly model: ModelUsage; readonly suspect: boolean } {
+  const from = isRecord(used) ? used : {}
+  const tokens = tokensOf(from, MODEL_KEYS)
+  const searches = checked(from['webSearchRequests'], isTokens)
+  const cost = checked(from['costUSD'], isUsd)
+  // A model without a price would be work for nothing: said, not passed over.
+  const unpriced = from['costUSD'] === undefined
+  return {
+    model: {
+      model: modelName(name),
+      ...tokens.usage,
+      web_search_requests: searches.value,
+      cost_nanos: usdToNanos(cost.value),
+    },
+    suspect: tokens.suspect || searches.suspect || cost.suspect || unpriced,
+  }
+}
+
+/** Each model once, in the order of their first mention. */
+function mergeModels(all: readonly ModelUsage[]): readonly ModelUsage[] {
+  const merged = new Map<string, ModelUsage>()
+  for (const one of all) {
+    const before = merged.get(one.model)
+    merged.set(one.model, before === undefined ? one : addModelUsage(before, one))
+  }
+  return [...merged.values()]
+}
+
+function addModelUsage(a: ModelUsage, b: ModelUsage): ModelUsage {
+  return {
+    model: a.model,
+    ...addUsage(a, b),
+    web_search_requests: a.web_search_requests + b.web_search_requests,
+    cost_nanos: a.cost_nanos + b.cost_nanos,
+  }
+}
+
+/** A model's name as it is stored: text of the child, so of any length. */
+export function modelName(name: unknown): string {
+  return typeof name === 'string' && name !== '' ? name.slice(0, MODEL_NAME_LIMIT) : UNNAMED_MODEL
+}
+
+function withoutIncrement(result: Record<string, unknown>): ResultModels {
   const tokens = tokensOf(isRecord(result['usage']) ? result['usage'] : {}, API_KEYS)
   const first = result['result_index'] === undefined || result['result_index'] === 0
   const cost = checked(result['total_cost_usd'], isUsd)
-  const cost_micros = first ? toMicros(cost.value) : 0
+  const cost_nanos = first ? usdToNanos(cost.value) : 0
   const used = Object.values(tokens.usage).some((count) => count > 0) || cost.value > 0
-  return { usage: tokens.usage, cost_micros, suspect: used || tokens.suspect || cost.suspect }
+  const models = used ? [{ model: UNNAMED_MODEL, ...tokens.usage, web_search_requests: 0, cost_nanos }] : []
+  return { models, suspect: used || tokens.suspect || cost.suspect }
 }
 
-/** The tokens of an API usage (`message.usage` of an assistant line): what an unfinished turn has used so far. */
-export function usageOfMessage(usage: unknown): Usage {
-  return isRecord(usage) ? tokensOf(usage, API_KEYS).usage : NO_USAGE
+/** The tokens of an API usage (`message.usage` of an assistant line). */
+export function usageOfMessage(usage: unknown): { readonly usage: Usage; readonly suspect: boolean } {
+  return tokensOf(isRecord(usage) ? usage : {}, API_KEYS)
 }
 
 function tokensOf(
@@ -152,8 +214,8 @@ const isTokens = (value: number): boolean => Number.isInteger(value) && value >=
 const isTurns = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= MOST_TURNS
 const isUsd = (value: number): boolean => value >= 0 && value <= MOST_USD
 
-function toMicros(usd: number): number {
-  return Math.round(usd * 1_000_000)
+function usdToNanos(usd: number): number {
+  return Math.round(usd * 1_000_000_000)
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -2,6 +2,7 @@
 import type { Usage } from '../core/envelope.ts'
 import type { EndState, FailureReason, SessionState } from '../core/state.ts'
 import type { Db } from './database.ts'
+import { modelSums, TOKENS } from './invocation-model-usage.ts'
 import { IS_ALTERED } from './recorded-spool.ts'
 
 /** What the acceptance says of a session. */
@@ -37,7 +38,7 @@ export interface EndedSession {
   readonly duration_ms: number
   /** JSON */
   readonly permission_denials: string
-  readonly cost_estimated: boolean
+  /** Of results alone, as the session's hash has them. */
   readonly totals: Usage & { readonly cost_micros: number }
 }
 
@@ -62,8 +63,8 @@ export interface AgentSessionTable {
   requestCancel(sessionId: string, ts: string): void
   end(session: EndedSession): void
   /**
-   * Brings totals and `incomplete` up to date with the session's invocations, agents and faults. Depends on nothing
-   * but those rows, so that it does not matter when or how often it is called.
+   * Brings totals and `incomplete` up to date with the usage of the session's models, its agents and faults. Depends
+   * on nothing but those rows, so that it does not matter when or how often it is called.
    */
   settle(sessionId: string): void
 }
@@ -72,22 +73,30 @@ const OPEN = `status NOT IN ('completed', 'failed', 'cancelled')`
 
 export function createAgentSessionTable(db: Db): AgentSessionTable {
   const insertBare = db.prepare(`
-    INSERT INTO agent_sessions (session_id, agent_type, created_at) VALUES (?, ?, ?)
+    INSERT INTO agent_sessions (session_id, agent_type, created_at, root_session_id)
+    VALUES (@sessionId, @agentType, @ts, @sessionId)
     ON CONFLICT (session_id) DO NOTHING`)
   const insertAccepted = db.prepare(`
     INSERT INTO agent_sessions (
       session_id, agent_type, task_id, task_description, workspace_dir, created_by, restart_of, orchestrator_id,
-      created_at, priority, timeout_seconds, auto_restart, idempotency_key, request_digest, actor)
+      root_session_id, created_at, priority, timeout_seconds, auto_restart, idempotency_key, request_digest, actor)
     VALUES (
       @session_id, @agent_type, @task_id, @task_description, @workspace_dir, @created_by, @restart_of,
-      @orchestrator_id, @created_at, @priority, @timeout_seconds, @auto_restart, @idempotency_key, @request_digest,
-      @actor)
+      @orchestrator_id, @root_session_id, @created_at, @priority, @timeout_seconds, @auto_restart, @idempotency_key,
+      @request_digest, @actor)
     ON CONFLICT (session_id) DO UPDATE SET
       task_id = excluded.task_id, task_description = excluded.task_description,
       workspace_dir = excluded.workspace_dir, created_by = excluded.created_by, restart_of = excluded.restart_of,
-      orchestrator_id = excluded.orchestrator_id, created_at = excluded.created_at, priority = excluded.priority,
+      orchestrator_id = excluded.orchestrator_id, root_session_id = excluded.root_session_id, created_at = excluded.created_at, priority = excluded.priority,
       timeout_seconds = excluded.timeout_seconds, auto_restart = excluded.auto_restart,
       idempotency_key = excluded.idempotency_key, request_digest = excluded.request_digest, actor = excluded.actor`)
+  const selectRoot = db
+    .prepare<[string], string>('SELECT root_session_id FROM agent_sessions WHERE session_id = ?')
+    .pluck()
+  // Those of its tree that were recorded before it.
+  const updateRoots = db.prepare(
+    'UPDATE agent_sessions SET root_session_id = @root WHERE root_session_id = @sessionId',
+  )
   const selectTask = db
     .prepare<[string], string | null>('SELECT task_id FROM agent_sessions WHERE session_id = ?')
     .pluck()
@@ -120,17 +129,22 @@ export function createAgentSessionTable(db: Db): AgentSessionTable {
       status = @status, success = @success, completed_at = @completed_at, result = @result,
       error_message = @error_message, failure_reason = @failure_reason, restarts = @restarts,
       num_turns = @num_turns, duration_ms = @duration_ms, permission_denials = @permission_denials,
-      cost_estimated = @cost_estimated, reported_totals = @reported_totals
+      reported_totals = @reported_totals
     WHERE session_id = @session_id AND ${OPEN}`)
   const updateTotals = db.prepare(SETTLE)
 
   return {
-    ensure: (sessionId, agentType, ts) => void insertBare.run(sessionId, agentType, ts),
-    accept: (session) =>
-      void insertAccepted.run({
+    ensure: (sessionId, agentType, ts) => void insertBare.run({ sessionId, agentType, ts }),
+    accept(session) {
+      const parent = session.restart_of ?? session.created_by
+      const root = parent === null ? session.session_id : (selectRoot.get(parent) ?? parent)
+      insertAccepted.run({
         ...session,
+        root_session_id: root,
         auto_restart: session.auto_restart === null ? null : Number(session.auto_restart),
-      }),
+      })
+      if (root !== session.session_id) updateRoots.run({ root, sessionId: session.session_id })
+    },
     taskOf: (sessionId) => selectTask.get(sessionId) ?? null,
     claim: (sessionId, podId, ts) => void updateClaimed.run({ sessionId, podId, ts }),
     setWorkspace: (sessionId, workspaceId) => void updateWorkspace.run({ sessionId, workspaceId }),
@@ -144,51 +158,36 @@ export function createAgentSessionTable(db: Db): AgentSessionTable {
       void updateEnded.run({
         ...session,
         success: Number(session.status === 'completed'),
-        cost_estimated: Number(session.cost_estimated),
         reported_totals: JSON.stringify(totals),
       }),
     settle: (sessionId) => void updateTotals.run({ sessionId }),
   }
 }
 
-/** One total: the sum over the lines, but at least what the end reported where that holds an estimate. */
-function total(column: string, key: string): string {
-  return `${column} = max(lines.${key}, iif(s.cost_estimated, coalesce(s.reported_totals ->> '$.${key}', 0), 0))`
+/** True where the results add up to less than the end reported; more comes of a superseded agent's late result. */
+function isShort(tokens: string): string {
+  return `billed.${tokens} < coalesce(s.reported_totals ->> '$.${tokens}', 0)`
 }
 
-/** True where the lines add up to less than the end reported; more comes of a superseded agent's late result. */
-function isShort(key: string): string {
-  return `lines.${key} < coalesce(s.reported_totals ->> '$.${key}', 0)`
-}
+/** The end's cost is a sum of rounded ones: it may be off by a part of a micro-dollar per result. */
+const COST_IS_SHORT = `billed.cost_nanos + 1000 * (
+    SELECT coalesce(sum(results), 0) FROM claude_invocations WHERE session_id = @sessionId
+  ) < 1000 * coalesce(s.reported_totals ->> '$.cost_micros', 0)`
 
-/**
- * An estimate stands for an agent that ended without a result. When its lines arrive late after all, their sum takes
- * the estimate's place as soon as it is more, so that nothing is counted twice.
- */
 const SETTLE = `
   UPDATE agent_sessions AS s SET
-    ${total('input_tokens', 'input_tokens')},
-    ${total('output_tokens', 'output_tokens')},
-    ${total('cache_read_tokens', 'cache_read_tokens')},
-    ${total('cache_creation_tokens', 'cache_creation_tokens')},
-    ${total('estimated_cost_micros', 'cost_micros')},
+    ${TOKENS.map((tokens) => `${tokens} = used.${tokens}`).join(', ')},
+    cost_nanos = used.cost_nanos,
+    estimated_cost_micros = round(used.cost_nanos / 1000.0),
+    cost_estimated = used.estimated,
     incomplete =
-      (s.reported_totals IS NOT NULL AND NOT s.cost_estimated AND (
-        ${['input_tokens', 'output_tokens', 'cache_read_tokens', 'cache_creation_tokens', 'cost_micros']
-          .map(isShort)
-          .join(' OR ')}))
+      (s.reported_totals IS NOT NULL AND (${[...TOKENS.map(isShort), COST_IS_SHORT].join(' OR ')}))
       OR EXISTS (
         SELECT 1 FROM agent_lifecycle AS a LEFT JOIN recorded_spool AS r USING (agent_id, epoch)
         WHERE a.session_id = s.session_id AND (a.tail_unknown OR coalesce(${IS_ALTERED}, 0)))
       OR EXISTS (SELECT 1 FROM event_gap AS g WHERE g.session_id = s.session_id AND g.filled_at IS NULL)
       OR EXISTS (SELECT 1 FROM recorder_fault AS f WHERE f.session_id = s.session_id)
-  FROM (
-    SELECT
-      coalesce(sum(input_tokens), 0) AS input_tokens,
-      coalesce(sum(output_tokens), 0) AS output_tokens,
-      coalesce(sum(cache_read_tokens), 0) AS cache_read_tokens,
-      coalesce(sum(cache_creation_tokens), 0) AS cache_creation_tokens,
-      coalesce(sum(cost_micros), 0) AS cost_micros
-    FROM claude_invocations WHERE session_id = @sessionId
-  ) AS lines
+  FROM
+    (SELECT ${modelSums('u')} FROM invocation_model_usage AS u WHERE session_id = @sessionId) AS used,
+    (SELECT ${modelSums('u')} FROM invocation_model_usage AS u WHERE session_id = @sessionId AND estimated = 0) AS billed
   WHERE s.session_id = @sessionId`

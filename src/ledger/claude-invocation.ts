@@ -1,7 +1,7 @@
 /** Table `claude_invocations`: one row per agent, that is per process of the CLI; its id is the agent's. */
-import type { Usage } from '../core/envelope.ts'
 import type { AgentState } from '../core/state.ts'
 import type { Db } from './database.ts'
+import { modelSums, TOKENS } from './invocation-model-usage.ts'
 
 export interface StartedInvocation {
   readonly agent_id: string
@@ -13,12 +13,10 @@ export interface StartedInvocation {
   readonly invoked_at: string
 }
 
-/** What one `result` line adds. */
+/** What one `result` line says beside its usage, which is in `invocation_model_usage`. */
 export interface InvocationResult {
   readonly agent_id: string
   readonly session_id: string
-  readonly usage: Usage
-  readonly cost_micros: number
   readonly num_turns: number
   readonly suspect: boolean
   readonly final_result: string | null
@@ -33,8 +31,10 @@ export interface ClaudeInvocationTable {
   addResult(result: InvocationResult): void
   /** Ends it where it has no end; `error` only where no result said one. */
   end(agentId: string, sessionId: string, status: AgentState, ts: string, error: string | null): void
-  /** Ends those invocations of a session whose agents were superseded. */
-  endSuperseded(sessionId: string, ts: string): void
+  /** Ends those invocations of a session whose agents were superseded, and answers the ids of those. */
+  endSuperseded(sessionId: string, ts: string): readonly string[]
+  /** Brings the totals of a session's invocations up to date with their models'. */
+  settle(sessionId: string): void
 }
 
 /** Whole milliseconds between two columns or values. */
@@ -51,10 +51,7 @@ export function createClaudeInvocationTable(db: Db): ClaudeInvocationTable {
   )
   const updateResult = db.prepare(`
     UPDATE claude_invocations SET
-      input_tokens = input_tokens + @input_tokens, output_tokens = output_tokens + @output_tokens,
-      cache_read_tokens = cache_read_tokens + @cache_read_tokens,
-      cache_creation_tokens = cache_creation_tokens + @cache_creation_tokens,
-      cost_micros = cost_micros + @cost_micros, num_turns = num_turns + @num_turns, results = results + 1,
+      num_turns = num_turns + @num_turns, results = results + 1,
       cost_suspect = max(cost_suspect, @suspect), final_result = @final_result, stop_reason = @stop_reason,
       error = @error
     WHERE invocation_id = @agent_id AND session_id = @session_id`)
@@ -62,20 +59,34 @@ export function createClaudeInvocationTable(db: Db): ClaudeInvocationTable {
     UPDATE claude_invocations SET
       status = @status, completed_at = @ts, duration_ms = ${wallTime('@ts')}, error = coalesce(error, @error)
     WHERE invocation_id = @agentId AND session_id = @sessionId AND status = 'running'`)
-  const updateSuperseded = db.prepare(`
+  const updateSuperseded = db
+    .prepare<unknown[], string>(
+      `
     UPDATE claude_invocations AS i SET
       status = 'superseded', completed_at = @ts, duration_ms = ${wallTime('@ts')}
     FROM agent_lifecycle AS a
     WHERE a.agent_id = i.agent_id AND a.status = 'superseded' AND i.session_id = @sessionId
-      AND i.status = 'running'`)
+      AND i.status = 'running'
+    RETURNING agent_id`,
+    )
+    .pluck()
+  const updateTotals = db.prepare(`
+    UPDATE claude_invocations AS i SET ${TOKENS.map((column) => `${column} = used.${column}`).join(', ')}, cost_micros = round(used.cost_nanos / 1000.0), cost_estimated = used.estimated
+    FROM (
+      SELECT o.invocation_id, ${modelSums('u')}
+      FROM claude_invocations AS o
+      LEFT JOIN invocation_model_usage AS u ON u.session_id = o.session_id AND u.invocation_id = o.invocation_id
+      WHERE o.session_id = @sessionId GROUP BY o.invocation_id
+    ) AS used
+    WHERE i.invocation_id = used.invocation_id`)
 
   return {
     start: (invocation) => void insert.run(invocation),
     setModel: (agentId, sessionId, model) => void updateModel.run({ agentId, sessionId, model }),
-    addResult: ({ usage, ...result }) =>
-      void updateResult.run({ ...result, ...usage, suspect: Number(result.suspect) }),
+    addResult: (result) => void updateResult.run({ ...result, suspect: Number(result.suspect) }),
     end: (agentId, sessionId, status, ts, error) =>
       void updateEnded.run({ agentId, sessionId, status, ts, error }),
-    endSuperseded: (sessionId, ts) => void updateSuperseded.run({ sessionId, ts }),
+    endSuperseded: (sessionId, ts) => updateSuperseded.all({ sessionId, ts }),
+    settle: (sessionId) => void updateTotals.run({ sessionId }),
   }
 }

@@ -19,6 +19,7 @@ import {
 import { createEventGapTable, createGapViews, type EventGapTable } from './event-gap.ts'
 import { createEventViews } from './event-view.ts'
 import { createFigures } from './figures.ts'
+import { createInvocationModelUsageTable, type InvocationModelUsageTable } from './invocation-model-usage.ts'
 import { linkInvocations } from './invocations-link.ts'
 import type { LedgerReader } from './ledger.ts'
 import { migrate, requireCurrentSchema } from './migrate.ts'
@@ -32,6 +33,7 @@ import { createSessionEventTable, type SessionEventTable } from './session-event
 import { createSessionViews } from './session-view.ts'
 import { createTaskEventTable, type TaskEventTable } from './task-event.ts'
 import { createTaskViews } from './task-view.ts'
+import { createUnbilledLines, type UnbilledLines } from './unbilled-lines.ts'
 
 /** The tables as the recorder writes them. */
 export interface Tables {
@@ -41,6 +43,8 @@ export interface Tables {
   readonly agents: AgentLifecycleTable
   readonly agentEvents: AgentLifecycleEventTable
   readonly invocations: ClaudeInvocationTable
+  readonly modelUsage: InvocationModelUsageTable
+  readonly unbilledLines: UnbilledLines
   readonly tasks: OrchestratorTaskTable
   readonly position: RecorderPositionTable
   readonly faults: RecorderFaultTable
@@ -89,6 +93,8 @@ export function openLedger(path: string): Ledger {
           agents: createAgentLifecycleTable(db),
           agentEvents: createAgentLifecycleEventTable(db),
           invocations: createClaudeInvocationTable(db),
+          modelUsage: createInvocationModelUsageTable(db),
+          unbilledLines: createUnbilledLines(db),
           tasks: createOrchestratorTaskTable(db),
           position: createRecorderPositionTable(db),
           faults: createRecorderFaultTable(db),

@@ -1,6 +1,7 @@
 /** What Redis has of a session, as far as the ledger knows it: for the write-back after Redis lost data. */
 import type { EndState, SessionState } from '../core/state.ts'
 import type { Db } from './database.ts'
+import { modelSums } from './invocation-model-usage.ts'
 
 /** An agent of a session. */
 export interface RestorableAgent {
@@ -136,12 +137,12 @@ export function createRestorable(db: Db): Restorable {
     `SELECT payload, ts FROM session_event
      WHERE session_id = ? AND type = 'drover.session.cancel_requested' ORDER BY seq DESC LIMIT 1`,
   )
-  const selectTotals = db.prepare<[string], RestorableTotals>(`
-    SELECT coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
-      coalesce(sum(cache_read_tokens), 0) AS cache_read_tokens,
-      coalesce(sum(cache_creation_tokens), 0) AS cache_creation_tokens,
-      coalesce(sum(cost_micros), 0) AS cost_micros, coalesce(sum(num_turns), 0) AS num_turns
-    FROM claude_invocations WHERE session_id = ?`)
+  // Of results alone, as the hash counts them: no estimate.
+  const selectTotals = db.prepare<[{ readonly sessionId: string }], RestorableTotals>(`
+    SELECT input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,
+      CAST(round(cost_nanos / 1000.0) AS INTEGER) AS cost_micros,
+      (SELECT coalesce(sum(num_turns), 0) FROM claude_invocations WHERE session_id = @sessionId) AS num_turns
+    FROM (SELECT ${modelSums('u')} FROM invocation_model_usage AS u WHERE session_id = @sessionId AND estimated = 0)`)
   const selectAgents = db.prepare<[string], Omit<RestorableAgent, 'closed'> & { readonly closed: 0 | 1 }>(`
     SELECT a.agent_id, a.epoch, a.pid, a.pod_id, a.spool_lines IS NOT NULL AND NOT a.tail_unknown AS closed,
       (SELECT coalesce(max(line), 0) FROM session_event AS e WHERE e.agent_id = a.agent_id AND e.line IS NOT NULL)
@@ -170,7 +171,7 @@ export function createRestorable(db: Db): Restorable {
         not_before: rests ? (selectRest.get(sessionId) ?? null) : null,
         paused_ms: selectPaused.get(sessionId) ?? 0,
         cancel: row.cancel_requested_at === null ? null : (selectCancel.get(sessionId) ?? null),
-        totals: selectTotals.get(sessionId) ?? NOTHING,
+        totals: selectTotals.get({ sessionId }) ?? NOTHING,
         agents: selectAgents.all(sessionId).map((agent) => ({ ...agent, closed: agent.closed === 1 })),
         ended: endOf(row),
       }

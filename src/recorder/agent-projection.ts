@@ -15,6 +15,7 @@ import type { LifecycleEvent } from '../ledger/agent-lifecycle-event.ts'
 import type { Tables } from '../ledger/open.ts'
 import { ensureAgent } from './ensure-agent.ts'
 import type { AgentHeader, Effects, Handlers } from './handler.ts'
+import { markUnbilled } from './settle.ts'
 
 type Health = Partial<Pick<LifecycleEvent, 'health_status' | 'cpu_percent' | 'memory_mb'>>
 
@@ -36,11 +37,13 @@ function note(
   })
 }
 
-function onSpawned(tables: Tables, header: AgentHeader, payload: AgentSpawned): void {
+function onSpawned(tables: Tables, header: AgentHeader, payload: AgentSpawned, effects: Effects): void {
   const { session_id, ts } = header
   ensureAgent(tables, header, payload)
   tables.agents.supersede(session_id, header.epoch, ts)
-  tables.invocations.endSuperseded(session_id, ts)
+  for (const agentId of tables.invocations.endSuperseded(session_id, ts)) {
+    markUnbilled(effects, agentId, session_id)
+  }
   note(tables, header, 'spawned')
   if (header.late === true) return
   tables.sessions.move(session_id, 'starting')
@@ -83,7 +86,7 @@ function onKilled(tables: Tables, header: AgentHeader, _payload: AgentKilled): v
   note(tables, header, 'killed')
 }
 
-function onExited(tables: Tables, header: AgentHeader, payload: AgentExited): void {
+function onExited(tables: Tables, header: AgentHeader, payload: AgentExited, effects: Effects): void {
   const { agent_id, epoch, session_id, ts } = header
   ensureAgent(tables, header)
   tables.agents.exit({
@@ -97,6 +100,7 @@ function onExited(tables: Tables, header: AgentHeader, payload: AgentExited): vo
     error_message: payload.message,
   })
   tables.invocations.end(agent_id, session_id, payload.status, ts, payload.message)
+  markUnbilled(effects, header.agent_id, header.session_id)
   note(tables, header, 'exited', { health_status: payload.status === 'completed' ? 'completed' : 'failed' })
   // What the session does next is the next event; without one (a hand-over) it waits for another pod.
   if (header.late !== true) tables.sessions.requeue(session_id)
@@ -115,7 +119,7 @@ function onClosed(tables: Tables, header: AgentHeader, payload: AgentClosed, eff
     tail_unknown: payload.tail_unknown,
   })
   note(tables, header, 'closed')
-  effects.unsettled.add(header.session_id)
+  markUnbilled(effects, header.agent_id, header.session_id)
   if (payload.tail_unknown) return
   effects.closed.push({ session_id: header.session_id, agent_id, epoch, lines: payload.lines })
 }

@@ -23,6 +23,8 @@ export interface Effects {
   readonly unsettled: Set<string>
   /** Agents that have said their last with this event, and how many lines that was: taken out at once. */
   readonly closed: ClosedSpool[]
+  /** Agents that have ended, with their sessions: what they used beyond their results may have changed. */
+  readonly unbilled: Map<string, string>
 }
 
 /** Changes rows for one event. The payload is what `core/events.ts` says for the event's type: each handler names it. */
@@ -41,6 +43,7 @@ export function mergeEffects(all: Effects, part: Effects): void {
   for (const id of part.taskIds) all.taskIds.add(id)
   for (const id of part.acceptedSessionIds) all.acceptedSessionIds.add(id)
   for (const id of part.unsettled) all.unsettled.add(id)
+  for (const [agentId, sessionId] of part.unbilled) all.unbilled.set(agentId, sessionId)
 }
 
 export function noEffects(): Effects {
@@ -50,5 +53,6 @@ export function noEffects(): Effects {
     acceptedSessionIds: new Set(),
     unsettled: new Set(),
     closed: [],
+    unbilled: new Map(),
   }
 }

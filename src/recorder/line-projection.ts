@@ -1,7 +1,7 @@
 /** The CLI's lines that change a row: its results. */
 import { cutText } from '../core/cut-text.ts'
 import { OUTPUT_LIMIT } from '../core/events.ts'
-import { usageOfResult } from '../core/usage.ts'
+import { modelsOfResult, usageOfResult } from '../core/usage.ts'
 import type { Tables } from '../ledger/open.ts'
 import { ensureAgent } from './ensure-agent.ts'
 import type { AgentHeader, Effects } from './handler.ts'
@@ -24,12 +24,12 @@ export function onResult(
 ): void {
   ensureAgent(tables, header)
   const line = payload ?? {}
-  const { usage, cost_micros, num_turns, suspect } = usageOfResult(payload)
+  const { num_turns, suspect } = usageOfResult(payload)
+  const { models } = modelsOfResult(payload)
+  tables.modelUsage.add(header.session_id, header.agent_id, models)
   tables.invocations.addResult({
     agent_id: header.agent_id,
     session_id: header.session_id,
-    usage,
-    cost_micros,
     num_turns,
     suspect,
     final_result: textOrNull(line.result),

@@ -10,6 +10,7 @@ import { createContinuity } from './continuity.ts'
 import type { StreamEntry } from './event-stream.ts'
 import { mergeEffects, noEffects, type Effects } from './handler.ts'
 import { project } from './projection.ts'
+import { markLateLine, settle } from './settle.ts'
 
 /** Another recorder has claimed the ledger: this one must not write any more. */
 export class RecorderSuperseded extends Error {}
@@ -80,7 +81,7 @@ function writeBatch(
     tables.faults.add({ streamId: entry.id, sessionId, reason, text: entry.raw, ts })
     if (sessionId !== null) effects.unsettled.add(sessionId)
   }
-  for (const sessionId of effects.unsettled) tables.sessions.settle(sessionId)
+  settle(tables, effects)
   return { ...effects, lastId, alarms, faults: faults.map(({ entry, reason }) => `${entry.id}: ${reason}`) }
 }
 
@@ -144,8 +145,9 @@ function writeEntries(
       continue
     }
     if (event.header.session_id !== null) effects.sessionIds.add(event.header.session_id)
-    continuity.took(event)
+    const cameLate = continuity.took(event) || event.header.late === true
     projected(tables, event, effects)
+    if (cameLate) markLateLine(effects, event.header)
     for (const spool of effects.closed.splice(0)) continuity.closed(spool)
   }
   const { alarms, sessionIds } = continuity.settle()

@@ -88,7 +88,6 @@ function onEnded(tables: Tables, header: SessionHeader, payload: SessionEnded, e
     num_turns: payload.num_turns,
     duration_ms: payload.duration_ms,
     permission_denials: JSON.stringify(payload.permission_denials),
-    cost_estimated: payload.cost_estimated,
     totals: { ...payload.usage, cost_micros: payload.cost_micros },
   })
   effects.unsettled.add(header.session_id)

@@ -5,8 +5,8 @@
  * the first text of a turn; behind it the CLI may keep the half answer and count a turn more.
  */
 import { NO_USAGE, type Usage } from '../core/envelope.ts'
+import { costOfCall, type Prices } from '../core/prices.ts'
 import { addUsage } from '../core/usage.ts'
-import type { Prices } from './prices.ts'
 import { turnsOf, type Script, type Turn } from './script.ts'
 
 interface ExpectedTotals {
@@ -45,18 +45,4 @@ function billedCalls(turns: readonly Turn[]): Usage[] {
     const calls = 1 + cuts.reduce((sum, cut) => sum + (cut.times ?? 0), 0)
     return Array.from({ length: calls }, () => turn.usage)
   })
-}
-
-/** In millionths of a micro-dollar: an integer. */
-function costOfCall(usage: Usage, prices: Prices): number {
-  const prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_creation_tokens
-  const { longPrompt } = prices
-  const factor = longPrompt !== undefined && prompt > longPrompt.over ? longPrompt.factor : 1
-  return (
-    factor *
-    (usage.input_tokens * prices.input +
-      usage.output_tokens * prices.output +
-      usage.cache_read_tokens * prices.cacheRead +
-      usage.cache_creation_tokens * prices.cacheCreation)
-  )
 }

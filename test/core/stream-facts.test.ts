@@ -255,17 +255,6 @@ describe('what was used', () => {
       suspect: false,
     })
   })
-
-  test('since the last result is counted once per message, subagents included', () => {
-    const other = {
-      type: 'assistant',
-      parent_tool_use_id: 'task',
-      message: { id: 'msg_2', usage: { input_tokens: 7 } },
-    }
-    const facts = fold(init, assistant([]), other, assistant([]), other, assistant([], { message: {} }))
-    expect(facts.unbilled).toMatchObject({ input_tokens: 107, output_tokens: 1 })
-    expect(observe(facts, result()).unbilled).toMatchObject({ input_tokens: 0, output_tokens: 0 })
-  })
 })
 
 test.each([
@@ -328,7 +317,6 @@ describe('the transcripts', () => {
     expect(factsOf('signal-bash-SIGKILL-pid').openToolCalls).toEqual([
       { id: expect.stringMatching(/^toolu_/) as unknown, name: 'Bash', beats: 1 },
     ])
-    expect(factsOf('signal-bash-SIGKILL-pid').unbilled).toMatchObject({ input_tokens: 100, output_tokens: 1 })
   })
 
   test('show a Bash call of 150 s beating every 30 s', () => {

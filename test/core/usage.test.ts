@@ -5,6 +5,7 @@ import {
   addResultUsage,
   addUsage,
   microsToUsd,
+  modelsOfResult,
   NOTHING_USED,
   usageOfMessage,
   usageOfResult,
@@ -180,12 +181,60 @@ test.each(increments)("the increments of $name add up to the CLI's own total", (
 
 test("a message's own usage is read as the API spells it", () => {
   expect(usageOfMessage({ input_tokens: 100, cache_read_input_tokens: 5, output_tokens: 1 })).toEqual({
-    input_tokens: 100,
-    output_tokens: 1,
-    cache_read_tokens: 5,
-    cache_creation_tokens: 0,
+    usage: { input_tokens: 100, output_tokens: 1, cache_read_tokens: 5, cache_creation_tokens: 0 },
+    suspect: false,
   })
-  expect(usageOfMessage(null)).toEqual(NO_USAGE)
+  expect(usageOfMessage({ input_tokens: '100' })).toEqual({ usage: NO_USAGE, suspect: true })
+  expect(usageOfMessage(null)).toEqual({ usage: NO_USAGE, suspect: false })
+})
+
+describe('by models', () => {
+  test('each has what it used, to a billionth of a dollar', () => {
+    const haiku = { inputTokens: 7, outputTokens: 1, webSearchRequests: 2, costUSD: 0.0000012 }
+    expect(modelsOfResult(result({ opus: model, haiku }))).toEqual({
+      models: [
+        {
+          model: 'opus',
+          input_tokens: 100,
+          output_tokens: 20,
+          cache_read_tokens: 3000,
+          cache_creation_tokens: 500,
+          web_search_requests: 0,
+          cost_nanos: 800_000,
+        },
+        {
+          model: 'haiku',
+          input_tokens: 7,
+          output_tokens: 1,
+          cache_read_tokens: 0,
+          cache_creation_tokens: 0,
+          web_search_requests: 2,
+          cost_nanos: 1200,
+        },
+      ],
+      suspect: false,
+    })
+  })
+
+  test('a cost is rounded once, and not per model', () => {
+    const part = { costUSD: 0.0000004 }
+    expect(usageOfResult(result({ a: part, b: part, c: part })).cost_micros).toBe(1)
+  })
+
+  test('names are kept short, and few', () => {
+    const [first] = modelsOfResult(result({ ['x'.repeat(10_000)]: model })).models
+    expect(first?.model).toHaveLength(200)
+    const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`m${index}`, model]))
+    const { models, suspect } = modelsOfResult(result(many))
+    expect(models).toHaveLength(65)
+    expect(models.at(-1)).toMatchObject({ model: 'unknown', input_tokens: 100 * (1000 - 64) })
+    expect(suspect).toBe(true)
+  })
+
+  test('what was reported without them has no name', () => {
+    const { models } = modelsOfResult({ usage: { input_tokens: 3 }, total_cost_usd: 0.5 })
+    expect(models).toMatchObject([{ model: 'unknown', input_tokens: 3, cost_nanos: 500_000_000 }])
+  })
 })
 
 test('micro-dollars are millionths', () => {

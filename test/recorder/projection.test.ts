@@ -341,29 +341,6 @@ describe('totals', () => {
     expect(temp.ledger.sessions.get('s1')).toMatchObject({ estimated_cost_usd: 0.3, incomplete: true })
   })
 
-  it('hold an estimate until the lines say more', () => {
-    const session = scriptedSession('s1')
-      .accepted()
-      .spawned(ONE)
-      .spawned(TWO)
-      .result(TWO, { usd: 0.1, input: 10 })
-      .ended({
-        cost_micros: 150_000,
-        cost_estimated: true,
-        usage: { input_tokens: 40, output_tokens: 0, cache_read_tokens: 0, cache_creation_tokens: 0 },
-      })
-    record(session.events)
-    expect(temp.ledger.sessions.get('s1')).toMatchObject({
-      estimated_cost_usd: 0.15,
-      input_tokens: 40,
-      cost_estimated: true,
-      incomplete: false,
-    })
-    record(session.result(ONE, { usd: 0.2, input: 20 }, true).events)
-    expect(temp.ledger.sessions.get('s1')).toMatchObject({ estimated_cost_usd: 0.3, input_tokens: 40 })
-    expect(temp.ledger.cost('session').rows).toMatchObject([{ key: 's1', cost_usd: 0.3, estimated: true }])
-  })
-
   it('take nothing from counts that cannot be', () => {
     const line = {
       type: 'result',

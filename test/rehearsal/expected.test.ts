@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { expectedCostMicros, expectedTotals } from '../../src/rehearsal/expected.ts'
 import { loadScript, parseScript } from '../../src/rehearsal/load-script.ts'
-import { PRICED_MODELS, pricesOf, type Prices } from '../../src/rehearsal/prices.ts'
+import { PRICED_MODELS, pricesOf, type Prices } from '../../src/core/prices.ts'
 
 function prices(model: string): Prices {
   const found = pricesOf(model)

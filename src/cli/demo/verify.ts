@@ -1,7 +1,7 @@
 /** Whether the demo did what it says: the demo fails where something is missing, denied or miscounted. */
 import type { CompletedAnswer } from '../../core/answer.ts'
 import { expectedCostMicros, expectedTotals } from '../../rehearsal/expected.ts'
-import { pricesOf } from '../../rehearsal/prices.ts'
+import { pricesOf } from '../../core/prices.ts'
 import type { Script } from '../../rehearsal/script.ts'
 import { EXPECTED_FILES, type DemoFile } from './workspace.ts'
 
