@@ -286,6 +286,30 @@ CREATE INDEX agent_sessions_spent ON agent_sessions (
   coalesce(started_at, created_at), agent_type, task_id, root_session_id, session_id, input_tokens, output_tokens,
   cache_read_tokens, cache_creation_tokens, cost_nanos, cost_estimated);
 
+CREATE VIRTUAL TABLE said_search USING fts5 (
+  text, content = 'said', content_rowid = 'event_id', columnsize = 0,
+  tokenize = 'unicode61 remove_diacritics 2'
+);
+
+CREATE VIRTUAL TABLE asked_search USING fts5 (
+  text, content = 'asked', content_rowid = 'event_id', columnsize = 0, tokenize = 'trigram'
+);
+
+CREATE TABLE search_position (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  event_id INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX session_event_own ON session_event (event_id, type) WHERE line IS NULL;
+
+CREATE INDEX agent_lifecycle_named ON agent_lifecycle (
+  spawned_at, agent_id, agent_type, session_id, task_id, pod_id
+);
+
+CREATE INDEX agent_lifecycle_pod ON agent_lifecycle (pod_id, spawned_at, agent_id);
+
+CREATE INDEX agent_lifecycle_task ON agent_lifecycle (task_id, spawned_at, agent_id) WHERE task_id IS NOT NULL;
+
 CREATE TABLE event_gap (
   gap_id INTEGER PRIMARY KEY,
   session_id TEXT NOT NULL,
@@ -482,3 +506,42 @@ SELECT
   max(cost_estimated) AS estimated
 FROM agent_sessions
 GROUP BY root_session_id;
+
+CREATE VIEW said AS
+SELECT
+  e.event_id,
+  coalesce(substr(CASE
+    WHEN e.type = 'drover.session.accepted' THEN json_extract(e.payload, '$.request.prompt')
+    WHEN json_type(e.payload, '$.message.content') = 'array' THEN (
+      SELECT group_concat(substr(CASE json_extract(block.value, '$.type')
+        WHEN 'text' THEN json_extract(block.value, '$.text')
+        WHEN 'thinking' THEN json_extract(block.value, '$.thinking')
+        WHEN 'tool_use' THEN json_extract(block.value, '$.name') || ' ' || json_extract(block.value, '$.input')
+        WHEN 'tool_result' THEN CASE json_type(block.value, '$.content')
+          WHEN 'text' THEN json_extract(block.value, '$.content')
+          WHEN 'array' THEN (
+            SELECT group_concat(json_extract(part.value, '$.text'), char(10))
+            FROM json_each(block.value, '$.content') AS part
+            WHERE part.type = 'object')
+        END
+      END, 1, 4000), char(10))
+      FROM json_each(e.payload, '$.message.content') AS block
+      WHERE block.type = 'object')
+    ELSE coalesce(
+      json_extract(e.payload, '$.message.content'),
+      json_extract(e.payload, '$.result'),
+      json_extract(e.payload, '$.errors'))
+  END, 1, 16000), '') AS text
+FROM session_event AS e
+WHERE e.type IN ('claude.assistant', 'claude.user', 'claude.result', 'drover.session.accepted')
+  OR e.type GLOB 'claude.result.*';
+
+CREATE VIEW asked AS
+SELECT
+  e.event_id,
+  e.session_id || char(10) || e.agent_type || char(10) ||
+    coalesce(json_extract(e.payload, '$.request.task_id'), '') || char(10) ||
+    coalesce(json_extract(e.payload, '$.request.orchestrator_id'), '') || char(10) ||
+    coalesce(substr(json_extract(e.payload, '$.request.prompt'), 1, 10000), '') AS text
+FROM session_event AS e
+WHERE e.type = 'drover.session.accepted';

@@ -4,10 +4,12 @@ import type { Logger } from 'pino'
 import { PROMPT_LIMIT_BYTES } from '../core/request.ts'
 import { mountBullBoard, type BullBoardParts, type MountedBullBoard } from './bull-board.ts'
 import { answerFailures, sendFailure } from './failures.ts'
+import { answerFreshness } from './freshness.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { agentTypeRoutes, type AgentTypeRoutesParts } from './routes/agent-types.ts'
 import { controlRoutes, type ControlRoutesParts } from './routes/control.ts'
 import { costRoutes } from './routes/cost.ts'
+import { eventRoutes } from './routes/events.ts'
 import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
 import { metricsRoutes, type MetricsRoutesParts } from './routes/metrics.ts'
 import { pageRoutes } from './routes/pages.ts'
@@ -62,8 +64,10 @@ export function createApp(parts: AppParts): App {
     reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer')
   })
   answerFailures(app, parts.log)
+  answerFreshness(app, parts)
   sessionRoutes(app, parts)
   sessionEventRoutes(app, parts)
+  eventRoutes(app, parts)
   controlRoutes(app, parts)
   agentRoutes(app, parts)
   taskRoutes(app, parts)

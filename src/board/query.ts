@@ -2,31 +2,77 @@
 import { z } from 'zod'
 import { invalidRequest } from '../core/errors.ts'
 import { parseRequest } from '../core/request.ts'
-import type { ListQuery } from '../ledger/ledger.ts'
+import type { EventFilter, ListQuery, SaidFilter } from '../ledger/ledger.ts'
 
 const one = z.string({ error: 'must be given once' })
 
-/** `?limit&cursor&status&agent_type&task_id&since&q`; limit, cursor and time are checked by the ledger. */
-function listSchema(states: readonly string[]) {
+/** What all lists take; limit, cursor and times are checked by the ledger. */
+const page = {
+  limit: one.transform((text) => (text.trim() === '' ? Number.NaN : Number(text))).optional(),
+  cursor: one.optional(),
+  since: one.optional(),
+  until: one.optional(),
+}
+
+/** Filters of one list and not of another. */
+export type OwnFilter = 'session_id' | 'pod_id' | 'created_by' | 'orchestrator_id' | 'failure_reason'
+
+/** `?limit&cursor&status&agent_type&task_id&since&until&q`, and what this list has beside them. */
+function listSchema(states: readonly string[], own: readonly OwnFilter[]) {
+  const known = (text: string): boolean => text.split(',').every((state) => states.includes(state))
   return z.strictObject({
-    limit: one.transform((text) => (text.trim() === '' ? Number.NaN : Number(text))).optional(),
-    cursor: one.optional(),
-    status: one.refine((text) => states.includes(text), `must be one of ${states.join(', ')}`).optional(),
+    ...page,
+    status: one
+      .refine(known, `must be one of ${states.join(', ')}, or several with commas between them`)
+      .optional(),
     agent_type: one.optional(),
     task_id: one.optional(),
-    since: one.optional(),
     q: one.optional(),
+    ...Object.fromEntries(own.map((name) => [name, one.optional()])),
   })
 }
 
 /** A parser of list queries over rows with these states. It throws `invalid_request` with all problems. */
-export function createListQueryParser(states: readonly string[]): (query: unknown) => ListQuery {
-  const schema = listSchema(states)
-  return (query) => {
-    const { agent_type, task_id, ...rest } = parseRequest(schema, query)
-    const given = { ...rest, agentType: agent_type, taskId: task_id }
-    return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  }
+export function createListQueryParser(
+  states: readonly string[],
+  own: readonly OwnFilter[] = [],
+): (query: unknown) => ListQuery {
+  const schema = listSchema(states, own)
+  return (query) => camelized(parseRequest(schema, query))
+}
+
+/** `agent_type` as `agentType`; what was not given is left out. */
+function camelized(given: Readonly<Record<string, unknown>>): object {
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(
+    entries.map(([name, value]) => [
+      name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+      value,
+    ]),
+  )
+}
+
+const eventFilter = {
+  ...page,
+  session_id: one.optional(),
+  agent_id: one.optional(),
+  agent_type: one.optional(),
+  type: one
+    .regex(/^[a-z_]+(\.[a-z_]+)*$/i, 'must be an event type, or its first words, such as drover.session')
+    .optional(),
+}
+const eventFilterSchema = z.strictObject(eventFilter)
+const searchSchema = z.strictObject({ ...eventFilter, q: one.default('') })
+
+/** `?limit&cursor&session_id&agent_id&agent_type&type&since&until` */
+export function parseEventFilter(query: unknown): EventFilter {
+  return camelized(parseRequest(eventFilterSchema, query))
+}
+
+/** The same and `q`. */
+export function parseSearch(query: unknown): SaidFilter {
+  const { q, ...filter } = parseRequest(searchSchema, query)
+  return { ...camelized(filter), q }
 }
 
 const whole = one.regex(/^\d{1,15}$/, 'must be a whole number').transform(Number)

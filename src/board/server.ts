@@ -30,6 +30,7 @@ import { createSessionStore } from '../queue/session-store.ts'
 import { createEnsureJobs } from '../recorder/ensure-jobs.ts'
 import { createRecorder } from '../recorder/recorder.ts'
 import { createAlarms } from '../telemetry/alarms.ts'
+import { createSearchFiller } from '../recorder/search-filler.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
 import { createProcessMetrics } from '../telemetry/exposition.ts'
 import { createAddTasks } from './add-tasks.ts'
@@ -144,6 +145,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     })
     const processMetrics = createProcessMetrics()
     closing.add(() => processMetrics.stop())
+    const searchFiller = createSearchFiller({ search: writer.search, limiter })
     const recorder = createRecorder({
       redis: recorderRedis,
       keys,
@@ -151,7 +153,10 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       log,
       leaseTtlMs: config.lease.ttlMs,
       alarms,
-      onCommit: (summary) => ensureJobs.afterCommit(summary),
+      onCommit(summary) {
+        searchFiller.afterCommit()
+        ensureJobs.afterCommit(summary)
+      },
       onRestored() {
         announceTypes()
         ensureJobs.lookAtAll()
@@ -228,6 +233,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       },
     })
     closing.add(() => ensureJobs.stop())
+    closing.add(() => searchFiller.stop())
     closing.add(() => recorder.stop())
     closing.add(() => app.bullBoard.stop())
     // Before what it answers from.
@@ -247,6 +253,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const port = await listen(app.fastify, config.board.host, config.board.port)
     recorder.start()
     ensureJobs.start()
+    searchFiller.start()
 
     const url = `http://${hostWithPort(config.board.host, port)}`
     log.info({ url, namespace, ledger: path, types: [...parts.specs.keys()] }, 'board ready')

@@ -19,10 +19,15 @@ export function createAgentViews(db: Db): AgentViews {
     select: SELECT,
     time: 'spawned_at',
     id: 'agent_id',
-    status: 'status',
-    agentType: 'agent_type',
-    taskId: 'task_id',
-    searched: ['agent_id', 'agent_type', 'session_id', 'task_id', 'pod_id', 'error_message'],
+    columns: {
+      status: 'status',
+      agentType: 'agent_type',
+      taskId: 'task_id',
+      sessionId: 'session_id',
+      podId: 'pod_id',
+    },
+    // All in one index (`agent_lifecycle_named`), so that what does not match is not read.
+    searched: ['agent_id', 'agent_type', 'session_id', 'task_id', 'pod_id'],
     toView,
     placeOf: (row) => [row.spawned_at, row.agent_id],
   })

@@ -15,12 +15,25 @@ export interface ListQuery {
   readonly limit?: number
   /** `nextCursor` of the page before. Anything else throws `invalid_request`. */
   readonly cursor?: string
+  /** One state, or several with commas between them. */
   readonly status?: string
   readonly agentType?: string
   readonly taskId?: string
+  /** Agents only: those of this session. */
+  readonly sessionId?: string
+  /** Agents only: those on this pod. */
+  readonly podId?: string
+  /** Sessions only: those that this session asked for. */
+  readonly createdBy?: string
+  /** Sessions only. */
+  readonly orchestratorId?: string
+  /** Sessions only. */
+  readonly failureReason?: string
   /** ISO time: rows created at or after it. */
   readonly since?: string
-  /** A part of an id, a type or the prompt; case does not matter. */
+  /** ISO time: rows created at or before it. */
+  readonly until?: string
+  /** A part of an id, a type or the prompt; case does not matter. At most 500 characters. */
   readonly q?: string
 }
 
@@ -186,6 +199,55 @@ export interface GapViews {
   countOpen(): number
 }
 
+/** Which events of the whole ledger. */
+export interface EventFilter {
+  /** 1 to 200, default 50. */
+  readonly limit?: number
+  /** `nextCursor` of the page before. Anything else throws `invalid_request`. */
+  readonly cursor?: string
+  readonly sessionId?: string
+  readonly agentId?: string
+  readonly agentType?: string
+  /** A type, or its first words: `drover.session` is all of a session's own events. */
+  readonly type?: string
+  /** ISO times of the events. */
+  readonly since?: string
+  readonly until?: string
+}
+
+export interface SaidFilter extends EventFilter {
+  /** Words and "quoted phrases", all of which were said in the same event; case and accents do not matter. */
+  readonly q: string
+}
+
+/** Something that was said, with a searched word in it. */
+export interface SaidHit {
+  readonly session_id: string
+  readonly agent_id: string | null
+  readonly agent_type: string
+  readonly seq: number
+  readonly ts: string
+  /** Of the event: `claude.assistant`, `claude.user` (what a tool answered), `drover.session.accepted` (the prompt) … */
+  readonly type: string
+  /** The text around the first match. Untrusted, with its line breaks. */
+  readonly snippet: string
+  /** Where the matches are in `snippet`: from, to (exclusive), in UTF-16 units. */
+  readonly matches: readonly (readonly [from: number, to: number])[]
+}
+
+export interface SaidPage extends Page<SaidHit> {
+  /** Events that are recorded and not searched yet; 0 but for a moment after each commit. */
+  readonly pending: number
+}
+
+/** How far the ledger is. */
+export interface Recorded {
+  /** Stream id of the last entry that is in the ledger. */
+  readonly streamId: string
+  /** Time of the last commit; null in a ledger that nothing was recorded into. */
+  readonly asOf: string | null
+}
+
 export const COST_BY = ['agent_type', 'day', 'task', 'session'] as const
 export type CostBy = (typeof COST_BY)[number]
 
@@ -216,6 +278,14 @@ export interface LedgerReader {
   readonly tasks: TaskViews
   readonly events: EventViews
   readonly gaps: GapViews
+  /**
+   * The events of all sessions as their texts, newest first. A page may have fewer than `limit`, even none, and a
+   * cursor all the same: then its time was over.
+   */
+  listEvents(filter?: EventFilter): Page<string>
+  /** What was said, newest first. Pages end as those of `listEvents` do. */
+  searchSaid(filter: SaidFilter): SaidPage
+  recorded(): Recorded
   /** What was spent by the sessions that started (or, never started, were created) at or after `since`. */
   cost(by: CostBy, since?: string): CostReport
   readonly figures: Figures

@@ -6,11 +6,28 @@ import type { Statement } from 'better-sqlite3'
 import { invalidRequest } from '../core/errors.ts'
 import type { Db } from './database.ts'
 import type { ListQuery, Page } from './ledger.ts'
+import { hasTrigram, partOf, partQuery } from './search-words.ts'
 
 export const DEFAULT_LIMIT = 50
 export const MAX_LIMIT = 200
 /** Longest text in a row of a list; a page of 200 stays small whatever the prompts are. */
 export const PREVIEW_LIMIT = 2000
+
+/** The filters that ask for a value. */
+export type ListColumn = Exclude<keyof ListQuery, 'limit' | 'cursor' | 'since' | 'until' | 'q'>
+
+/** A search by a trigram index. */
+export interface IndexedSearch {
+  /** `SELECT … FROM index … JOIN …`, without a WHERE. */
+  readonly select: string
+  /** The index's rows that are meant, with `@q`. */
+  readonly matches: string
+  /** The row number in the index, and that of the row with `@cursorId`. */
+  readonly place: string
+  readonly cursorPlace: string
+  /** What is too short for the index is looked for in the rows from this time on: an SQL expression. */
+  readonly oldestForShort: string
+}
 
 export interface ListParts<Row, View> {
   /** `SELECT … FROM …`, without a WHERE. */
@@ -18,11 +35,12 @@ export interface ListParts<Row, View> {
   /** The columns of the order: a time, then the id. */
   readonly time: string
   readonly id: string
-  readonly status: string
-  readonly agentType: string
-  readonly taskId: string
+  /** The column of each filter that this list knows. */
+  readonly columns: Readonly<Partial<Record<ListColumn, string>>>
   /** Columns that `q` looks into. */
   readonly searched: readonly string[]
+  /** Of a longer `q`, where an index finds it: then rows come in the order that they were indexed in. */
+  readonly indexed?: IndexedSearch
   readonly toView: (row: Row) => View
   readonly placeOf: (row: Row) => readonly [time: string, id: string]
 }
@@ -36,9 +54,9 @@ export function createList<Row, View>(
 
   return (query = {}) => {
     const limit = limitOf(query.limit)
-    const { where, values } = conditionsOf(parts, query)
-    const statement = statements.get(where) ?? db.prepare(statementOf(parts, where))
-    statements.set(where, statement)
+    const { sql, values } = statementOf(parts, query)
+    const statement = statements.get(sql) ?? db.prepare(sql)
+    statements.set(sql, statement)
     // One row more than asked for tells whether there is a next page.
     const rows = statement.all({ ...values, limit: limit + 1 })
     const shown = rows.slice(0, limit)
@@ -55,37 +73,69 @@ export function previewOf(column: string): string {
   return `iif(length(${column}) > ${PREVIEW_LIMIT}, substr(${column}, 1, ${PREVIEW_LIMIT}) || '…', ${column})`
 }
 
-function statementOf<Row, View>(parts: ListParts<Row, View>, where: string): string {
-  const order = `ORDER BY ${parts.time} DESC, ${parts.id} DESC LIMIT @limit`
-  return `${parts.select} ${where === '' ? '' : `WHERE ${where}`} ${order}`
+const TIMES = [
+  ['since', '>='],
+  ['until', '<='],
+] as const
+
+interface Asked {
+  readonly sql: string
+  readonly values: Record<string, unknown>
+}
+
+function statementOf<Row, View>(parts: ListParts<Row, View>, query: ListQuery): Asked {
+  const { indexed, time, id } = parts
+  const { conditions, values } = conditionsOf(parts, query)
+  const { q, cursor } = query
+  const isSearch = q !== undefined && q !== ''
+  const add = (condition: string, value: Record<string, unknown>): void => {
+    conditions.push(condition)
+    Object.assign(values, value)
+  }
+  const from = cursor === undefined ? null : decodeCursor(cursor)
+  if (isSearch && indexed !== undefined && hasTrigram(q)) {
+    add(indexed.matches, { q: partQuery(q) })
+    if (from !== null) add(`${indexed.place} < ${indexed.cursorPlace}`, { cursorId: from[1] })
+    return { sql: inOrder(indexed.select, conditions, `${indexed.place} DESC`), values }
+  }
+  if (isSearch) {
+    const any = parts.searched.map((column) => `${column} LIKE @q ESCAPE '\\'`).join(' OR ')
+    add(`(${any})`, { q: `%${partOf(q).replace(/[\\%_]/g, '\\$&')}%` })
+    if (indexed !== undefined) conditions.push(`${time} >= ${indexed.oldestForShort}`)
+  }
+  if (from !== null)
+    add(`(${time}, ${id}) < (@cursorTime, @cursorId)`, { cursorTime: from[0], cursorId: from[1] })
+  return { sql: inOrder(parts.select, conditions, `${time} DESC, ${id} DESC`), values }
+}
+
+function inOrder(select: string, conditions: readonly string[], order: string): string {
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+  return `${select} ${where} ORDER BY ${order} LIMIT @limit`
 }
 
 function conditionsOf<Row, View>(
   parts: ListParts<Row, View>,
   query: ListQuery,
-): { where: string; values: Record<string, unknown> } {
+): { conditions: string[]; values: Record<string, unknown> } {
   const conditions: string[] = []
   const values: Record<string, unknown> = {}
-  const add = (condition: string, value: Record<string, unknown>): void => {
-    conditions.push(condition)
-    Object.assign(values, value)
+  for (const [name, column] of Object.entries(parts.columns) as [ListColumn, string][]) {
+    const value = query[name]
+    if (value === undefined) continue
+    const several = name === 'status' && value.includes(',')
+    conditions.push(several ? `${column} IN (SELECT value FROM json_each(@${name}))` : `${column} = @${name}`)
+    values[name] = several ? JSON.stringify(value.split(',')) : value
   }
-  if (query.status !== undefined) add(`${parts.status} = @status`, { status: query.status })
-  if (query.agentType !== undefined) add(`${parts.agentType} = @agentType`, { agentType: query.agentType })
-  if (query.taskId !== undefined) add(`${parts.taskId} = @taskId`, { taskId: query.taskId })
-  if (query.since !== undefined) add(`${parts.time} >= @since`, { since: isoTime('since', query.since) })
-  if (query.q !== undefined && query.q !== '') {
-    const any = parts.searched.map((column) => `${column} LIKE @q ESCAPE '\\'`).join(' OR ')
-    add(`(${any})`, { q: `%${query.q.replace(/[\\%_]/g, '\\$&')}%` })
+  for (const [name, sign] of TIMES) {
+    const time = query[name]
+    if (time === undefined) continue
+    conditions.push(`${parts.time} ${sign} @${name}`)
+    values[name] = isoTime(name, time)
   }
-  if (query.cursor !== undefined) {
-    const [time, id] = decodeCursor(query.cursor)
-    add(`(${parts.time}, ${parts.id}) < (@cursorTime, @cursorId)`, { cursorTime: time, cursorId: id })
-  }
-  return { where: conditions.join(' AND '), values }
+  return { conditions, values }
 }
 
-function limitOf(limit: number = DEFAULT_LIMIT): number {
+export function limitOf(limit: number = DEFAULT_LIMIT): number {
   if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT) return limit
   throw invalidRequest([{ path: 'limit', message: `must be a whole number from 1 to ${MAX_LIMIT}` }])
 }
@@ -97,11 +147,11 @@ export function isoTime(path: string, text: string): string {
   throw invalidRequest([{ path, message: 'must be a time such as "2025-10-26T10:30:00Z" or a day' }])
 }
 
-function encodeCursor(place: readonly [string, string]): string {
+export function encodeCursor(place: readonly [string, string]): string {
   return Buffer.from(JSON.stringify(place)).toString('base64url')
 }
 
-function decodeCursor(cursor: string): readonly [string, string] {
+export function decodeCursor(cursor: string): readonly [string, string] {
   try {
     const place: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
     const [time, id]: unknown[] = Array.isArray(place) && place.length === 2 ? place : []

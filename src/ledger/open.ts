@@ -17,6 +17,7 @@ import {
   type Db,
 } from './database.ts'
 import { createEventGapTable, createGapViews, type EventGapTable } from './event-gap.ts'
+import { createEventList } from './event-list.ts'
 import { createEventViews } from './event-view.ts'
 import { createFigures } from './figures.ts'
 import { createInvocationModelUsageTable, type InvocationModelUsageTable } from './invocation-model-usage.ts'
@@ -27,8 +28,14 @@ import { createOpenWork, type OpenWork } from './open-work.ts'
 import { createOrchestratorTaskTable, type OrchestratorTaskTable } from './orchestrator-task.ts'
 import { createRecordedSpoolTable, type RecordedSpoolTable } from './recorded-spool.ts'
 import { createRecorderFaultTable, type RecorderFaultTable } from './recorder-fault.ts'
-import { createRecorderPositionTable, type RecorderPositionTable } from './recorder-position.ts'
+import {
+  createRecorded,
+  createRecorderPositionTable,
+  type RecorderPositionTable,
+} from './recorder-position.ts'
 import { createRestorable, type Restorable } from './restorable.ts'
+import { createSaidSearch } from './said-search.ts'
+import { createSearchIndex, type SearchIndex } from './search-index.ts'
 import { createSessionEventTable, type SessionEventTable } from './session-event.ts'
 import { createSessionViews } from './session-view.ts'
 import { createTaskEventTable, type TaskEventTable } from './task-event.ts'
@@ -58,6 +65,7 @@ export interface Ledger extends LedgerReader {
   readonly tables: Tables
   readonly openWork: OpenWork
   readonly restorable: Restorable
+  readonly search: SearchIndex
   /** Names of the migrations that opening it applied. */
   readonly applied: readonly string[]
   /** False when a real file sits where the link `claude_invocations.db` belongs. */
@@ -104,6 +112,7 @@ export function openLedger(path: string): Ledger {
         },
         openWork: answering(file, createOpenWork(db)),
         restorable: answering(file, createRestorable(db)),
+        search: createSearchIndex(db),
         applied,
         linked,
         transaction: <T>(work: () => T): T => db.transaction(work).immediate(),
@@ -138,6 +147,12 @@ function readerOf(db: Db, file: string): LedgerReader {
     gaps: answering(file, createGapViews(db)),
     ...answering(file, { cost: createCostView(db) }),
     figures: answering(file, createFigures(db, file)),
+    ...answering(file, {
+      listEvents: createEventList(db),
+      searchSaid: createSaidSearch(db),
+      recorded: createRecorded(db),
+      cost: createCostView(db),
+    }),
     close: () => void db.close(),
   }
 }

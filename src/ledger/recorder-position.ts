@@ -1,6 +1,7 @@
 /** Table `recorder_position`: how far the stream is recorded, and by which recorder. One row. */
 import { DroverError } from '../core/errors.ts'
 import type { Db } from './database.ts'
+import type { Recorded } from './ledger.ts'
 
 export interface RecorderPosition {
   /** The stream's Redis key: a ledger belongs to one namespace. */
@@ -64,4 +65,12 @@ export function createRecorderPositionTable(db: Db): RecorderPositionTable {
     },
     move: (epoch, streamId, ts) => update.run({ epoch, streamId, ts }).changes === 1,
   }
+}
+
+/** How far the ledger is, for readers. */
+export function createRecorded(db: Db): () => Recorded {
+  const select = db.prepare<[], Recorded>(
+    'SELECT stream_id AS streamId, updated_at AS asOf FROM recorder_position WHERE id = 1',
+  )
+  return () => select.get() ?? { streamId: STREAM_START, asOf: null }
 }

@@ -5,11 +5,19 @@ import { microsToUsd } from '../core/usage.ts'
 import type { Db } from './database.ts'
 import { arrayOf, stringsOf } from './json-column.ts'
 import type { SessionView, SessionViews } from './ledger.ts'
-import { createList, previewOf } from './list.ts'
+import { createList, previewOf, type IndexedSearch } from './list.ts'
 import { waitedFor } from './task-dependency.ts'
 
 /** CONTRACT §7: the timeout of a type that names none. Only for sessions whose end came before their type was read. */
 const DEFAULT_TIMEOUT_SECONDS = 3600
+
+/** By the event in which a session was accepted: sessions have no number of their own that lasts. */
+const ASKED_FROM = `asked_search AS f
+  CROSS JOIN session_event AS e ON e.event_id = f.rowid
+  CROSS JOIN agent_sessions AS s ON s.session_id = e.session_id`
+
+/** One or two characters are in nearly every session: only these newest ones are looked at. */
+const SHORT_SEARCH_SESSIONS = 5000
 
 interface SessionRow extends Omit<
   SessionView,
@@ -26,7 +34,7 @@ interface SessionRow extends Omit<
 }
 
 /** The columns of a session; the texts as the caller wants them. */
-function selectOf(result: string, description: string): string {
+function selectOf(result: string, description: string, from = 'agent_sessions AS s'): string {
   return `SELECT
     s.session_id, s.agent_type, s.task_id, ${description} AS task_description, s.workspace_dir, s.created_by,
     s.restart_of, s.orchestrator_id, s.status, s.created_at, s.started_at, s.completed_at, s.success,
@@ -37,9 +45,18 @@ function selectOf(result: string, description: string): string {
     CASE WHEN s.status = 'queued' AND s.task_id IS NOT NULL THEN (
       SELECT json_group_array(depends_on) FROM (${waitedFor('s.task_id')}))
     ELSE '[]' END AS waiting_for
-  FROM agent_sessions AS s
+  FROM ${from}
   LEFT JOIN agent_lifecycle AS a ON a.agent_id = (
     SELECT agent_id FROM agent_lifecycle WHERE session_id = s.session_id ORDER BY epoch DESC LIMIT 1)`
+}
+
+const ASKED: IndexedSearch = {
+  select: selectOf(previewOf('s.result'), previewOf('s.task_description'), ASKED_FROM),
+  matches: 'f.text MATCH @q',
+  place: 'f.rowid',
+  cursorPlace: '(SELECT event_id FROM session_event WHERE session_id = @cursorId AND seq = 1)',
+  oldestForShort: `(SELECT min(created_at) FROM (
+    SELECT created_at FROM agent_sessions ORDER BY created_at DESC LIMIT ${SHORT_SEARCH_SESSIONS}))`,
 }
 
 export function createSessionViews(db: Db): SessionViews {
@@ -55,9 +72,15 @@ export function createSessionViews(db: Db): SessionViews {
     select: selectOf(previewOf('s.result'), previewOf('s.task_description')),
     time: 's.created_at',
     id: 's.session_id',
-    status: 's.status',
-    agentType: 's.agent_type',
-    taskId: 's.task_id',
+    columns: {
+      status: 's.status',
+      agentType: 's.agent_type',
+      taskId: 's.task_id',
+      createdBy: 's.created_by',
+      orchestratorId: 's.orchestrator_id',
+      failureReason: 's.failure_reason',
+    },
+    indexed: ASKED,
     searched: ['s.session_id', 's.agent_type', 's.task_id', 's.orchestrator_id', 's.task_description'],
     toView,
     placeOf: (row) => [row.created_at, row.session_id],

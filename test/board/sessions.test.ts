@@ -415,6 +415,8 @@ test('on_busy: fail is refused while another session of the type is there', asyn
 test('lists are pages, newest first, and can be narrowed', async () => {
   const ids: string[] = []
   for (let n = 0; n < 5; n++) ids.push(await board.spawn({ prompt: `needle ${n}` }))
+  // What is searched follows the ledger by a moment.
+  await until(async () => (await board.get('/api/v1/sessions?q=needle')).body.sessions.length === 5)
   const seen: string[] = []
   let cursor = ''
   do {

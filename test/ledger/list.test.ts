@@ -47,6 +47,7 @@ describe('lists', () => {
       ...scriptedSession('b', 'code_developer').accepted({ prompt: 'Build it', task_id: 'TASK-1' }).events,
       ...scriptedSession('c', 'code_developer').accepted({ prompt: 'BUILD more' }).ended().events,
     ])
+    temp.ledger.search.fill(100)
     expect(idsOf({ agentType: 'architect' })).toEqual(['a'])
     expect(idsOf({ taskId: 'TASK-1' })).toEqual(['b'])
     expect(idsOf({ status: 'completed' })).toEqual(['c'])

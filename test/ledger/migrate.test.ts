@@ -124,7 +124,10 @@ describe('the shipped migrations', () => {
     const db = new Database(join(temp.dir, 'a.db'))
     migrate(db)
     const names = db
-      .prepare<[], string>(`SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')`)
+      .prepare<[], string>(
+        `SELECT name FROM pragma_table_list
+         WHERE schema = 'main' AND type IN ('table', 'view', 'virtual') AND name <> 'sqlite_schema'`,
+      )
       .pluck()
       .all()
     db.close()
@@ -138,7 +141,9 @@ describe('the shipped migrations', () => {
     migrate(db)
     const statements = db
       .prepare<[], string>(
-        `SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'schema_migration' ORDER BY type = 'view', rowid`,
+        `SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'schema_migration'
+           AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')
+         ORDER BY type = 'view', rowid`,
       )
       .pluck()
       .all()

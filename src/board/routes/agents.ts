@@ -6,7 +6,7 @@ import { requireAgent } from '../known.ts'
 import { createListQueryParser } from '../query.ts'
 
 export function agentRoutes(app: FastifyInstance, { ledger }: { readonly ledger: LedgerReader }): void {
-  const parseList = createListQueryParser(AGENT_STATES)
+  const parseList = createListQueryParser(AGENT_STATES, ['session_id', 'pod_id'])
 
   app.get('/api/v1/agents', (request) => {
     const { rows, nextCursor } = ledger.agents.list(parseList(request.query))

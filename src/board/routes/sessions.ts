@@ -22,7 +22,7 @@ export interface SessionRoutesParts {
 
 export function sessionRoutes(app: FastifyInstance, parts: SessionRoutesParts): void {
   const { ledger } = parts
-  const parseList = createListQueryParser(SESSION_STATES)
+  const parseList = createListQueryParser(SESSION_STATES, ['created_by', 'orchestrator_id', 'failure_reason'])
 
   app.post('/api/v1/sessions', async (request, reply) => {
     const body = parseRequest(spawnBodySchema, request.body)
