@@ -125,8 +125,8 @@ if not state then return {'missing'} end
 
 if op.kind == 'lines' then
   local cursor = tonumber(redis.call('HGET', hash, 'line:' .. op.agent_id) or '0')
-  if op.first > cursor + 1 then return {'gap', tostring(cursor)} end
-  local skip = cursor + 1 - op.first
+  if op.first > cursor + 1 and not op.jump then return {'gap', tostring(cursor)} end
+  local skip = math.max(0, cursor + 1 - op.first)
   local count = (#ARGV - 1) / 4
   if skip >= count then return {'ok', '', tostring(cursor)} end
   local late = stale

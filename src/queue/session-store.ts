@@ -121,6 +121,8 @@ export interface SessionStore {
       readonly increments?: Readonly<Record<number, Fields>>
       /** Fields of the hash, unless the agent is late. */
       readonly set?: Fields
+      /** The lines before them are lost for good: they are taken all the same, and the ledger shows a gap. */
+      readonly jump?: boolean
     },
   ): Promise<Taken>
   /** Closing events of an agent, taken whatever became of the session meanwhile. */
@@ -239,6 +241,7 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks)
         first: batch.first,
         incr: batch.increments,
         set: batch.set,
+        jump: batch.jump,
       }
       const ts = new Date().toISOString()
       const events = batch.lines.flatMap((line, index) => [

@@ -4,7 +4,7 @@ import { classifyOutcome, NO_FACTS, type Asked, type Outcome, type StreamFacts }
 import type { AgentExit } from '../guard/client.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import type { AgentRef } from '../queue/session-store.ts'
-import type { SpoolStats } from '../session/spool.ts'
+import type { PublishedSpool } from './agent-stream.ts'
 
 export interface AgentEnded {
   readonly agent: AgentRef
@@ -21,7 +21,7 @@ export function describeEnd(
   asked: Asked,
   how: Partial<AgentKilled>,
   facts: StreamFacts,
-  spool: SpoolStats,
+  spool: PublishedSpool,
   stderr: string,
 ): AgentEnded {
   // Deadline and guard loss are the guard's word, and come before what we had asked for.

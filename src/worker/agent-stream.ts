@@ -1,4 +1,5 @@
 /** From an agent's spool to the event stream: every line once, in order; and what the lines say on the way. */
+import { createLinesDigest, type LinesDigest } from '../core/lines-digest.ts'
 import { isSettled, observe, NO_FACTS, type StreamFacts } from '../core/outcome.ts'
 import { usageOfResult } from '../core/usage.ts'
 import type { AgentRef, SessionStore, Taken } from '../queue/session-store.ts'
@@ -6,13 +7,19 @@ import type { SpoolLine } from '../session/line.ts'
 import { createSpoolTail, type SpoolStats } from '../session/spool.ts'
 import { FULL_SPEED, type Flow } from './flow.ts'
 
+/** What was read of a spool and published. */
+export interface PublishedSpool extends SpoolStats {
+  /** Of the lines as they were published (`core/lines-digest.ts`): the recorder has the same, or something is missing. */
+  readonly lines_digest: string
+}
+
 export interface AgentStream {
   /** What the lines said so far. */
   facts(): StreamFacts
   /** Lines were read that Redis has not taken yet, so the facts do not include them. */
   isBehind(): boolean
   /** The process is gone: takes what is left of the spool. */
-  finish(): Promise<SpoolStats>
+  finish(): Promise<PublishedSpool>
 }
 
 export interface AgentStreamParts {
@@ -31,6 +38,7 @@ export interface AgentStreamParts {
 export function createAgentStream(parts: AgentStreamParts): AgentStream {
   const { store, agent, flow = FULL_SPEED } = parts
   const tail = createSpoolTail(parts.spool)
+  const digest = createLinesDigest()
   let sentBytes = 0
   let facts = NO_FACTS
   let isBehind = false
@@ -61,6 +69,7 @@ export function createAgentStream(parts: AgentStreamParts): AgentStream {
     const next = foldLines(facts, lines)
     const { unrecorded } = await sendOrFill(store, agent, parts.spool, lines, facts, next)
     if (unrecorded !== null) flow.note(unrecorded)
+    addTo(digest, lines)
     sentBytes += lines.reduce((sum, line) => sum + line.bytes + 1, 0)
     facts = next
     parts.onFacts(facts)
@@ -73,9 +82,13 @@ export function createAgentStream(parts: AgentStreamParts): AgentStream {
       tail.finish()
       await pumping
       if (failure !== null) throw failure
-      return tail.stats()
+      return { ...tail.stats(), lines_digest: digest.hex() }
     },
   }
+}
+
+function addTo(digest: LinesDigest, lines: readonly SpoolLine[]): void {
+  for (const { line, payloadText } of lines) digest.add(line, payloadText)
 }
 
 function foldLines(facts: StreamFacts, lines: readonly SpoolLine[]): StreamFacts {
@@ -88,6 +101,7 @@ type TakenLines = Extract<Taken, { ok: true }>
  * With a result that is the last word the facts go into the hash: whoever takes over from a dead worker knows by them
  * that the work is done, on any machine.
  *
+ * @param jump the earlier lines that Redis misses are lost for good
  * @throws where Redis has no such session, or misses earlier lines of the agent
  */
 async function sendLines(
@@ -96,15 +110,17 @@ async function sendLines(
   lines: readonly SpoolLine[],
   before: StreamFacts,
   after: StreamFacts,
+  jump = false,
 ): Promise<TakenLines> {
-  const taken = await tryLines(store, agent, lines, before, after)
+  const taken = await tryLines(store, agent, lines, before, after, jump)
   if (!taken.ok) throw refusal(agent, lines, taken.refused)
   return taken
 }
 
 /**
  * As `sendLines`. Where Redis misses earlier lines of the agent (its cursor was lost, and not noticed as a loss), they
- * are sent again from the spool first: only what no spool has is a gap.
+ * are sent again from the spool first: only what no spool has (an agent can reach its own) is a gap, which the ledger
+ * shows, and the work goes on.
  */
 async function sendOrFill(
   store: SessionStore,
@@ -118,7 +134,7 @@ async function sendOrFill(
   if (taken.ok) return taken
   if (taken.refused !== 'gap') throw refusal(agent, lines, taken.refused)
   await sendSpool(store, agent, spool, { upTo: (lines[0]?.line ?? 1) - 1 })
-  return await sendLines(store, agent, lines, before, after)
+  return await sendLines(store, agent, lines, before, after, true)
 }
 
 async function tryLines(
@@ -127,6 +143,7 @@ async function tryLines(
   lines: readonly SpoolLine[],
   before: StreamFacts,
   after: StreamFacts,
+  jump = false,
 ): Promise<Taken> {
   const set = isSettled(after) ? { facts: JSON.stringify(after) } : isSettled(before) ? { facts: '' } : {}
   return await store.lines(agent, {
@@ -134,6 +151,7 @@ async function tryLines(
     lines,
     increments: incrementsOf(lines),
     set,
+    jump,
   })
 }
 
@@ -163,10 +181,11 @@ export async function sendSpool(
   agent: AgentRef,
   spool: string,
   options: { readonly upTo?: number; readonly flow?: Flow } = {},
-): Promise<{ readonly streamId: string; readonly stats: SpoolStats }> {
+): Promise<{ readonly streamId: string; readonly stats: PublishedSpool }> {
   const { upTo = Number.POSITIVE_INFINITY, flow = FULL_SPEED } = options
   const tail = createSpoolTail(spool)
   tail.finish()
+  const digest = createLinesDigest()
   let streamId = ''
   let facts = NO_FACTS
   for await (const batch of tail) {
@@ -177,6 +196,7 @@ export async function sendSpool(
       rest = rest.slice(lines.length)
       const next = foldLines(facts, lines)
       const taken = await sendLines(store, agent, lines, facts, next)
+      addTo(digest, lines)
       facts = next
       streamId = taken.streamId || streamId
       // Lines that were there already are read over at full speed.
@@ -185,5 +205,5 @@ export async function sendSpool(
       await flow.pause(lines)
     }
   }
-  return { streamId, stats: tail.stats() }
+  return { streamId, stats: { ...tail.stats(), lines_digest: digest.hex() } }
 }

@@ -15,9 +15,8 @@ import type { Lease } from '../queue/lease.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import { cancelledEnding } from '../queue/session-end.ts'
 import type { AgentRef, SessionRecord } from '../queue/session-store.ts'
-import type { SpoolStats } from '../session/spool.ts'
 import { runAgent } from './agent-run.ts'
-import { createAgentStream } from './agent-stream.ts'
+import { createAgentStream, type PublishedSpool } from './agent-stream.ts'
 import {
   conclude,
   endSession,
@@ -198,7 +197,7 @@ async function closePredecessor(parts: SessionParts, job: ClaimedJob, record: Se
 async function takeLeftSpool(
   parts: SessionParts,
   agent: AgentRef,
-): Promise<{ readonly facts: StreamFacts; readonly stats: SpoolStats } | null> {
+): Promise<{ readonly facts: StreamFacts; readonly stats: PublishedSpool } | null> {
   const spool = await parts.launcher.leftSpool(agent.sessionId, agent.agentId)
   if (spool === null) return null
   const stream = createAgentStream({
