@@ -22,7 +22,7 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'drover-stream-'))
 })
 afterEach(async () => {
-  await space.close()
+  space.close()
   await rm(dir, { recursive: true })
 })
 
