@@ -24,7 +24,7 @@ CREATE TABLE task_event (
   ts TEXT NOT NULL,
   type TEXT NOT NULL,
   payload TEXT NOT NULL CHECK (json_valid(payload))
-) STRICT;
+, after_event_id INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX task_event_task ON task_event (task_id, event_id);
 
@@ -118,7 +118,7 @@ CREATE TABLE agent_sessions (
   reported_totals TEXT CHECK (reported_totals IS NULL OR json_valid(reported_totals)),
   -- Something is known to be missing: lines, a readable event, or totals that do not agree.
   incomplete INTEGER NOT NULL DEFAULT 0 CHECK (incomplete IN (0, 1))
-, cost_nanos INTEGER NOT NULL DEFAULT 0 CHECK (cost_nanos >= 0), parent_session_id TEXT GENERATED ALWAYS AS (coalesce(restart_of, created_by)) VIRTUAL, root_session_id TEXT) STRICT;
+, pruned_at TEXT, cost_nanos INTEGER NOT NULL DEFAULT 0 CHECK (cost_nanos >= 0), parent_session_id TEXT GENERATED ALWAYS AS (coalesce(restart_of, created_by)) VIRTUAL, root_session_id TEXT) STRICT;
 
 CREATE INDEX agent_sessions_created ON agent_sessions (created_at, session_id);
 
@@ -258,6 +258,9 @@ CREATE TABLE recorder_fault (
 ) STRICT;
 
 CREATE INDEX recorder_fault_session ON recorder_fault (session_id) WHERE session_id IS NOT NULL;
+
+CREATE INDEX agent_sessions_unpruned ON agent_sessions (completed_at)
+  WHERE completed_at IS NOT NULL AND pruned_at IS NULL;
 
 CREATE TABLE invocation_model_usage (
   session_id TEXT NOT NULL REFERENCES agent_sessions (session_id),

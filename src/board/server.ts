@@ -28,6 +28,8 @@ import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
 import { createSessionStore } from '../queue/session-store.ts'
 import { createEnsureJobs } from '../recorder/ensure-jobs.ts'
+import { checkAtStart } from '../ledger/check-at-start.ts'
+import { createHousekeeping } from '../recorder/housekeeping.ts'
 import { createRecorder } from '../recorder/recorder.ts'
 import { createAlarms } from '../telemetry/alarms.ts'
 import { createSearchFiller } from '../recorder/search-filler.ts'
@@ -54,7 +56,7 @@ const LAST_ANSWERS_MS = 2000
 export interface BoardParts {
   readonly config: Pick<
     Config,
-    'namespace' | 'dataDir' | 'board' | 'workspace' | 'liveness' | 'restart' | 'lease'
+    'namespace' | 'dataDir' | 'board' | 'workspace' | 'liveness' | 'restart' | 'lease' | 'ledger'
   >
   /** Announced to producers and pods. */
   readonly specs: ReadonlyMap<string, AgentSpec>
@@ -120,6 +122,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const subscriber = await connect('board-live', 'waits')
 
     const path = join(config.dataDir, LEDGER_FILE)
+    const checked = checkAtStart(path)
     const writer = openLedger(path)
     closing.add(() => writer.close())
     const ledger = openLedgerReader(path)
@@ -161,6 +164,19 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
         announceTypes()
         ensureJobs.lookAtAll()
       },
+    })
+
+    const housekeeping = createHousekeeping({
+      ledger: writer,
+      limits: config.ledger,
+      backupKeep: config.ledger.backupKeep,
+      recording: () => recorder.recording,
+      onDamage(problem) {
+        writer.condemn(problem)
+        ledger.condemn(problem)
+      },
+      alarms,
+      log,
     })
 
     const viaRedis = createViaRedis(redisUrl)
@@ -235,6 +251,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     closing.add(() => ensureJobs.stop())
     closing.add(() => searchFiller.stop())
     closing.add(() => recorder.stop())
+    closing.add(() => housekeeping.stop())
     closing.add(() => app.bullBoard.stop())
     // Before what it answers from.
     closing.add(async () => {
@@ -254,6 +271,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     recorder.start()
     ensureJobs.start()
     searchFiller.start()
+    housekeeping.start(checked)
 
     const url = `http://${hostWithPort(config.board.host, port)}`
     log.info({ url, namespace, ledger: path, types: [...parts.specs.keys()] }, 'board ready')

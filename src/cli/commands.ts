@@ -5,6 +5,7 @@ import { registerConfig } from './commands/config.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerKill } from './commands/kill.ts'
+import { registerLedger } from './commands/ledger.ts'
 import { registerMigrate } from './commands/migrate.ts'
 import { registerRestart } from './commands/restart.ts'
 import { registerRun } from './commands/run.ts'
@@ -32,5 +33,8 @@ export const COMMANDS: readonly CommandGroup[] = [
     ],
   },
   { heading: 'Services:', commands: [registerWorker, registerBoard] },
-  { heading: 'This installation:', commands: [registerDoctor, registerMigrate, registerConfig] },
+  {
+    heading: 'This installation:',
+    commands: [registerDoctor, registerMigrate, registerLedger, registerConfig],
+  },
 ]

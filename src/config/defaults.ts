@@ -49,6 +49,13 @@ export const STREAM_HIGH_WATER = 200_000
 /** Off: whoever has an orchestrator that asks for it chooses the port, and several pods of one machine have one each. */
 export const HEALTH_PORT = 0
 
+/** Days; 0, off: what an audit may ask for is deleted only where somebody has decided so. */
+export const LEDGER_RETENTION_DAYS = 0
+/** Megabytes; 0, off, for the same reason. */
+export const LEDGER_MAX_SIZE_MB = 0
+/** Backups; 0, off: on the disk of the ledger they take its size each, and do not survive that disk. */
+export const LEDGER_BACKUP_KEEP = 0
+
 /** Starts, ends and what needs a look; not each step. */
 export const LOG_LEVEL = 'info'
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const

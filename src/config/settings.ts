@@ -5,7 +5,17 @@
  */
 import { join } from 'node:path'
 import { NAMESPACE_PATTERN, POD_ID_PATTERN } from '../core/ids.ts'
-import { DATA_DIR, HOST, LOG_LEVEL, LOG_LEVELS, NAMESPACE, PORT } from './defaults.ts'
+import {
+  DATA_DIR,
+  HOST,
+  LEDGER_BACKUP_KEEP,
+  LEDGER_MAX_SIZE_MB,
+  LEDGER_RETENTION_DAYS,
+  LOG_LEVEL,
+  LOG_LEVELS,
+  NAMESPACE,
+  PORT,
+} from './defaults.ts'
 import { POD_SETTINGS } from './pod-settings.ts'
 import {
   setting,
@@ -124,6 +134,30 @@ const SETTINGS = {
       fallback: () => null,
       fallbackText: '`claude` on the PATH if new enough, else the pinned package under `data_dir`',
       description: 'The Claude Code CLI, or any program that speaks like it.',
+    }),
+  },
+  ledger: {
+    retentionDays: setting<number>({
+      env: 'DROVER_LEDGER_RETENTION_DAYS',
+      ...whole(0, 36_500, 'days'),
+      fallback: () => LEDGER_RETENTION_DAYS,
+      fallbackText: '0: they stay',
+      description:
+        'The raw lines of sessions that ended longer ago are taken away; results, own events and totals stay.',
+    }),
+    maxSizeMb: setting<number>({
+      env: 'DROVER_LEDGER_MAX_SIZE_MB',
+      ...whole(0, 100_000_000, 'megabytes'),
+      fallback: () => LEDGER_MAX_SIZE_MB,
+      fallbackText: '0: no limit',
+      description: 'While the ledger uses more, the sessions that ended longest ago lose their raw lines.',
+    }),
+    backupKeep: setting<number>({
+      env: 'DROVER_LEDGER_BACKUP_KEEP',
+      ...whole(0, 1000, 'backups'),
+      fallback: () => LEDGER_BACKUP_KEEP,
+      fallbackText: '0: none is made',
+      description: 'How many daily backups of the ledger stay in `backups` under `data_dir`.',
     }),
   },
   ...POD_SETTINGS,

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { DroverError, isDroverError, messageOf } from '../core/errors.ts'
+import { restoreHint } from './backups.ts'
 
 export type Db = Database.Database
 
@@ -98,29 +99,54 @@ function systemCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
+/** Stable names of what can be wrong with the file; `docs/ledger.md` says what to do about each. */
+export type LedgerAlarmName =
+  | 'ledger_locked'
+  | 'ledger_disk_full'
+  | 'ledger_damaged'
+  | 'ledger_replaced'
+  | 'ledger_unwritable'
+  | 'ledger_failed'
+
 /** Any error about the file at `path`, as `ledger_unavailable` with what to do; Drover's own pass through. */
 export function ledgerError(path: string, error: unknown): Error {
   if (isDroverError(error)) return error
   const code = sqliteCode(error) || systemCode(error)
+  const alarm = alarmFor(code)
+  if (alarm === 'ledger_damaged') return damagedError(path, messageOf(error), error)
   return new DroverError(
     'ledger_unavailable',
-    `The ledger ${path} ${adviceFor(code, messageOf(error))}`,
-    { file: path, reason: code || null },
+    `The ledger ${path} ${adviceFor(alarm, code, messageOf(error))}`,
+    { file: path, reason: code || null, ...(alarm === null ? {} : { alarm }) },
     { cause: error },
   )
 }
 
-function adviceFor(code: string, message: string): string {
-  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
-    return `is damaged or no SQLite file (${message}). It was left as it is: move it away and put a backup in its place.`
-  }
-  if (code.startsWith('SQLITE_BUSY')) {
-    return 'is locked by another process. End the program that holds it.'
-  }
-  if (code.startsWith('SQLITE_FULL') || code === 'ENOSPC') {
-    return 'cannot grow: the disk is full. Free space; nothing was lost.'
-  }
-  if (/^SQLITE_(CANTOPEN|PERM|READONLY|AUTH)|^E(ACCES|PERM|ROFS|NOTDIR|EXIST|NOENT)$/.test(code)) {
+/** A file that SQLite or a check found to be damaged. */
+export function damagedError(path: string, problem: string, cause?: unknown): DroverError {
+  return new DroverError(
+    'ledger_unavailable',
+    `The ledger ${path} is damaged or no SQLite file (${problem}). It was left as it is. ` +
+      `Stop Drover, put a backup in its place with "${restoreHint(path)}", and start again.`,
+    { file: path, alarm: 'ledger_damaged' satisfies LedgerAlarmName, problem },
+    { cause },
+  )
+}
+
+/** null: the error is about what was asked, not about the file. */
+function alarmFor(code: string): LedgerAlarmName | null {
+  if (/^SQLITE_(NOTADB|CORRUPT|IOERR_SHORT_READ|IOERR_CORRUPTFS)/.test(code)) return 'ledger_damaged'
+  if (/^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(code)) return 'ledger_locked'
+  if (code.startsWith('SQLITE_FULL') || code === 'ENOSPC') return 'ledger_disk_full'
+  if (/^SQLITE_(CANTOPEN|PERM|READONLY|AUTH)|^E(ACCES|PERM|ROFS|NOTDIR|EXIST|NOENT)$/.test(code))
+    return 'ledger_unwritable'
+  return /^SQLITE_(IOERR|NOMEM|INTERNAL)/.test(code) ? 'ledger_failed' : null
+}
+
+function adviceFor(alarm: LedgerAlarmName | null, code: string, message: string): string {
+  if (alarm === 'ledger_locked') return 'is locked by another process. End the program that holds it.'
+  if (alarm === 'ledger_disk_full') return 'cannot grow: the disk is full. Free space; nothing was lost.'
+  if (alarm === 'ledger_unwritable') {
     return (
       `cannot be opened (${message}). Give this user read and write access to the file and its directory, ` +
       'or set DROVER_DATA_DIR to another directory.'
@@ -129,11 +155,16 @@ function adviceFor(code: string, message: string): string {
   return `does not answer (${code ? `${code}: ` : ''}${message}).`
 }
 
-/** The same functions, with SQLite's errors as `ledger_unavailable`. */
-export function answering<Api extends object>(path: string, api: Api): Api {
+/** The same functions, with SQLite's errors as `ledger_unavailable`; none answers where `requireSound` throws. */
+export function answering<Api extends object>(
+  path: string,
+  api: Api,
+  requireSound: () => void = () => {},
+): Api {
   const wrapped = Object.entries(api).map(([name, method]: [string, (...args: unknown[]) => unknown]) => [
     name,
     (...args: unknown[]): unknown => {
+      requireSound()
       try {
         return method(...args)
       } catch (error) {

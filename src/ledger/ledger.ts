@@ -75,6 +75,8 @@ export interface SessionView {
   readonly duration_ms: number | null
   /** Something of this session is known to be missing: lines, a readable event, or totals that do not agree. */
   readonly incomplete: boolean
+  /** When retention took its raw lines away; its results, Drover's own events and the totals stay. */
+  readonly pruned_at: string | null
   readonly priority: number
   readonly timeout_seconds: number | null
   /** The latest agent of the session, null before the first. */
@@ -289,6 +291,8 @@ export interface LedgerReader {
   /** What was spent by the sessions that started (or, never started, were created) at or after `since`. */
   cost(by: CostBy, since?: string): CostReport
   readonly figures: Figures
+  /** A check has found the file damaged: from now on nothing is answered but `ledger_unavailable`. */
+  condemn(problem: string): void
   /** Safe to call twice. */
   close(): void
 }

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createActionTable, type ActionTable } from './action.ts'
+import type { RawEvent } from '../core/envelope.ts'
 import { createAgentLifecycleEventTable, type AgentLifecycleEventTable } from './agent-lifecycle-event.ts'
 import { createAgentLifecycleTable, type AgentLifecycleTable } from './agent-lifecycle.ts'
 import { createAgentSessionTable, type AgentSessionTable } from './agent-session.ts'
@@ -21,6 +22,7 @@ import { createEventList } from './event-list.ts'
 import { createEventViews } from './event-view.ts'
 import { createFigures } from './figures.ts'
 import { createInvocationModelUsageTable, type InvocationModelUsageTable } from './invocation-model-usage.ts'
+import { holdShared } from './in-use.ts'
 import { linkInvocations } from './invocations-link.ts'
 import type { LedgerReader } from './ledger.ts'
 import { migrate, requireCurrentSchema } from './migrate.ts'
@@ -33,14 +35,20 @@ import {
   createRecorderPositionTable,
   type RecorderPositionTable,
 } from './recorder-position.ts'
-import { createRestorable, type Restorable } from './restorable.ts'
 import { createSaidSearch } from './said-search.ts'
 import { createSearchIndex, type SearchIndex } from './search-index.ts'
+import { createRebuildTables, type RebuildTables } from './rebuild-tables.ts'
+import { replayEvents } from './replay.ts'
+import { createRestorable, type Restorable } from './restorable.ts'
+import { refuseHalfRestored } from './half-restored.ts'
+import { createRetention, type Retention } from './retention.ts'
+import { watchSameFile } from './same-file.ts'
 import { createSessionEventTable, type SessionEventTable } from './session-event.ts'
 import { createSessionViews } from './session-view.ts'
 import { createTaskEventTable, type TaskEventTable } from './task-event.ts'
 import { createTaskViews } from './task-view.ts'
 import { createUnbilledLines, type UnbilledLines } from './unbilled-lines.ts'
+import { watchTrouble, type LedgerTrouble, type TroubleWatch } from './trouble.ts'
 
 /** The tables as the recorder writes them. */
 export interface Tables {
@@ -66,13 +74,19 @@ export interface Ledger extends LedgerReader {
   readonly openWork: OpenWork
   readonly restorable: Restorable
   readonly search: SearchIndex
+  readonly retention: Retention
   /** Names of the migrations that opening it applied. */
   readonly applied: readonly string[]
   /** False when a real file sits where the link `claude_invocations.db` belongs. */
   readonly linked: boolean
+  /** What keeps it from being written right now; null while writing works. */
+  trouble(): LedgerTrouble | null
   /**
    * All of `work` or nothing, with the write lock from the beginning (`BEGIN IMMEDIATE`). Inside another
    * transaction: a part of it that can be undone alone.
+   *
+   * @throws DroverError `ledger_unavailable`, and writes nothing, where the file at the path is not the one that was
+   *   opened, or is known to be damaged; else what SQLite throws
    */
   transaction<T>(work: () => T): T
 }
@@ -87,35 +101,37 @@ export function openLedger(path: string): Ledger {
   const file = resolve(path)
   return opening(file, () => {
     mkdirSync(dirname(file), { recursive: true })
-    const db = openDatabase(file)
-    return closingOnError(db, () => {
+    const closing = createClosing()
+    return closing.onError(() => {
+      const hold = holdShared(file)
+      closing.add(() => hold.release())
+      refuseHalfRestored(file)
+      const db = openDatabase(file)
+      closing.add(() => void db.close())
+      const requireSame = watchSameFile(file)
       const applied = migrate(db)
       const linked = linkInvocations(file)
       waitBriefly(db)
+      const trouble = watchTrouble(file)
+      const begin = <T>(work: () => T): T => db.transaction(work).immediate()
       return {
-        ...readerOf(db, file),
-        tables: {
-          sessionEvents: createSessionEventTable(db),
-          taskEvents: createTaskEventTable(db),
-          sessions: createAgentSessionTable(db),
-          agents: createAgentLifecycleTable(db),
-          agentEvents: createAgentLifecycleEventTable(db),
-          invocations: createClaudeInvocationTable(db),
-          modelUsage: createInvocationModelUsageTable(db),
-          unbilledLines: createUnbilledLines(db),
-          tasks: createOrchestratorTaskTable(db),
-          position: createRecorderPositionTable(db),
-          faults: createRecorderFaultTable(db),
-          actions: createActionTable(db),
-          gaps: createEventGapTable(db),
-          spools: createRecordedSpoolTable(db),
-        },
-        openWork: answering(file, createOpenWork(db)),
-        restorable: answering(file, createRestorable(db)),
+        ...readerOf(db, file, trouble),
+        tables: tablesOf(db),
+        openWork: answering(file, createOpenWork(db), trouble.requireSound),
+        restorable: answering(file, createRestorable(db), trouble.requireSound),
         search: createSearchIndex(db),
+        retention: createRetention(db),
         applied,
         linked,
-        transaction: <T>(work: () => T): T => db.transaction(work).immediate(),
+        trouble: trouble.now,
+        transaction: <T>(work: () => T): T => {
+          if (db.inTransaction) return begin(work)
+          return trouble.watch(() => {
+            requireSame()
+            return begin(work)
+          })
+        },
+        close: closing.run,
       }
     })
   })
@@ -132,27 +148,86 @@ export function openLedgerReader(path: string): LedgerReader {
     const db = openDatabaseReadOnly(file)
     return closingOnError(db, () => {
       requireCurrentSchema(db)
-      return readerOf(db, file)
+      return readerOf(db, file, watchTrouble(file))
     })
   })
 }
 
-function readerOf(db: Db, file: string): LedgerReader {
+/** The ledger as `rebuild` has it: the tables, and what goes through all that is recorded. */
+export interface RebuildLedger {
+  readonly tables: Tables
+  readonly rebuildTables: RebuildTables
+  readonly search: SearchIndex
+  /** All events in the order in which they were projected, in pages. */
+  events(): Iterable<readonly RawEvent[]>
+  transaction<T>(work: () => T): T
+  inTransaction(): boolean
+  close(): void
+}
+
+/**
+ * Opens a ledger that is there, at the newest schema, for whoever holds it alone (`in-use.ts`).
+ *
+ * @throws DroverError `ledger_unavailable`
+ */
+export function openForRebuild(path: string): RebuildLedger {
+  return opening(path, () => {
+    openDatabaseReadOnly(path).close()
+    const db = openDatabase(path)
+    return closingOnError(db, () => {
+      migrate(db)
+      return {
+        tables: tablesOf(db),
+        rebuildTables: createRebuildTables(db),
+        search: createSearchIndex(db),
+        events: () => replayEvents(db),
+        inTransaction: () => db.inTransaction,
+        transaction: <T>(work: () => T): T => db.transaction(work).immediate(),
+        close: () => void db.close(),
+      }
+    })
+  })
+}
+
+function tablesOf(db: Db): Tables {
+  return {
+    sessionEvents: createSessionEventTable(db),
+    taskEvents: createTaskEventTable(db),
+    sessions: createAgentSessionTable(db),
+    agents: createAgentLifecycleTable(db),
+    agentEvents: createAgentLifecycleEventTable(db),
+    invocations: createClaudeInvocationTable(db),
+    modelUsage: createInvocationModelUsageTable(db),
+    unbilledLines: createUnbilledLines(db),
+    tasks: createOrchestratorTaskTable(db),
+    position: createRecorderPositionTable(db),
+    faults: createRecorderFaultTable(db),
+    actions: createActionTable(db),
+    gaps: createEventGapTable(db),
+    spools: createRecordedSpoolTable(db),
+  }
+}
+
+function readerOf(db: Db, file: string, { requireSound, condemn }: TroubleWatch): LedgerReader {
   return {
     path: file,
-    sessions: answering(file, createSessionViews(db)),
-    agents: answering(file, createAgentViews(db)),
-    tasks: answering(file, createTaskViews(db)),
-    events: answering(file, createEventViews(db)),
-    gaps: answering(file, createGapViews(db)),
-    ...answering(file, { cost: createCostView(db) }),
-    figures: answering(file, createFigures(db, file)),
-    ...answering(file, {
-      listEvents: createEventList(db),
-      searchSaid: createSaidSearch(db),
-      recorded: createRecorded(db),
-      cost: createCostView(db),
-    }),
+    sessions: answering(file, createSessionViews(db), requireSound),
+    agents: answering(file, createAgentViews(db), requireSound),
+    tasks: answering(file, createTaskViews(db), requireSound),
+    events: answering(file, createEventViews(db), requireSound),
+    gaps: answering(file, createGapViews(db), requireSound),
+    ...answering(
+      file,
+      {
+        listEvents: createEventList(db),
+        searchSaid: createSaidSearch(db),
+        recorded: createRecorded(db),
+        cost: createCostView(db),
+      },
+      requireSound,
+    ),
+    figures: answering(file, createFigures(db, file), requireSound),
+    condemn,
     close: () => void db.close(),
   }
 }
@@ -171,5 +246,25 @@ function closingOnError<T>(db: Db, work: () => T): T {
   } catch (error) {
     db.close()
     throw error
+  }
+}
+
+/** What is to be closed, the last first; each close may be called twice. */
+function createClosing(): { add(close: () => void): void; run(): void; onError<T>(work: () => T): T } {
+  const steps: (() => void)[] = []
+  const run = (): void => {
+    for (const close of steps.toReversed()) close()
+  }
+  return {
+    add: (close) => void steps.push(close),
+    run,
+    onError(work) {
+      try {
+        return work()
+      } catch (error) {
+        run()
+        throw error
+      }
+    },
   }
 }

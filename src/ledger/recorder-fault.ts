@@ -14,6 +14,8 @@ export interface RecorderFaultTable {
   /** False for a repeat. */
   add(fault: RecorderFault): boolean
   count(): number
+  /** The sessions that have one. */
+  sessionIds(): readonly string[]
 }
 
 export function createRecorderFaultTable(db: Db): RecorderFaultTable {
@@ -22,8 +24,15 @@ export function createRecorderFaultTable(db: Db): RecorderFaultTable {
     VALUES (@streamId, @digest, @sessionId, @reason, @text, @ts) ON CONFLICT DO NOTHING`)
   const selectCount = db.prepare<[], number>('SELECT count(*) FROM recorder_fault').pluck()
 
+  const selectSessions = db
+    .prepare<[], string>(
+      'SELECT DISTINCT session_id FROM recorder_fault WHERE session_id IS NOT NULL ORDER BY 1',
+    )
+    .pluck()
+
   return {
     add: (fault) => insert.run({ ...fault, digest: sha256(fault.text) }).changes === 1,
     count: () => selectCount.get() ?? 0,
+    sessionIds: () => selectSessions.all(),
   }
 }

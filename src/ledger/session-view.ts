@@ -40,7 +40,7 @@ function selectOf(result: string, description: string, from = 'agent_sessions AS
     s.restart_of, s.orchestrator_id, s.status, s.created_at, s.started_at, s.completed_at, s.success,
     ${result} AS result, s.error_message, s.failure_reason, s.restarts, s.estimated_cost_micros,
     s.estimated_cost_usd, s.cost_estimated, s.input_tokens, s.output_tokens, s.cache_read_tokens,
-    s.cache_creation_tokens, s.num_turns, s.duration_ms, s.incomplete, s.priority, s.timeout_seconds,
+    s.cache_creation_tokens, s.num_turns, s.duration_ms, s.incomplete, s.pruned_at, s.priority, s.timeout_seconds,
     s.permission_denials, a.agent_id, a.pid, coalesce(a.pod_id, s.pod_id) AS pod_id,
     CASE WHEN s.status = 'queued' AND s.task_id IS NOT NULL THEN (
       SELECT json_group_array(depends_on) FROM (${waitedFor('s.task_id')}))

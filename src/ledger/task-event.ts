@@ -1,4 +1,9 @@
-/** Table `task_event`: events of tasks that belong to no session. The same text is the same event. */
+/**
+ * Table `task_event`: events of tasks that belong to no session. The same text is the same event.
+ *
+ * `after_event_id` gives them their place among the session events, for whoever projects all of them again. So a
+ * session event that came before must be in its table by then, and one that comes later must not.
+ */
 import { composeEvent, type RawEvent } from '../core/envelope.ts'
 import { sha256 } from '../core/ids.ts'
 import type { Db } from './database.ts'
@@ -10,7 +15,8 @@ export interface TaskEventTable {
 
 export function createTaskEventTable(db: Db): TaskEventTable {
   const insert = db.prepare(`
-    INSERT INTO task_event (digest, task_id, ts, type, payload) VALUES (?, ?, ?, ?, ?)
+    INSERT INTO task_event (digest, task_id, ts, type, payload, after_event_id)
+    VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(event_id), 0) FROM session_event))
     ON CONFLICT (digest) DO NOTHING`)
 
   return {

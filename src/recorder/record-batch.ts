@@ -176,7 +176,7 @@ function sessionOf(entry: StreamEntry): string | null {
 }
 
 /** Errors that the same entry would cause again, whatever the state of the file. */
-function isAboutContent(error: unknown): boolean {
+export function isAboutContent(error: unknown): boolean {
   if (error instanceof RecorderSuperseded) return false
   const code = sqliteCode(error)
   return code === '' || /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG|ERROR$)/.test(code)

@@ -224,19 +224,29 @@ export function createRecorder(parts: RecorderParts): Recorder {
     }
   }
 
+  /** The alarm of the file that stands. */
+  let raised: string | null = null
+
+  function clearRaised(): void {
+    if (raised !== null) alarms.clear(raised)
+    raised = null
+  }
+
   /** Repeats what the file refuses (locked, full, damaged) until it is done. */
   async function persist<T>(stop: AbortSignal, write: () => T): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         const written = write()
-        alarms.clear(UNWRITABLE)
+        clearRaised()
         return written
       } catch (error) {
         if (error instanceof RecorderSuperseded) throw error
         const problem = `${ledgerError(ledger.path, error).message} What happens meanwhile waits on the stream.`
-        limiter.warn('ledger', problem)
+        const name = ledger.trouble()?.alarm ?? UNWRITABLE
+        limiter.warn('ledger', problem, { alarm: name })
+        if (raised !== name) clearRaised()
         // A file that is locked for a moment is nobody's business.
-        if (attempt >= ALARM_AFTER_ATTEMPTS) alarms.raise(UNWRITABLE, problem)
+        if (attempt >= ALARM_AFTER_ATTEMPTS) alarms.raise((raised = name), problem)
         await sleep(retryDelay(attempt), stop)
         if (stop.aborted) throw error
       }

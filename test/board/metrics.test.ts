@@ -64,7 +64,7 @@ test('says what is recorded, what is not, and what it cost', async () => {
   const waiting = await until(
     async () => {
       const now = await metrics()
-      return now.get('drover_alarm{name="ledger_unwritable"}') === 1 && now
+      return now.get('drover_alarm{name="ledger_locked"}') === 1 && now
     },
     { timeoutMs: 20_000 },
   )
@@ -77,7 +77,7 @@ test('says what is recorded, what is not, and what it cost', async () => {
     unrecorded: 5,
     oldest_unrecorded: { id: expect.stringMatching(/^\d+-\d+$/), ts: expect.stringContaining('T') },
   })
-  expect(body.alarms).toMatchObject([{ name: 'ledger_unwritable' }])
+  expect(body.alarms).toMatchObject([{ name: 'ledger_locked' }])
   expect(body.alarms[0].message).toContain('waits on the stream')
 
   other.exec('ROLLBACK')
@@ -89,7 +89,7 @@ test('says what is recorded, what is not, and what it cost', async () => {
     },
     { timeoutMs: 20_000 },
   )
-  expect(after.has('drover_alarm{name="ledger_unwritable"}')).toBe(false)
+  expect(after.has('drover_alarm{name="ledger_locked"}')).toBe(false)
   // The five were no events.
   expect(after.get('drover_recorder_faults_total')).toBe(5)
   expect(after.get('drover_alarm{name="recorder_faults"}')).toBe(1)

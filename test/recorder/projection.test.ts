@@ -79,6 +79,7 @@ describe('a session from acceptance to its end', () => {
       num_turns: 2,
       duration_ms: 6000,
       incomplete: false,
+      pruned_at: null,
       priority: 5,
       timeout_seconds: 600,
       agent_id: ONE.agentId,

@@ -254,3 +254,8 @@ export function recordTexts(ledger: Ledger, texts: readonly string[]): RecordedB
   const batch = texts.map((text) => ({ id: `${++entries}-0`, text, raw: text }))
   return recordBatch(ledger, epoch, batch, at(0))
 }
+
+/** Records all of them, so many a batch. */
+export function recordAll(ledger: Ledger, texts: readonly string[], batch: number): void {
+  for (let from = 0; from < texts.length; from += batch) recordTexts(ledger, texts.slice(from, from + batch))
+}

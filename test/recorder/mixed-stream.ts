@@ -1,0 +1,108 @@
+/** A stream with some of everything: restarts, kills, late lines, tasks, repeats, what cannot be recorded. */
+import { createRandom } from '../fault/rig/random.ts'
+import { pendingTask, scriptedSession, taskEvent, type ScriptedAgent } from './scripted-session.ts'
+
+function agent(number: number, epoch: number): ScriptedAgent {
+  return { agentId: `architect-20261120-${String(number).padStart(3, '0')}`, epoch }
+}
+
+const says = (text: string): object => ({
+  type: 'assistant',
+  message: { id: `msg-${text}`, model: 'claude-opus-5-5', content: [{ type: 'text', text }] },
+})
+const costs = (micros: number, output: number): object => ({
+  cost_micros: micros,
+  usage: { input_tokens: 0, output_tokens: output, cache_read_tokens: 0, cache_creation_tokens: 0 },
+})
+
+/** The histories, each in its own order. */
+function histories(): readonly (readonly string[])[] {
+  const one = agent(1, 1)
+  const plain = scriptedSession('plain')
+    .accepted({ task_id: 'A' })
+    .own('drover.session.claimed', { pod_id: 'pod-1' })
+    .spawned(one)
+    .started(one)
+    .line(one, 'claude.system.init', { type: 'system', subtype: 'init' })
+    .line(one, 'claude.assistant', says('hello'))
+    .result(one, { output: 3, usd: 0.000007 })
+    .own('drover.agent.health', { health_status: 'healthy', cpu_percent: 3, memory_mb: 90 }, one)
+    .exited(one)
+    .closed(one)
+    .ended(costs(7, 3))
+
+  const [first, second] = [agent(2, 2), agent(3, 9)]
+  const restarted = scriptedSession('restarted')
+    .accepted({}, { created_by: 'plain' })
+    .spawned(first)
+    .started(first)
+    .line(first, 'claude.assistant', says('half'))
+    .result(first, { output: 5, usd: 0.00001 })
+    .own('drover.agent.stalled', { health_status: 'stalled' }, first)
+    .own('drover.session.restarting', { restarts: 1 })
+    .spawned(second, { retry_count: 1, resumed: true })
+    .started(second)
+    .line(first, 'claude.assistant', says('late'), true)
+    .result(first, { output: 2, usd: 0.000002 }, true)
+    .exited(first, { status: 'stalled', exit_code: null, exit_signal: 'SIGKILL', message: 'killed' }, true)
+    .closed(first, {}, true)
+    .result(second, { output: 1, usd: 0.000001 })
+    .exited(second)
+    .closed(second, { lines: 4 })
+    .ended({ ...costs(13, 8), restarts: 1 })
+
+  const third = agent(4, 4)
+  const killed = scriptedSession('killed')
+    .accepted({ task_id: 'B', depends_on: ['A'] })
+    .spawned(third)
+    .started(third)
+    .line(third, 'claude.assistant', says('going'))
+    .own('drover.session.cancel_requested', { actor: { via: 'cli', name: null } })
+    .own('drover.agent.killed', { actor: { via: 'cli', name: null } }, third)
+    .exited(third, { status: 'killed', exit_code: null, exit_signal: 'SIGTERM' })
+    .closed(third, { tail_unknown: true, lines: 0 })
+    .ended({ status: 'cancelled', ...costs(50, 9), cost_estimated: true, output: null })
+
+  const fifth = agent(5, 5)
+  const open = scriptedSession('open')
+    .accepted()
+    .spawned(fifth)
+    .started(fifth)
+    .line(fifth, 'claude.assistant', says('on'))
+
+  // Redis lost its counters: an agent's id given out twice cannot be projected.
+  const twice = scriptedSession('twice')
+    .accepted()
+    .spawned({ agentId: agent(1, 1).agentId, epoch: 77 })
+    .own('drover.session.waiting_input', {})
+    .own('drover.session.resumed', {})
+  // Its acceptance was lost.
+  const orphan = scriptedSession('orphan', 'code_developer')
+  orphan.own('drover.session.claimed', { pod_id: 'pod-2' })
+  const conflicting = scriptedSession('plain').accepted({ prompt: 'Another.' })
+  const unknown = scriptedSession('newer').accepted().own('drover.session.of_tomorrow', { a: 1 })
+
+  const tasks = [
+    pendingTask('A'),
+    pendingTask('B', ['A']),
+    pendingTask('C', ['B']),
+    taskEvent('drover.task.blocked', { task_id: 'C', blocked_by: ['B'] }, 50),
+    taskEvent('drover.task.ended', { task_id: 'C', status: 'cancelled', error_message: 'No.' }, 60),
+    pendingTask('C', [], { run: 1 }),
+    taskEvent('drover.task.spawned', { task_id: 'C', session_id: 'open' }, 70),
+  ]
+  const sessions = [plain, restarted, killed, open, twice, orphan, unknown].map(({ events }) => events)
+  return [...sessions, [...plain.events, ...conflicting.events], ['no event at all'], tasks]
+}
+
+/** All of it, interleaved; a seed gives the same stream again. */
+export function mixedStream(seed = 1): readonly string[] {
+  const random = createRandom(seed).stream('mixed')
+  const left = histories().map((events) => [...events])
+  const stream: string[] = []
+  while (left.some((events) => events.length > 0)) {
+    const next = random.pick(left.filter((events) => events.length > 0)).shift()
+    if (next !== undefined) stream.push(next)
+  }
+  return stream
+}
