@@ -17,13 +17,12 @@ export interface LinesDigest {
 
 /** @param start what another digest's `hex` said, to go on from there */
 export function createLinesDigest(start: string = NO_LINES): LinesDigest {
-  const words = new Int32Array(8)
-  const sum = Buffer.from(words.buffer)
-  sum.write(start, 'hex')
+  const sum = Buffer.from(start, 'hex')
   return {
     add(line, payloadText) {
-      const one = hash('sha256', `${line}:${payloadText}`, 'buffer')
-      for (let word = 0; word < 8; word++) words[word] = (words[word] ?? 0) ^ one.readInt32LE(word * 4)
+      // As a string of bytes: half the time of a buffer for each line.
+      const one = hash('sha256', `${line}:${payloadText}`, 'latin1')
+      for (let at = 0; at < sum.length; at++) sum[at] = (sum[at] ?? 0) ^ one.charCodeAt(at)
     },
     hex: () => sum.toString('hex'),
   }
