@@ -21,7 +21,7 @@ export function createLinesDigest(start: string = NO_LINES): LinesDigest {
   return {
     add(line, payloadText) {
       // As a string of bytes: half the time of a buffer for each line.
-      const one = hash('sha256', `${line}:${payloadText}`, 'latin1')
+      const one = hash('sha256', `${line}:${payloadText}`, 'binary')
       for (let at = 0; at < sum.length; at++) sum[at] = (sum[at] ?? 0) ^ one.charCodeAt(at)
     },
     hex: () => sum.toString('hex'),
