@@ -4,8 +4,11 @@
  */
 import { parseArgs } from 'node:util'
 import { EXIT, messageOf } from '../src/core/errors.ts'
+import { benchBigLedger } from './big-ledger.ts'
+import { benchCatchUp } from './catch-up.ts'
 import { benchEnqueue } from './enqueue.ts'
 import { benchGuard } from './guard.ts'
+import { benchLatency } from './latency.ts'
 import { formatMachine, readMachine } from './machine.ts'
 import { benchMemory } from './memory.ts'
 import { benchRecording } from './recording.ts'
@@ -25,12 +28,15 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['guard', benchGuard],
   ['turnover', benchTurnover],
   ['recording', benchRecording],
+  ['catch-up', benchCatchUp],
+  ['latency', benchLatency],
+  ['big-ledger', benchBigLedger],
   ['memory', benchMemory],
   ['traffic', benchTraffic],
   ['recovery', benchRecovery],
 ])
 /** Those that start the built `drover`. */
-const NEED_BUILD = ['session', 'turnover', 'memory', 'traffic', 'recovery']
+const NEED_BUILD = ['session', 'turnover', 'latency', 'big-ledger', 'memory', 'traffic', 'recovery']
 
 const USAGE = `Usage: npm run bench -- [names…] [--quick] [--json]
 

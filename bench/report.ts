@@ -5,12 +5,13 @@ export interface Summary {
   readonly median: number
   readonly p10: number
   readonly p90: number
+  readonly p99: number
   readonly min: number
   readonly max: number
   readonly n: number
 }
 
-/** Median, 10th and 90th percentile, between two values in proportion; the smallest and the largest. */
+/** Median, 10th, 90th and 99th percentile, between two values in proportion; the smallest and the largest. */
 export function summarize(values: readonly number[]): Summary {
   if (values.length === 0) throw new Error('a benchmark measured nothing')
   const sorted = values.toSorted((a, b) => a - b)
@@ -18,6 +19,7 @@ export function summarize(values: readonly number[]): Summary {
     median: at(sorted, 0.5),
     p10: at(sorted, 0.1),
     p90: at(sorted, 0.9),
+    p99: at(sorted, 0.99),
     min: at(sorted, 0),
     max: at(sorted, 1),
     n: sorted.length,
@@ -33,7 +35,7 @@ function at(sorted: readonly number[], quantile: number): number {
 
 export const median = (values: readonly number[]): number => summarize(values).median
 
-/** `×` is a ratio of ours to the bare thing, `ms` here always a difference. */
+/** `×` is a ratio of ours to the bare thing. */
 export type Unit = '×' | 'ms' | 'events/s' | 'commands/s' | 'MB'
 
 /** A number beside the measured one, for whoever asks where it comes from. */
@@ -43,11 +45,14 @@ export interface Detail {
   readonly unit: string
 }
 
+/** One for the 99th percentile is an upper bound. */
 export interface Goal {
   readonly op: '>=' | '<='
   readonly value: number
   /** For the worst value too, not for the median alone. @default false */
   readonly always?: boolean
+  /** For 99 of 100 values, not for the median. @default false */
+  readonly p99?: boolean
 }
 
 export interface Result {
@@ -60,10 +65,11 @@ export interface Result {
   readonly details: readonly Detail[]
 }
 
-/** Whether the median, or all values, meet the goal; null without one. */
+/** Whether the median, the 99th percentile or all values meet the goal; null without one. */
 export function isMet({ measured, goal }: Result): boolean | null {
   if (goal === null) return null
-  const { median, min, max } = measured
+  const { median, min, max, p99 } = measured
+  if (goal.p99 === true) return p99 <= goal.value
   return goal.op === '>='
     ? (goal.always === true ? min : median) >= goal.value
     : (goal.always === true ? max : median) <= goal.value
@@ -75,8 +81,9 @@ const DIGITS: Readonly<Record<Unit, number>> = { '×': 2, ms: 1, 'events/s': 0, 
 export function format(result: Result): string {
   const { bench, title, unit, measured, goal, details } = result
   const show = (value: number): string => value.toFixed(DIGITS[unit])
-  const { p10, p90, min, max, n } = measured
-  const spread = `p10 ${show(p10)}, p90 ${show(p90)}, least ${show(min)}, most ${show(max)}, n ${n}`
+  const { p10, p90, p99, min, max, n } = measured
+  const slowest = goal?.p99 === true ? `, p99 ${show(p99)}` : ''
+  const spread = `p10 ${show(p10)}, p90 ${show(p90)}${slowest}, least ${show(min)}, most ${show(max)}, n ${n}`
   const verdict = goal === null ? '' : ` · goal ${wordsOf(goal, unit)}: ${isMet(result) ? 'met' : 'MISSED'}`
   const beside = details.map(({ label, value, unit }) => `${label} ${value.toFixed(digitsOf(value))} ${unit}`)
   return [
@@ -86,8 +93,8 @@ export function format(result: Result): string {
   ].join('\n')
 }
 
-function wordsOf({ op, value, always = false }: Goal, unit: Unit): string {
-  return `${op} ${value} ${unit}${always ? ' always' : ''}`
+function wordsOf({ op, value, always = false, p99 = false }: Goal, unit: Unit): string {
+  return `${p99 ? 'p99 ' : ''}${op} ${value} ${unit}${always ? ' always' : ''}`
 }
 
 /** Three figures or so. */

@@ -5,14 +5,14 @@ const result = (median: number, goal: Result['goal']): Result => ({
   bench: 'session',
   title: 'a session against the CLI alone',
   unit: 'ms',
-  measured: { median, p10: 1, p90: 9, min: 0.5, max: 150, n: 24 },
+  measured: { median, p10: 1, p90: 9, p99: 99, min: 0.5, max: 150, n: 24 },
   goal,
   details: [{ label: 'claude -p', value: 561.4, unit: 'ms' }],
 })
 
 describe('summarize', () => {
   it('takes the middle of an odd number of values, whatever their order', () => {
-    expect(summarize([9, 1, 5])).toEqual({ median: 5, p10: 1.8, p90: 8.2, min: 1, max: 9, n: 3 })
+    expect(summarize([9, 1, 5])).toEqual({ median: 5, p10: 1.8, p90: 8.2, p99: 8.92, min: 1, max: 9, n: 3 })
   })
 
   it('lies between the two in the middle of an even number', () => {
@@ -20,7 +20,7 @@ describe('summarize', () => {
   })
 
   it('is the value itself where there is one', () => {
-    expect(summarize([7])).toEqual({ median: 7, p10: 7, p90: 7, min: 7, max: 7, n: 1 })
+    expect(summarize([7])).toEqual({ median: 7, p10: 7, p90: 7, p99: 7, min: 7, max: 7, n: 1 })
   })
 
   it('refuses to say something of nothing', () => {
@@ -41,6 +41,14 @@ describe('isMet', () => {
     expect(isMet(result(100, { op: '<=', value: 150, always: true }))).toBe(true)
     expect(isMet(result(100, { op: '>=', value: 0.6, always: true }))).toBe(false)
     expect(isMet(result(100, { op: '>=', value: 0.5, always: true }))).toBe(true)
+  })
+
+  it('compares the 99th percentile where the goal says so', () => {
+    expect(isMet(result(120, { op: '<=', value: 99, p99: true }))).toBe(true)
+    expect(isMet(result(1, { op: '<=', value: 98, p99: true }))).toBe(false)
+    expect(format(result(1, { op: '<=', value: 98, p99: true }))).toContain(
+      'p99 99.0, least 0.5, most 150.0, n 24) · goal p99 <= 98 ms: MISSED',
+    )
   })
 
   it('has no answer without a goal', () => {

@@ -26,6 +26,8 @@ export interface FakeScript {
   readonly stderr_text?: string
   /** Assistant lines. @default 1 */
   readonly lines?: number
+  /** Each says when it was printed: `at <milliseconds since 1970>`. */
+  readonly stamped?: boolean
   /** After each of them. */
   readonly delay_ms?: number
   /** Printed as they are, each with a line feed. */

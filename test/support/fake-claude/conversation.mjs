@@ -28,7 +28,11 @@ export function createConversation({ options, transcript, witness }) {
     startDaemons(script, witness)
     if (script.stderr_text !== '') process.stderr.write(`${script.stderr_text}\n`)
     for (let line = 1; line <= script.lines && !stopped(); line++) {
-      say(`line ${line} of ${script.lines}`)
+      say(
+        script.stamped
+          ? `at ${performance.timeOrigin + performance.now()}`
+          : `line ${line} of ${script.lines}`,
+      )
       await pause(script.delay_ms)
     }
     printOddities(script)

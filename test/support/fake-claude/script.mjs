@@ -2,6 +2,7 @@
 
 const DEFAULTS = {
   lines: 1,
+  stamped: false,
   text: 'done',
   delay_init_ms: 0,
   delay_ms: 0,

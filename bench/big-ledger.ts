@@ -1,0 +1,95 @@
+/**
+ * Reading a large ledger over HTTP: 50,000 sessions and 10,000,000 messages, each list, cost and session page and the
+ * search, from a real board beside which nothing else runs. The first two requests of each are not counted: a page that
+ * nobody has asked for yet comes from the disk.
+ */
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { vouch } from '../src/queue/incarnation.ts'
+import { keysOf } from '../src/queue/keys.ts'
+import { startBoard } from './board.ts'
+import { agentIdOf, fillLedger, sessionIdOf, taskIdOf, type LedgerSize } from './ledger-fill.ts'
+import { summarize, type Result } from './report.ts'
+import type { Stage } from './stage.ts'
+
+const SIZE: LedgerSize = { sessions: 50_000, messages: 10_000_000 }
+const QUICK_SIZE: LedgerSize = { sessions: 1000, messages: 200_000 }
+const REQUESTS = 100
+const QUICK_REQUESTS = 5
+const WARM_UP = 2
+const NAMESPACE = 'bench-big-ledger'
+const PAGE_GOAL_MS = 100
+
+/** Paths under `/api/v1`, another one for each request. */
+type Paths = (n: number, size: LedgerSize) => string
+
+const PAGES: Readonly<Record<string, Paths>> = {
+  sessions: () => '/sessions',
+  'sessions, a page in the middle': (n) => `/sessions?limit=50&until=${dayOf(n)}`,
+  'sessions by status': () => '/sessions?status=failed',
+  'sessions by type and day': (n) => `/sessions?agent_type=architect&since=${dayOf(n)}`,
+  'sessions by a word of the prompt': (n, { sessions }) => `/sessions?q=number%20${pick(n, sessions)}`,
+  'sessions by what nobody asked': (n) => `/sessions?q=nothing%20like%20${n}`,
+  'a session': (n, { sessions }) => `/sessions/${sessionIdOf(pick(n, sessions))}`,
+  'a page of its events': (n, { sessions }) => `/sessions/${sessionIdOf(pick(n, sessions))}/events?limit=200`,
+  agents: () => '/agents',
+  'an agent': (n, { sessions }) => `/agents/${agentIdOf(pick(n, sessions))}`,
+  tasks: () => '/tasks',
+  'a task': (n, { sessions }) => `/tasks/${taskIdOf(pick(n, sessions) - (pick(n, sessions) % 3))}`,
+  'cost by type': () => '/cost?by=agent_type',
+  'cost by day': () => '/cost?by=day',
+  'cost by day, a week': () => `/cost?by=day&since=2027-05-01`,
+}
+
+export async function benchBigLedger(stage: Stage): Promise<readonly Result[]> {
+  const size = stage.quick ? QUICK_SIZE : SIZE
+  const requests = stage.quick ? QUICK_REQUESTS : REQUESTS
+  const keys = keysOf(NAMESPACE)
+  const path = join(stage.dir, 'orchestrator.db')
+  const began = performance.now()
+  fillLedger(path, keys.events, size)
+  const builtMs = performance.now() - began
+  const { size: bytes } = await stat(path)
+  await vouch(stage.redis, keys, 'new')
+  const board = await startBoard(stage, { namespace: NAMESPACE, dataDir: stage.dir })
+
+  const results: Result[] = []
+  for (const [name, paths] of Object.entries(PAGES)) {
+    const times: number[] = []
+    for (let n = 0; n < requests + WARM_UP; n++) {
+      const tookMs = await request(`${board}/api/v1${paths(n, size)}`)
+      if (n >= WARM_UP) times.push(tookMs)
+    }
+    results.push({
+      bench: 'big-ledger',
+      title: `${name}, of ${size.sessions} sessions and ${size.messages} messages`,
+      unit: 'ms',
+      measured: summarize(times),
+      goal: { op: '<=', value: PAGE_GOAL_MS, p99: true },
+      details:
+        results.length > 0
+          ? []
+          : [
+              { label: 'the file', value: bytes / 1e9, unit: 'GB' },
+              { label: 'made in', value: builtMs / 1000, unit: 's' },
+            ],
+    })
+  }
+  return results
+}
+
+/** Until the whole answer is here. */
+async function request(url: string): Promise<number> {
+  const began = performance.now()
+  const response = await fetch(url)
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${text.slice(0, 300)}`)
+  return performance.now() - began
+}
+
+/** Spread over all. */
+const pick = (n: number, count: number): number => (n * 7919) % count
+
+/** A day of the half year in which the sessions were. */
+const dayOf = (n: number): string =>
+  new Date(Date.UTC(2026, 10, 20) + (pick(n, 173) + 2) * 86_400_000).toISOString().slice(0, 10)

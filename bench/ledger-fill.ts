@@ -1,0 +1,130 @@
+/** A large ledger, made in minutes: what sessions are through the recorder's own projections, what was said by SQL. */
+import Database from 'better-sqlite3'
+import { openLedger } from '../src/ledger/open.ts'
+import { recordBatch } from '../src/recorder/record-batch.ts'
+import { at, pendingTask, scriptedSession } from '../test/recorder/scripted-session.ts'
+
+export interface LedgerSize {
+  readonly sessions: number
+  /** Of all sessions together. */
+  readonly messages: number
+}
+
+export const sessionIdOf = (index: number): string =>
+  `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`
+export const taskIdOf = (index: number): string => `TASK-${index}`
+export const agentIdOf = (index: number): string => `bench-20261120-${String(index).padStart(6, '0')}`
+
+const TYPES = ['architect', 'code_developer', 'code_reviewer', 'project_manager', 'doc-keeper-haiku']
+const MINUTE = 60
+/** Sessions of one batch of the recorder. */
+const BATCH_SESSIONS = 100
+const BATCH_ROWS = 50_000
+
+/** Fills the ledger at `path`, which must be a new one of the stream `streamKey`. */
+export function fillLedger(path: string, streamKey: string, size: LedgerSize): void {
+  recordSessions(path, streamKey, size.sessions)
+  insertMessages(path, size)
+}
+
+/** Half a year of sessions: five types, every third with a task, trees of ten by `created_by`. */
+function recordSessions(path: string, streamKey: string, sessions: number): void {
+  const ledger = openLedger(path)
+  try {
+    const { epoch } = ledger.transaction(() => ledger.tables.position.claim(streamKey, at(0)))
+    let entry = 0
+    for (let from = 0; from < sessions; from += BATCH_SESSIONS) {
+      const texts: string[] = []
+      for (let index = from; index < Math.min(from + BATCH_SESSIONS, sessions); index++)
+        texts.push(...eventsOf(index))
+      const entries = texts.map((text) => ({ id: `${++entry}-0`, text, raw: text }))
+      const { faults } = recordBatch(ledger, epoch, entries, at(0))
+      if (faults.length > 0) throw new Error(`the ledger refused: ${faults[0]}`)
+    }
+  } finally {
+    ledger.close()
+  }
+}
+
+function eventsOf(index: number): readonly string[] {
+  const type = TYPES[index % TYPES.length] ?? ''
+  const agent = { agentId: agentIdOf(index), epoch: index + 1 }
+  const task = index % 3 === 0 ? taskIdOf(index) : null
+  const parent = index % 10 === 0 ? null : sessionIdOf(index - (index % 10))
+  const failed = index % 20 === 7
+  const usd = (index % 1000) / 1e4
+  const session = scriptedSession(sessionIdOf(index), type)
+    .accepted(
+      { prompt: `Task number ${index}: ${phrase(index)}`, ...(task === null ? {} : { task_id: task }) },
+      { created_by: parent },
+    )
+    .own('drover.session.claimed', { pod_id: `pod-${index % 4}` })
+    .spawned(agent)
+    .started(agent)
+    .result(agent, { input: 1000 + index, output: 500, cacheRead: 20_000, usd })
+    .exited(agent, failed ? { status: 'failed', failure_reason: 'agent_error' } : {})
+    .closed(agent)
+    .ended({
+      ...(failed ? { status: 'failed' as const, failure_reason: 'agent_error' as const } : {}),
+      cost_micros: Math.round(usd * 1e6),
+      usage: {
+        input_tokens: 1000 + index,
+        output_tokens: 500,
+        cache_read_tokens: 20_000,
+        cache_creation_tokens: 0,
+      },
+    })
+  const later = (index * 5 * MINUTE) % (180 * 24 * 60 * MINUTE)
+  const own = session.events.map((text, place) =>
+    text.replace(`"ts":"${at(place + 1)}"`, `"ts":"${at(later + place)}"`),
+  )
+  return task === null ? own : [pendingTask(task, [], { agent_type: type }), ...own]
+}
+
+/** Lines beside the result of each session, as the recorder writes them, without its checks. */
+function insertMessages(path: string, { sessions, messages }: LedgerSize): void {
+  const db = new Database(path)
+  try {
+    db.pragma('synchronous = OFF')
+    db.pragma('cache_size = -500000')
+    const insert = db.prepare(`INSERT INTO session_event
+      (session_id, seq, agent_id, agent_type, epoch, line, ts, type, late, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`)
+    const each = Math.floor(messages / sessions)
+    const texts = Array.from({ length: 5000 }, (_, index) => messageOf(index))
+    let written = 0
+    db.prepare('BEGIN').run()
+    for (let index = 0; index < sessions; index++) {
+      const [sessionId, agentId, type] = [sessionIdOf(index), agentIdOf(index), TYPES[index % TYPES.length]]
+      // After its own eight events and its one line, the result.
+      for (let line = 2; line <= each + 1; line++) {
+        const isUser = line % 3 === 0
+        const text = texts[(index * 7919 + line * 31) % texts.length] ?? ''
+        const kind = isUser ? 'claude.user' : 'claude.assistant'
+        insert.run(sessionId, line + 7, agentId, type, index + 1, line, at(index), kind, text)
+        if (++written % BATCH_ROWS !== 0) continue
+        db.prepare('COMMIT').run()
+        db.prepare('BEGIN').run()
+      }
+    }
+    db.prepare('COMMIT').run()
+    db.pragma('wal_checkpoint(TRUNCATE)')
+  } finally {
+    db.close()
+  }
+}
+
+function messageOf(index: number): string {
+  const content = [{ type: 'text', text: phrase(index) }]
+  return JSON.stringify({ type: 'assistant', message: { id: `msg_${index}`, role: 'assistant', content } })
+}
+
+/** Words as they are spread in texts: the common ones in nearly all, `rare-<n>` in one of five thousand. */
+function phrase(index: number): string {
+  const words = [`rare${index % 5000}`]
+  for (let place = 0; place < 24; place++) {
+    const draw = ((index + 1) * (place + 7) * 2_654_435_761) % 4_294_967_296
+    // Squared twice: low numbers are many times as frequent.
+    words.push(`word${Math.floor((draw / 4_294_967_296) ** 4 * 8000)}`)
+  }
+  return words.join(' ')
+}
