@@ -20,11 +20,23 @@ const MINUTE = 60
 /** Sessions of one batch of the recorder. */
 const BATCH_SESSIONS = 100
 const BATCH_ROWS = 50_000
+const STEP_EVENTS = 50_000
 
 /** Fills the ledger at `path`, which must be a new one of the stream `streamKey`. */
 export function fillLedger(path: string, streamKey: string, size: LedgerSize): void {
   recordSessions(path, streamKey, size.sessions)
   insertMessages(path, size)
+  index(path)
+}
+
+/** As the board does it behind its recorder, in larger steps. */
+function index(path: string): void {
+  const ledger = openLedger(path)
+  try {
+    while (ledger.search.fill(STEP_EVENTS) > 0);
+  } finally {
+    ledger.close()
+  }
 }
 
 /** Half a year of sessions: five types, every third with a task, trees of ten by `created_by`. */
