@@ -10,6 +10,7 @@ import { agentTypeRoutes, type AgentTypeRoutesParts } from './routes/agent-types
 import { controlRoutes, type ControlRoutesParts } from './routes/control.ts'
 import { costRoutes } from './routes/cost.ts'
 import { eventRoutes } from './routes/events.ts'
+import { exportRoutes } from './routes/export.ts'
 import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
 import { metricsRoutes, type MetricsRoutesParts } from './routes/metrics.ts'
 import { pageRoutes } from './routes/pages.ts'
@@ -68,6 +69,7 @@ export function createApp(parts: AppParts): App {
   sessionRoutes(app, parts)
   sessionEventRoutes(app, parts)
   eventRoutes(app, parts)
+  exportRoutes(app, parts)
   controlRoutes(app, parts)
   agentRoutes(app, parts)
   taskRoutes(app, parts)

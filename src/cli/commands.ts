@@ -1,9 +1,11 @@
 /** All commands, in the order of the help. */
 import type { CommandGroup } from './program.ts'
+import { registerAgents } from './commands/agents.ts'
 import { registerBoard } from './commands/board.ts'
 import { registerConfig } from './commands/config.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
+import { registerEvents } from './commands/events.ts'
 import { registerKill } from './commands/kill.ts'
 import { registerLedger } from './commands/ledger.ts'
 import { registerMigrate } from './commands/migrate.ts'
@@ -28,6 +30,8 @@ export const COMMANDS: readonly CommandGroup[] = [
       registerKill,
       registerRestart,
       registerSessions,
+      registerAgents,
+      registerEvents,
       registerTasks,
       registerTypes,
     ],

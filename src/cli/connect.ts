@@ -1,5 +1,5 @@
 /** The board that the HTTP commands talk to. */
-import type { HttpClient, ListFilter } from '../producer/client.ts'
+import type { EventQuery, HttpClient, ListFilter } from '../producer/client.ts'
 import type { CliContext } from './program.ts'
 
 /** A client of the configured board. Nothing is sent yet. */
@@ -12,6 +12,10 @@ export async function connect(context: CliContext): Promise<HttpClient> {
     url: config.client.url,
     token: config.client.token,
     userAgent: `drover-cli/${context.version}`,
+    onStale: ({ as_of, stale_seconds }) =>
+      context.output.note(
+        `The ledger is ${stale_seconds} s behind: this is as of ${as_of}. Its recorder does not keep up; /readyz says why.`,
+      ),
   })
 }
 
@@ -26,14 +30,56 @@ export interface ListOptions {
   readonly status?: string | undefined
   readonly agentType?: string | undefined
   readonly taskId?: string | undefined
+  readonly sessionId?: string | undefined
+  readonly podId?: string | undefined
+  readonly createdBy?: string | undefined
+  readonly orchestratorId?: string | undefined
+  readonly failureReason?: string | undefined
   readonly since?: string | undefined
+  readonly until?: string | undefined
   readonly q?: string | undefined
   readonly limit?: number | undefined
   readonly cursor?: string | undefined
 }
 
 /** The query that the given options make; what was not given is not in it. */
-export function filterOf({ agentType, taskId, ...rest }: ListOptions): ListFilter {
-  const given = { agent_type: agentType, task_id: taskId, ...rest }
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+export function filterOf(options: ListOptions): ListFilter {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given.map(([name, value]) => [name.replaceAll(/[A-Z]/g, underscored), value]))
+}
+
+/** The options of events and of search. */
+export interface EventOptions extends Pick<
+  ListOptions,
+  'agentType' | 'sessionId' | 'since' | 'until' | 'cursor'
+> {
+  readonly agentId?: string | undefined
+  readonly type?: string | undefined
+}
+
+/** The same for events and for search. */
+export function eventQueryOf(options: EventOptions): EventQuery {
+  return filterOf(options)
+}
+
+/** As many rows as were asked for: a page may end earlier because its time was over. */
+export async function pagesOf<Page extends { readonly next_cursor: string | null }>(
+  limit: number,
+  ask: (limit: number, cursor: string | null) => Promise<Page>,
+  rowsOf: (page: Page) => number,
+): Promise<readonly Page[]> {
+  const pages: Page[] = []
+  let missing = limit
+  let cursor: string | null = null
+  do {
+    const page: Page = await ask(missing, cursor)
+    pages.push(page)
+    missing -= rowsOf(page)
+    cursor = page.next_cursor
+  } while (missing > 0 && cursor !== null)
+  return pages
+}
+
+function underscored(letter: string): string {
+  return `_${letter.toLowerCase()}`
 }

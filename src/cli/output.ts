@@ -28,6 +28,8 @@ export interface Output {
   readonly answer: (document: unknown, text: () => string) => Promise<void>
   /** One line of a stream on stdout. Resolves when the reader has room for more. */
   readonly line: (text: string) => Promise<void>
+  /** A part of a text on stdout, as it is. Resolves when the reader has room for more. */
+  readonly raw: (text: string) => Promise<void>
   /** One line for the person, on stderr. */
   readonly note: (text: string) => void
   /**
@@ -76,6 +78,7 @@ export function createOutput({ stdout, stderr, env, json }: OutputOptions): Outp
     answer: (document, text) =>
       write(`${json ? JSON.stringify(document, null, stdout.isTTY === true ? 2 : 0) : text()}\n`),
     line: (text) => write(`${text}\n`),
+    raw: write,
     note(text) {
       clearStatus()
       stderr.write(`${text}\n`)

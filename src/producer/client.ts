@@ -11,6 +11,7 @@ import type {
   StartedAnswer,
 } from '../core/answer.ts'
 import { parseEvent, type Envelope } from '../core/envelope.ts'
+import type { ExportFormat } from '../core/export-format.ts'
 import type {
   KillBody,
   RestartBody,
@@ -18,10 +19,10 @@ import type {
   spawnBodySchema,
   TaskRequest,
 } from '../core/request.ts'
-import type { AgentView, GapView, SessionView, TaskView } from '../ledger/ledger.ts'
+import type { AgentView, GapView, SaidHit, SessionView, TaskView } from '../ledger/ledger.ts'
 import type { AgentTypeSummary } from '../queue/agent-types.ts'
 import { followEvents, type EventsOptions } from './event-stream.ts'
-import { request, type Board, type BoardRequest } from './http-request.ts'
+import { readText, request, type Board, type BoardRequest } from './http-request.ts'
 import { createPatience } from './patience.ts'
 import { waitForSession, type WaitOptions } from './wait-for-session.ts'
 
@@ -32,6 +33,16 @@ export interface HttpClientOptions {
   readonly token?: string | null
   /** Recorded as the door it came through: the command line's begins with `drover-cli`. */
   readonly userAgent?: string
+  /** Told where an answer is older than it should be: the recorder is behind. At most once. */
+  readonly onStale?: (freshness: Freshness) => void
+}
+
+/** How old an answer from the ledger is. */
+export interface Freshness {
+  /** All that happened until then is in it. */
+  readonly as_of: string | null
+  /** How long ago that was; null where it is not known. */
+  readonly stale_seconds: number | null
 }
 
 /** The body of `POST /api/v1/sessions`; prompt and workspace may come from the task. */
@@ -51,7 +62,37 @@ export interface ListFilter {
   readonly agent_type?: string
   readonly task_id?: string
   readonly since?: string
+  readonly until?: string
   readonly q?: string
+  /** Agents. */
+  readonly session_id?: string
+  readonly pod_id?: string
+  /** Sessions. */
+  readonly created_by?: string
+  readonly orchestrator_id?: string
+  readonly failure_reason?: string
+}
+
+/** What the events of all sessions are narrowed by. */
+export interface EventQuery {
+  readonly limit?: number
+  readonly cursor?: string
+  readonly session_id?: string
+  readonly agent_id?: string
+  readonly agent_type?: string
+  /** A type, or its first words, such as `drover.session`. */
+  readonly type?: string
+  readonly since?: string
+  readonly until?: string
+}
+
+/** `GET /api/v1/search` */
+export interface SearchDocument {
+  readonly success: true
+  readonly hits: readonly SaidHit[]
+  readonly next_cursor: string | null
+  /** Events that are recorded and not searched yet. */
+  readonly pending_events: number
 }
 
 /** A page of a list: `{"success": true, "sessions": […], "next_cursor": …}`. */
@@ -139,6 +180,13 @@ export interface HttpClient {
   eventTexts(sessionId: string, options?: EventsOptions): AsyncGenerator<string, void, void>
   /** What is recorded after `after`, without waiting for more. */
   eventPage(sessionId: string, after: number, limit?: number): Promise<EventsDocument>
+  /** Of all sessions, newest first. A page may be empty and have a cursor: go on then. */
+  allEvents(query?: EventQuery): Promise<ListDocument<'events', Envelope>>
+  /** What was said, newest first; pages as those of `allEvents`. */
+  search(q: string, query?: EventQuery): Promise<SearchDocument>
+  /** A session's whole record as text, as it is read. */
+  exported(sessionId: string, format: ExportFormat, signal?: AbortSignal): AsyncGenerator<string, void, void>
+  agents(filter?: ListFilter): Promise<ListDocument<'agents', AgentView>>
   agent(agentId: string): Promise<{ readonly success: true; readonly agent: AgentView }>
   tasks(filter?: ListFilter): Promise<ListDocument<'tasks', TaskView>>
   task(taskId: string): Promise<TaskDocument>
@@ -156,6 +204,9 @@ export interface HttpClient {
   agentType(name: string): Promise<{ readonly success: true; readonly agent_type: AgentTypeView }>
 }
 
+/** The recorder is a moment behind by its nature. */
+const STALE_SECONDS = 5
+
 /** Opens nothing: every call makes a connection of its own. */
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const board: Board = {
@@ -164,8 +215,17 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     userAgent: options.userAgent ?? 'drover-client',
   }
 
+  let said = false
+  const noticed = <T>(document: T): T => {
+    const { as_of = null, stale_seconds = null } = document as Partial<Freshness>
+    if (!said && (stale_seconds ?? 0) >= STALE_SECONDS) {
+      said = true
+      options.onStale?.({ as_of, stale_seconds })
+    }
+    return document
+  }
   const get = <T>(path: string, filter: object = {}): Promise<T> =>
-    request<T>(board, { method: 'GET', path: `/api/v1${path}${queryOf(filter)}` })
+    request<T>(board, { method: 'GET', path: `/api/v1${path}${queryOf(filter)}` }).then(noticed)
   const post = <T>(path: string, body: object, signal: AbortSignal | undefined): Promise<T> =>
     request<T>(board, { method: 'POST', path: `/api/v1${path}`, body, signal })
   const one = (id: string): string => encodeURIComponent(id)
@@ -187,6 +247,15 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     },
     eventTexts: (sessionId, eventsOptions) => followEvents(board, sessionId, eventsOptions),
     eventPage: (sessionId, after, limit) => get(`/sessions/${one(sessionId)}/events`, { after, limit }),
+    allEvents: (query) => get('/events', query),
+    search: (q, query = {}) => get('/search', { q, ...query }),
+    exported: (sessionId, format, signal) =>
+      readText(board, {
+        method: 'GET',
+        path: `/api/v1/sessions/${one(sessionId)}/export?format=${format}`,
+        signal,
+      }),
+    agents: (filter) => get('/agents', filter),
     agent: (agentId) => get(`/agents/${one(agentId)}`),
     tasks: (filter) => get('/tasks', filter),
     task: (taskId) => get(`/tasks/${one(taskId)}`),

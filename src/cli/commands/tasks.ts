@@ -74,9 +74,10 @@ function addReading(tasks: ReturnType<Program['command']>, context: CliContext):
   tasks
     .command('list')
     .description('Lists tasks, newest first.')
-    .option('--status <state>', 'only those in this state')
+    .option('--status <state>', 'only those in this state, or in these: pending,blocked')
     .option('--agent-type <type>', 'only those of this agent type')
     .option('--since <time>', 'only those created since, such as 2026-01-31T08:00:00Z')
+    .option('--until <time>', 'only those created until then')
     .option('--q <text>', 'only those with this text in id, type or prompt')
     .option('--limit <n>', 'at most so many, up to 200', wholeNumber)
     .option('--cursor <cursor>', 'go on where the page before ended')
