@@ -235,7 +235,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       keys,
       store,
       heartbeatMs,
-      spawn: createSpawn({ ...shared, acceptor }),
+      spawn: createSpawn({ ...shared, store, acceptor }),
       control,
       controlAll,
       addTasks: createAddTasks({ ...shared, tasks }),

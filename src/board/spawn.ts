@@ -1,15 +1,17 @@
 /** `POST /sessions`: plan, accept once, and answer when the caller wants to know. */
 import type { AcceptedAnswer, SpawnAnswer } from '../core/answer.ts'
+import { createBell } from '../core/bell.ts'
+import { sleep } from '../core/clock.ts'
 import type { Actor } from '../core/envelope.ts'
 import { DroverError, isDroverError } from '../core/errors.ts'
 import { digestOf } from '../core/ids.ts'
 import type { SpawnBody, SpawnRequest, Wait } from '../core/request.ts'
 import type { LedgerReader, SessionView } from '../ledger/ledger.ts'
-import type { Acceptor } from '../producer/accept.ts'
+import type { Acceptance, Acceptor } from '../producer/accept.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import type { Queues } from '../queue/jobs.ts'
+import type { SessionStore } from '../queue/session-store.ts'
 import type { Recorder } from '../recorder/recorder.ts'
-import { createBell } from '../core/bell.ts'
 import type { Commits } from './commits.ts'
 import { earlierAcceptance } from './earlier.ts'
 import { repeatedAnswer, startedAnswer } from './spawn-answer.ts'
@@ -18,6 +20,8 @@ import type { ViaRedis } from './via-redis.ts'
 
 /** How long an answer waits for the ledger before it says `durability: "redis"`. */
 export const LEDGER_WAIT_MS = 2000
+/** How long a request that Redis lost is tried again: writing back takes some hundred milliseconds. */
+const RESTORED_WAIT_MS = 5000
 /** Announcements of commits can be lost with a connection: the ledger is looked at this often all the same. */
 const LOOK_AGAIN_MS = 1000
 
@@ -28,6 +32,7 @@ export interface SpawnParts {
   readonly acceptor: Acceptor
   readonly types: AgentTypeRegistry
   readonly queues: Queues
+  readonly store: Pick<SessionStore, 'read'>
   readonly recorder: Pick<Recorder, 'waitFor'>
   readonly commits: Commits
   readonly viaRedis: ViaRedis
@@ -78,19 +83,50 @@ export function createSpawn(parts: SpawnParts): Spawn {
 
   async function accept(plan: SpawnPlan, onBusy: 'queue' | 'fail', by: AskedBy): Promise<AcceptedAnswer> {
     if (onBusy === 'fail' && plan.waitingFor.length > 0) throw dependenciesIncomplete(plan)
-    const { answer, streamId } = await parts.viaRedis(
-      parts.acceptor.accept(plan.request, {
-        actor: by.actor,
-        idempotencyKey: by.idempotencyKey,
-        ...(plan.sessionId === null ? {} : { sessionId: plan.sessionId }),
-        waitingFor: plan.waitingFor,
-        onBusy,
-      }),
-    )
-    const recorded = await parts.recorder.waitFor(streamId, LEDGER_WAIT_MS)
-    // Looked up, and not only counted: a Redis that lost it gives its place on the stream to others.
-    const inLedger = recorded && lookOrNull(() => ledger.sessions.get(answer.session_id)) !== null
-    return inLedger ? { ...answer, durability: 'ledger' } : answer
+    const ask = (sessionId: string | null, on: 'queue' | 'fail'): Promise<Acceptance> =>
+      parts.viaRedis(
+        parts.acceptor.accept(plan.request, {
+          actor: by.actor,
+          idempotencyKey: by.idempotencyKey,
+          ...(sessionId === null ? {} : { sessionId }),
+          waitingFor: plan.waitingFor,
+          onBusy: on,
+        }),
+      )
+    const first = await ask(plan.sessionId, onBusy)
+    if (await isRecorded(first)) return { ...first.answer, durability: 'ledger' }
+    // Redis came back without it while we waited, and the request is still in our hands: once more, as the same session.
+    const { session_id: id } = first.answer
+    if (!(await isLost(id))) return first.answer
+    const again = await untilRestored(() => ask(id, 'queue'), by.signal)
+    return again !== null && (await isRecorded(again))
+      ? { ...first.answer, durability: 'ledger' }
+      : first.answer
+  }
+
+  /** Looked up, and not only counted: a Redis that lost it gives its place on the stream to others. */
+  async function isRecorded({ answer, streamId }: Acceptance): Promise<boolean> {
+    const reached = await parts.recorder.waitFor(streamId, LEDGER_WAIT_MS)
+    return reached && lookOrNull(() => ledger.sessions.get(answer.session_id)) !== null
+  }
+
+  /** Neither Redis nor the ledger has it. While Redis does not answer nobody knows. */
+  async function isLost(sessionId: string): Promise<boolean> {
+    const record = await parts.store.read(sessionId).catch(() => undefined)
+    return record === null && lookOrNull(() => ledger.sessions.get(sessionId)) === null
+  }
+
+  /** Redis takes nothing new until what the ledger knows is written back. Null where that takes too long. */
+  async function untilRestored<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T | null> {
+    for (const began = performance.now(); performance.now() - began < RESTORED_WAIT_MS;) {
+      try {
+        return await ask()
+      } catch (error) {
+        if (signal.aborted || !isDroverError(error) || error.code !== 'redis_unavailable') return null
+        await sleep(LOOK_AGAIN_MS / 5, signal)
+      }
+    }
+    return null
   }
 
   /** The answer that was asked for, or `accepted` where it could not be waited for any longer. */

@@ -41,3 +41,19 @@ test('says why no session starts and how long that takes, takes requests meanwhi
   await until(() => board.redis.exists(`${board.keys.queuePrefix}:architect:${sessionId}`))
   await until(async () => (await board.redis.hlen(board.keys.agentTypes)) === 2)
 }, 30_000)
+
+test('a request that Redis loses before it is recorded is accepted again, as the same session', async () => {
+  board = await openBoard(redis.url, { leaseTtlMs: 1000 })
+  const { redis: client, keys } = board
+  await board.spawn()
+  // As if the recorder were frozen: another one holds its lease, and this one is told so.
+  await client.set(keys.recorderLease, 'somebody else')
+  await until(async () => !(await board.get('/readyz')).body.checks.recorder.recording)
+  const before = await client.xlen(keys.events)
+  const answering = board.spawn()
+  await until(async () => (await client.xlen(keys.events)) > before)
+  await client.flushall()
+  const sessionId = await answering
+  expect((await board.get(`/api/v1/sessions/${sessionId}`)).body.session.status).toBe('queued')
+  expect(await board.store.read(sessionId)).not.toBeNull()
+}, 30_000)
