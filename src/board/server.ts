@@ -30,6 +30,7 @@ import { createSessionStore } from '../queue/session-store.ts'
 import { createEnsureJobs } from '../recorder/ensure-jobs.ts'
 import { checkAtStart } from '../ledger/check-at-start.ts'
 import { createHousekeeping } from '../recorder/housekeeping.ts'
+import { createLostSessions } from '../recorder/lost-sessions.ts'
 import { createRecorder } from '../recorder/recorder.ts'
 import { createAlarms } from '../telemetry/alarms.ts'
 import { createSearchFiller } from '../recorder/search-filler.ts'
@@ -179,6 +180,15 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       log,
     })
 
+    const lostSessions = createLostSessions({
+      redis,
+      keys,
+      ledger: writer,
+      recorder,
+      log,
+      onWrittenBack: (sessionId) => ensureJobs.afterCommit({ acceptedSessionIds: [sessionId], taskIds: [] }),
+    })
+
     const viaRedis = createViaRedis(redisUrl)
     const { maxRestarts } = config.restart
     const requests = createSessionRequests(redis, keys)
@@ -250,6 +260,8 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     })
     closing.add(() => ensureJobs.stop())
     closing.add(() => searchFiller.stop())
+    // After the recorder, which ends what this waits for.
+    closing.add(() => lostSessions.stop())
     closing.add(() => recorder.stop())
     closing.add(() => housekeeping.stop())
     closing.add(() => app.bullBoard.stop())
@@ -272,6 +284,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     ensureJobs.start()
     searchFiller.start()
     housekeeping.start(checked)
+    lostSessions.start()
 
     const url = `http://${hostWithPort(config.board.host, port)}`
     log.info({ url, namespace, ledger: path, types: [...parts.specs.keys()] }, 'board ready')

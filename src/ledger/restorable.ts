@@ -67,9 +67,23 @@ export interface RestorableEnd {
   readonly reported_totals: string | null
 }
 
+export interface EndedSession {
+  readonly session_id: string
+  readonly agent_type: string
+  readonly status: EndState
+  readonly created_at: string
+  readonly completed_at: string
+  readonly request_digest: string | null
+  readonly timeout_seconds: number | null
+}
+
 export interface Restorable {
   /** Sessions that have not ended, and those that ended at or after `endedSince` (ISO time); oldest first. */
   sessionIds(endedSince: string): readonly string[]
+  /** Sessions that have not ended. */
+  openIds(): readonly string[]
+  /** Sessions that ended at or after `since` (ISO time), oldest first: what is remembered of them. */
+  endedSince(since: string): readonly EndedSession[]
   /** Null where there is no such session. */
   session(sessionId: string): RestorableSession | null
   /** The highest epoch of any agent; 0 where there was none. */
@@ -106,6 +120,12 @@ export function createRestorable(db: Db): Restorable {
        WHERE status IN ${OPEN_STATES} OR completed_at >= ? ORDER BY rowid`,
     )
     .pluck()
+  const selectOpenIds = db
+    .prepare<[], string>(`SELECT session_id FROM agent_sessions WHERE status IN ${OPEN_STATES}`)
+    .pluck()
+  const selectEndedSince = db.prepare<[string], EndedSession>(`
+    SELECT session_id, agent_type, status, created_at, completed_at, request_digest, timeout_seconds
+    FROM agent_sessions WHERE completed_at >= ? ORDER BY completed_at`)
   const selectSession = db.prepare<[string], SessionRow>(`
     SELECT session_id, agent_type, status, created_at, created_by, restart_of, priority, timeout_seconds,
       request_digest, started_at, restarts, workspace_id, cancel_requested_at, completed_at, failure_reason,
@@ -160,6 +180,8 @@ export function createRestorable(db: Db): Restorable {
 
   return {
     sessionIds: (endedSince) => selectIds.all(endedSince),
+    openIds: () => selectOpenIds.all(),
+    endedSince: (since) => selectEndedSince.all(since),
     session(sessionId) {
       const row = selectSession.get(sessionId)
       if (row === undefined) return null

@@ -10,8 +10,10 @@ import type { Actor } from '../core/envelope.ts'
 import { DroverError } from '../core/errors.ts'
 import type { TaskPending, TaskSpawned } from '../core/events.ts'
 import { digestOf, newSessionId, sessionIdOfKey } from '../core/ids.ts'
+import type { SessionState } from '../core/state.ts'
 import { DEFAULT_PRIORITY, type OnBusy, type SpawnRequest } from '../core/request.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
+import type { EndedSessionNote } from '../queue/ended-session.ts'
 import type { Queues } from '../queue/jobs.ts'
 import type { Keys } from '../queue/keys.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
@@ -71,7 +73,7 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
       // A fresh id meets no earlier request that it could differ from.
       const mayRepeat = key !== null || options.sessionId !== undefined
       const digest = mayRepeat ? digestOf(request) : ''
-      const known = options.onBusy === 'fail' && mayRepeat && (await store.read(sessionId)) !== null
+      const known = options.onBusy === 'fail' && mayRepeat && (await isKnown(sessionId))
       if (options.onBusy === 'fail' && !known) await refuseWhenBusy(request.agent_type, sessionId)
       const waitingFor = options.waitingFor ?? []
       const job = { sessionId, agentType: request.agent_type, priority }
@@ -124,23 +126,45 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
           },
         }
       }
-      const present = await store.read(sessionId)
-      if (present === null) throw new Error(`session ${sessionId} vanished while it was accepted`)
+      const present = await presentOf(sessionId)
       if (present.digest !== digest) throw conflict(sessionId, key)
       // Whoever accepted it may have died before its job was there.
-      if (present.state === 'queued' && waitingFor.length === 0) await queues.add(job).catch(onError)
+      if (present.status === 'queued' && waitingFor.length === 0) await queues.add(job).catch(onError)
       return {
-        streamId: present.firstId,
+        streamId: present.first_id,
         answer: {
           ...base,
-          status: present.state,
+          status: present.status,
           queue_position: await queues.position(request.agent_type, sessionId),
-          created_at: present.createdAt,
-          timeout_seconds: present.timeoutSeconds,
+          created_at: present.created_at,
+          timeout_seconds: present.timeout_seconds,
           repeated: true,
         },
       }
     },
+  }
+
+  async function isKnown(sessionId: string): Promise<boolean> {
+    return (await store.read(sessionId)) !== null || (await store.readEnded(sessionId)) !== null
+  }
+
+  /** Of a session that was accepted before: from its hash, or from what is remembered of its end. */
+  async function presentOf(
+    sessionId: string,
+  ): Promise<Omit<EndedSessionNote, 'agent_type' | 'status'> & { readonly status: SessionState }> {
+    const record = await store.read(sessionId)
+    const present =
+      record === null
+        ? await store.readEnded(sessionId)
+        : {
+            status: record.state,
+            digest: record.digest,
+            created_at: record.createdAt,
+            timeout_seconds: record.timeoutSeconds,
+            first_id: record.firstId,
+          }
+    if (present === null) throw new Error(`session ${sessionId} vanished while it was accepted`)
+    return present
   }
 
   async function refuseWhenBusy(agentType: string, sessionId: string): Promise<void> {

@@ -71,6 +71,7 @@ export function createAcceptBatch(
       keys.session(sessionId),
       keys.waiting(request.agent_type),
       keys.prioritized(request.agent_type),
+      keys.ended(sessionId),
     ])
     const sessions = JSON.stringify(batch.map(({ acceptance }) => describe(acceptance, keys)))
     const texts = batch.flatMap(({ acceptance, requestText }) => [

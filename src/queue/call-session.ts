@@ -35,6 +35,7 @@ export function createCallSession(redis: Redis, keys: Keys): CallSession {
       keys.seeded,
       keys.restored,
       keys.kept,
+      keys.ended(sessionId),
     ]
     const text = JSON.stringify({ ...header, ...operation })
     return await scripted.droverSession(names.length, ...names, text, ...events)

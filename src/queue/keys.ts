@@ -35,6 +35,8 @@ export interface Keys {
   readonly vouched: string
   /** Pub/sub channel: the id of a session whose hash has a new request (kill, restart, interrupt). */
   readonly doorbell: string
+  /** Session id → agent type: jobs for which a pod found no hash (`recorder/lost-sessions.ts`). */
+  readonly noRecord: string
   /** Ids of the pods that were seen lately. */
   readonly pods: string
   /** What a pod says of itself; goes by itself when the pod does. */
@@ -50,6 +52,8 @@ export interface Keys {
   lease(agentType: string, slot: number): string
   /** The hash of a live session; the session script is its only writer. */
   session(sessionId: string): string
+  /** What is remembered of a session that has ended (`ended-session.ts`). */
+  ended(sessionId: string): string
   /** Pub/sub channel of a session's live events. */
   live(sessionId: string): string
 }
@@ -73,6 +77,7 @@ export function keysOf(namespace: string): Keys {
     recordedBefore: `${tag}:recorded-before`,
     vouched: `${tag}:vouched`,
     doorbell: `${tag}:doorbell`,
+    noRecord: `${tag}:no-record`,
     pods: `${tag}:pods`,
     pod: (podId) => `${tag}:pod:${podId}`,
     transcript: (sessionId) => `${tag}:transcript:${sessionId}`,
@@ -81,6 +86,7 @@ export function keysOf(namespace: string): Keys {
     prioritized: (agentType) => `${queuePrefix}:${agentType}:prioritized`,
     lease: (agentType, slot) => `${tag}:lease:${agentType}:${slot}`,
     session: (sessionId) => `${tag}:session:${sessionId}`,
+    ended: (sessionId) => `${tag}:ended:${sessionId}`,
     live: (sessionId) => `${tag}:live:${sessionId}`,
   }
 }

@@ -11,10 +11,11 @@
  * Header values are our own ids, numbers and names, so the event's text can be put together without escaping.
  */
 import { UNRECORDED } from './backlog.ts'
+import { REMEMBER } from './ended-session.ts'
 import { INCARNATION } from './incarnation.ts'
 
 /** How an event is put together and sent, the same for all: by stream and by live channel. */
-const EVENTS = `
+export const EVENTS = `
 local function quoted(value) if value then return '"' .. value .. '"' end return 'null' end
 
 local function send_event(stream, session, seq, agent_id, epoch, late, line, ts, type, payload)
@@ -28,9 +29,10 @@ end
 `
 
 /**
- * Accepts any number of sessions; each that is known already stays as it is.
+ * Accepts any number of sessions; each that is known already stays as it is, also where all that is left of it is the
+ * note of its end.
  *
- * KEYS  1 event stream · then per session: hash, wait list, prioritized set
+ * KEYS  1 event stream · then per session: hash, wait list, prioritized set, the note of its end
  * ARGV  1 the sessions as a JSON array · then per session: the request as JSON text, the accepted event's other
  *       members, and per further event (`events` of them): type, payload
  * Answers per session: `exists`, or `ok`, the stream id of the accepted event, the place in the queue.
@@ -38,11 +40,11 @@ end
 export const ACCEPT_SCRIPT = `${EVENTS}
 local answers, at = {}, 2
 for n, session in ipairs(cjson.decode(ARGV[1])) do
-  local hash = KEYS[3 * n - 1]
-  if redis.call('EXISTS', hash) == 1 then
+  local hash = KEYS[4 * n - 2]
+  if redis.call('EXISTS', hash, KEYS[4 * n + 1]) > 0 then
     answers[n] = {'exists'}
   else
-    local ahead = redis.call('LLEN', KEYS[3 * n]) + redis.call('ZCOUNT', KEYS[3 * n + 1], '-inf', '(' .. session.position_before)
+    local ahead = redis.call('LLEN', KEYS[4 * n - 1]) + redis.call('ZCOUNT', KEYS[4 * n], '-inf', '(' .. session.position_before)
     local ts, seq = session.created_at, 1
     local first = send_event(KEYS[1], session, 1, false, '0', false, '', ts, 'drover.session.accepted',
       '{"request":' .. ARGV[at] .. ARGV[at + 1])
@@ -72,9 +74,10 @@ return answers
  * `unrestored`, but for renewals: what is here may be older than what the ledger has, and a `seq` would be given twice.
  *
  * KEYS  1 session hash · 2 event stream · 3 epoch · 4 lease · 5 agent counters · 6 seeded · 7 restored · 8 kept
+ *       · 9 the note of its end
  * ARGV  1 the operation as JSON · then per event: line ('' = an own event), ts, type, payload (JSON text)
  */
-export const SESSION_SCRIPT = `${EVENTS}${INCARNATION}${UNRECORDED}
+export const SESSION_SCRIPT = `${EVENTS}${INCARNATION}${UNRECORDED}${REMEMBER}
 local hash, stream = KEYS[1], KEYS[2]
 local op = cjson.decode(ARGV[1])
 if op.kind ~= 'renew' then
@@ -174,6 +177,7 @@ if op.kind == 'cancel' then
     change(op.set)
     redis.call('HSET', hash, 'state', 'cancelled')
     redis.call('EXPIRE', hash, op.expire)
+    remember(KEYS[9], hash)
   end
   local id = append(2, known[6] or false, epoch, false)
   redis.call('PUBLISH', op.doorbell, op.session_id)
@@ -247,6 +251,9 @@ if op.wait then
     string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + op.wait))
 end
 local id = append(2, op.agent_id or false, op.epoch or epoch, false)
-if op.expire then redis.call('EXPIRE', hash, op.expire) end
+if op.expire then
+  redis.call('EXPIRE', hash, op.expire)
+  remember(KEYS[9], hash)
+end
 return done({'ok', id, ''})
 `

@@ -5,6 +5,7 @@ import { isResting, type SessionState } from '../core/state.ts'
 import type { Keys } from './keys.ts'
 import { createCallSession, notRestored, type ScriptAnswer } from './call-session.ts'
 import { createAcceptBatch, type Acceptance, type Accepted } from './accept-batch.ts'
+import { readEndedNote, type EndedSessionNote } from './ended-session.ts'
 import type { OwnEvent } from './own-event.ts'
 import type { AgentRef, SessionRef } from './session-ref.ts'
 import { recordOf, requestsOf, type Requests, type SessionRecord } from './session-record.ts'
@@ -83,6 +84,8 @@ export interface SessionStore {
    */
   accept(acceptance: Acceptance, onSent?: () => void): Promise<Accepted>
   read(sessionId: string): Promise<SessionRecord | null>
+  /** What is remembered of a session whose hash has gone, for a week after its end; null where nothing is. */
+  readEnded(sessionId: string): Promise<EndedSessionNote | null>
   /** A change of state with its events; refused where an `epoch` is named and it is no longer the session's. */
   change(
     session: SessionRef & Partial<AgentRef>,
@@ -196,6 +199,8 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks)
       const hash = await redis.hgetall(keys.session(sessionId))
       return hash.state === undefined ? null : recordOf(sessionId, hash)
     },
+
+    readEnded: (sessionId) => readEndedNote(redis, keys, sessionId),
 
     async change(session, change) {
       const operation = {

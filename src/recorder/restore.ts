@@ -34,7 +34,8 @@ export function restoredSession(
     epoch: last?.epoch ?? 0,
     expireSeconds: isEnded(session.status) ? (ENDED_TTL_MS - endedForMs) / 1000 : null,
     fields: {
-      state: session.status,
+      // Its agents' events are not here: it goes on from its acceptance.
+      state: last === undefined && isLive(session.status) ? 'queued' : session.status,
       agent_type: session.agent_type,
       request: JSON.stringify(accepted.request),
       digest: session.request_digest ?? '',

@@ -23,6 +23,7 @@ import { messageOf } from '../core/errors.ts'
 import type { Ledger } from '../ledger/open.ts'
 import { STREAM_START } from '../ledger/recorder-position.ts'
 import { restoredText, sayRestored, seed, type Quarantine } from '../queue/incarnation.ts'
+import { REMEMBER_SECONDS, restoreEndedNotes } from '../queue/ended-session.ts'
 import type { Keys } from '../queue/keys.ts'
 import { raiseMarks, restoreSessions } from '../queue/restore.ts'
 import type { ErrorLimiter } from '../telemetry/error-limiter.ts'
@@ -134,17 +135,39 @@ export function createRestorer(parts: RestorerParts): Restorer {
       const sessions = ids.slice(at, at + PAGE).flatMap((id) => {
         const session = restorable.session(id)
         const restored = session && restoredSession(session, quarantine.recordedBefore, now)
-        if (session !== null && session.accepted === null) {
+        if (session !== null && session.accepted === null && session.ended === null) {
           limiter.warn(
             'restore_lost',
-            `Session ${id} cannot be written back: its acceptance is not recorded.`,
+            `Session ${id} cannot be written back: its acceptance is not recorded. Unless Redis has it, it ends as lost.`,
           )
         }
         return restored ?? []
       })
       written += await restoreSessions(redis, keys, sessions)
     }
+    await writeNotes(quarantine, now, over)
     return written
+  }
+
+  /** What is remembered of sessions that have ended, also of those whose hash would be gone by now. */
+  async function writeNotes(quarantine: Quarantine, now: Date, over: AbortSignal): Promise<void> {
+    const ended = restorable.endedSince(new Date(now.getTime() - REMEMBER_SECONDS * 1000).toISOString())
+    for (let at = 0; at < ended.length; at += PAGE) {
+      over.throwIfAborted()
+      const notes = ended.slice(at, at + PAGE).map((session) => ({
+        sessionId: session.session_id,
+        seconds: REMEMBER_SECONDS - (now.getTime() - Date.parse(session.completed_at)) / 1000,
+        note: {
+          status: session.status,
+          agent_type: session.agent_type,
+          digest: session.request_digest ?? '',
+          created_at: session.created_at,
+          timeout_seconds: session.timeout_seconds ?? 0,
+          first_id: quarantine.recordedBefore,
+        },
+      }))
+      await restoreEndedNotes(redis, keys, notes)
+    }
   }
 
   async function raise(): Promise<void> {

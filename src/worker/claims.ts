@@ -21,7 +21,7 @@ const DRAIN_DELAY_S = 1
 const RUN_RETRY_MS = 1000
 /** How long a worker lets others look first at a job that cannot run here; at most twice as long in all. */
 const STAND_ASIDE_MS = 500
-/** A job without a record is looked at again after this: the ledger writes the record back meanwhile. */
+/** A job without a record is looked at again after this; meanwhile it is written back, or ends as lost. */
 const NO_RECORD_DELAY_MS = 5000
 
 export interface ClaimsParts {
@@ -36,6 +36,8 @@ export interface ClaimsParts {
   readonly hasRoom: () => boolean
   /** Runs a session as far as this pod does. */
   readonly run: (sessionId: string, spec: AgentSpec, extendLock: () => Promise<void>) => Promise<Claim>
+  /** A job has no session: the recorder's process sees to it, since it may know of one. */
+  readonly onNoRecord: (sessionId: string, agentType: string) => Promise<unknown>
   /** The number of claims has changed. */
   readonly onChange: () => void
   readonly limiter: ErrorLimiter
@@ -88,8 +90,10 @@ export async function startClaims(parts: ClaimsParts): Promise<Claims> {
         spec,
         async () => void (await job.extendLock(token, parts.lockMs)),
       )
-      if (claim === 'no_record') await later(job, token, NO_RECORD_DELAY_MS)
-      else if (typeof claim === 'object') {
+      if (claim === 'no_record') {
+        await parts.onNoRecord(job.id, spec.name)
+        await later(job, token, NO_RECORD_DELAY_MS)
+      } else if (typeof claim === 'object') {
         // The worker that gave a job back tends to take it again (seen six times in a row): others look first.
         brake.apply(worker, Math.min(claim.laterMs, STAND_ASIDE_MS) + STAND_ASIDE_MS)
         await later(job, token, claim.laterMs)

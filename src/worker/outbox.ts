@@ -30,7 +30,7 @@ export interface OutboxParts {
   readonly redis: Redis
   /** A subscriber connection; it may be shared with other channels. */
   readonly subscriber: Redis
-  readonly keys: Pick<Keys, 'recorded' | 'restored' | 'seeded'>
+  readonly keys: Pick<Keys, 'recorded' | 'restored' | 'seeded' | 'noRecord'>
   /** A store without hooks: what is sent again must not be kept twice. */
   readonly store: SessionStore
   /** Where the agent's spool is on this machine. */
@@ -94,8 +94,10 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
   async function sendAllAgain(recordedUpTo: string): Promise<void> {
     for (const sessionId of sessions.keys()) {
       if ((await store.read(sessionId)) === null) {
-        sessions.delete(sessionId)
         onError(new Error(`Redis has lost session ${sessionId} before the ledger had it: it cannot go on.`))
+        const agentType = agentTypeOf(sessions.get(sessionId))
+        if (agentType !== null) await redis.hset(keys.noRecord, sessionId, agentType)
+        sessions.delete(sessionId)
         continue
       }
       try {
@@ -178,4 +180,9 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
       subscriber.off('ready', reconnected)
     },
   }
+}
+
+function agentTypeOf([first]: readonly Sent[] = []): string | null {
+  if (first === undefined) return null
+  return first.kind === 'change' ? first.change.session.agentType : first.agent.agentType
 }

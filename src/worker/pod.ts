@@ -225,6 +225,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
         stop: draining.signal,
         closing: closing.signal,
       }),
+    onNoRecord: (sessionId, agentType) => redis.hset(keys.noRecord, sessionId, agentType),
     onChange: entry.changed,
     limiter,
   })

@@ -42,7 +42,9 @@ export async function runSession(parts: SessionParts, job: ClaimedJob): Promise<
   const { store, leases, config } = parts
   const record = await store.read(job.sessionId)
   if (record === null) {
-    // A job without a hash never starts: Redis lost the hash, and the ledger writes it back.
+    // Its hash has gone a day after its end, and a job of it was still there.
+    if ((await store.readEnded(job.sessionId)) !== null) return 'finished'
+    // A job without a hash never starts: Redis lost the hash, and the ledger writes it back, or says that it is lost.
     parts.onError(new Error(`session ${job.sessionId} has a job but no record in Redis; nothing was started`))
     return 'no_record'
   }

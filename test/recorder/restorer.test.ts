@@ -100,6 +100,10 @@ describe(
       expect(ttl).toBeGreaterThan(23 * 3600)
       expect(ttl).toBeLessThanOrEqual(24 * 3600)
       expect(await stage.redis.ttl(stage.keys.session(running))).toBe(-1)
+      const note = await stage.store.readEnded(done)
+      expect(note).toMatchObject({ status: 'completed', digest: 'd', agent_type: 'architect' })
+      expect(await stage.redis.ttl(stage.keys.ended(done))).toBeGreaterThan(6 * 24 * 3600)
+      expect(await stage.store.readEnded(running)).toBe(null)
       expect(stage.restored()).toBe(2)
       await given?.release()
 
