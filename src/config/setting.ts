@@ -103,6 +103,19 @@ export const directories: Kind<readonly string[]> = kind<readonly string[]>(
   },
 )
 
+/** A list of texts, `separator` between them in the environment; `problem` says what is wrong with one of them. */
+export function listOf(separator: string, problem: (item: string) => string | null): Kind<readonly string[]> {
+  const error = 'must be a list of texts'
+  const schema = z.array(z.string({ error }), { error }).superRefine((items, context) => {
+    const problems = items.map(problem).filter((text) => text !== null)
+    if (problems.length > 0)
+      context.addIssue({ code: 'custom', message: `is refused: ${problems.join('; ')}` })
+  })
+  return kind<readonly string[]>(schema, {
+    read: (text) => text.split(separator).filter((item) => item.trim() !== ''),
+  })
+}
+
 const HTTP_ADDRESS =
   'must be an http:// or https:// address without user, query or fragment, such as http://127.0.0.1:4680'
 

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import { NAMESPACE_PATTERN, POD_ID_PATTERN } from '../core/ids.ts'
+import { writtenProblem } from '../core/redact-patterns.ts'
 import {
   DATA_DIR,
   HOST,
@@ -25,9 +26,11 @@ import {
   httpAddress,
   maskedAddress,
   maskedSecret,
+  listOf,
   redisAddress,
   text,
   whole,
+  yesOrNo,
   type Place,
   type Setting,
 } from './setting.ts'
@@ -161,6 +164,31 @@ const SETTINGS = {
     }),
   },
   ...POD_SETTINGS,
+  redaction: {
+    env: setting<readonly string[]>({
+      env: 'DROVER_REDACTION_ENV',
+      ...listOf(',', variableProblem),
+      fallback: () => [],
+      fallbackText: 'none',
+      description:
+        'Names of more variables and headers with secrets, `CORP_*`; of fewer, `!SORT_KEY` (`,` between them in the environment).',
+    }),
+    patterns: setting<readonly string[]>({
+      env: 'DROVER_REDACTION_PATTERNS',
+      ...listOf('\n', writtenProblem),
+      fallback: () => [],
+      fallbackText: 'none',
+      description:
+        'What is secret by how it looks, `name=expression`; see [redaction.md](redaction.md) (one to a line in the environment).',
+    }),
+    known: setting<boolean>({
+      env: 'DROVER_REDACTION_KNOWN',
+      ...yesOrNo,
+      fallback: () => true,
+      description:
+        'Redacts what looks like a key of a well-known service, a private key or a password in an address.',
+    }),
+  },
   log: {
     level: setting<(typeof LOG_LEVELS)[number]>({
       env: 'DROVER_LOG_LEVEL',
@@ -170,6 +198,10 @@ const SETTINGS = {
       description: 'Lowest level that is logged.',
     }),
   },
+}
+
+function variableProblem(glob: string): string | null {
+  return /^!?[A-Za-z0-9_*-]{2,128}$/.test(glob) ? null : `"${glob.slice(0, 100)}" is no name of a variable`
 }
 
 type ConfigOf<T> = { readonly [K in keyof T]: T[K] extends Setting<infer V> ? V : ConfigOf<T[K]> }

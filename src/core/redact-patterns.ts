@@ -90,6 +90,23 @@ export const KNOWN_PATTERNS: readonly KnownPattern[] = [
   },
 ]
 
+/** The form in which patterns are configured, `name=expression`. */
+const WRITTEN = /^([A-Za-z][\w.-]{0,63})=(.+)$/s
+
+/** A configured pattern; to be asked `writtenProblem` first. */
+export function parsePattern(written: string): Pattern {
+  const [, name = 'pattern', source = written] = WRITTEN.exec(written) ?? []
+  return { name, source }
+}
+
+/** What is wrong with a configured pattern, by name; null for nothing. */
+export function writtenProblem(written: string): string | null {
+  if (!WRITTEN.test(written)) return `"${written.slice(0, 100)}" is not written as name=expression`
+  const { name, source } = parsePattern(written)
+  const problem = patternProblem(source)
+  return problem === null ? null : `the pattern "${name}" ${problem}`
+}
+
 /** Characters that `*`, `+` and `{n,}` of a configured pattern take at most. */
 export const LONGEST_REPEAT = 512
 const LONGEST_PATTERN = 500

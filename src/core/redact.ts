@@ -31,7 +31,10 @@ export interface RedactorOptions {
 export interface Redactor {
   /** Plain text. */
   text(text: string): string
-  /** A JSON text, whatever it holds: valid again, and the same but for what was found in its strings and numbers. */
+  /**
+   * A JSON text, whatever it holds: valid again, and the same but for what was found in its strings and numbers. What
+   * is not quite JSON is redacted all the same.
+   */
   json(text: string): string
   /** Text in pieces. */
   pieces(): Pieces
@@ -51,8 +54,16 @@ export interface Pieces {
 /** A redactor. Building one takes some milliseconds; it is to be used for long. */
 export function createRedactor(options: RedactorOptions): Redactor {
   const secrets = usable(options.secrets).map(({ name, value }) => ({ name, forms: formsOf(value) }))
-  const known = options.known === false ? [] : KNOWN_PATTERNS
-  const own = (options.patterns ?? []).map(({ name, source }) => ({ name, source: boundedSource(source) }))
+  const known = (options.known === false ? [] : KNOWN_PATTERNS).map((pattern) => ({
+    ...pattern,
+    source: edged(pattern.source),
+    open: edged(pattern.open),
+    hint: pattern.hint ?? pattern.source.replaceAll('\\b', ''),
+  }))
+  const own = (options.patterns ?? []).map(({ name, source }) => ({
+    name,
+    source: edged(boundedSource(source)),
+  }))
   const values = secrets.map(({ name, forms }) => ({
     name,
     source: forms.map(({ units }) => units.join('')).join('|'),
@@ -63,7 +74,7 @@ export function createRedactor(options: RedactorOptions): Redactor {
   }))
   const mayHold = createFilter([
     secrets.flatMap(({ forms }) => forms.map(({ units, grams }) => ({ source: units.join(''), grams }))),
-    known.map(({ source, hint, grams }) => ({ source: hint ?? source.replaceAll('\\b', ''), grams })),
+    known.map(({ hint, grams }) => ({ source: hint, grams })),
     // By its gram alone: in JSON text the rest may be escaped.
     own.map(({ source }) => ({ source: gramOf(source) ?? source, grams: gramsOf(source) })),
   ])
@@ -99,6 +110,8 @@ export function createRedactor(options: RedactorOptions): Redactor {
   }
 }
 
+/** Within JSON in a string a line feed is a letter too: what follows it begins a word all the same. */
+const edged = (source: string): string => source.replace(/^\\b/, String.raw`(?:\b|(?<=\\[bfnrt]))`)
 const gramsOf = (source: string): string[] | null => {
   const gram = gramOf(source)
   return gram === null ? null : [gram]
@@ -179,10 +192,20 @@ function endOfString(json: string, start: number): number {
 }
 
 function redactString(token: string, redact: (text: string) => string): string {
-  const value: unknown = token.includes('\\') ? JSON.parse(token) : token.slice(1, -1)
-  if (typeof value !== 'string') return token
+  const value = stringOf(token)
+  // Not JSON after all (a line that was cut): then it is text.
+  if (value === null) return redact(token)
   const redacted = redact(value)
   return redacted === value ? token : JSON.stringify(redacted)
+}
+
+function stringOf(token: string): string | null {
+  if (!token.includes('\\')) return token.length > 1 && token.endsWith('"') ? token.slice(1, -1) : null
+  try {
+    return String(JSON.parse(token))
+  } catch {
+    return null
+  }
 }
 
 function redactNumbers(between: string, redact: (text: string) => string): string {

@@ -36,6 +36,8 @@ export interface SpoolTailOptions {
   readonly fromLine?: number
   /** @default 250 */
   readonly pollMs?: number
+  /** What becomes of each line, in their order from the first one delivered. @default as it is */
+  readonly through?: (line: SpoolLine) => SpoolLine
 }
 
 /**
@@ -45,6 +47,7 @@ export interface SpoolTailOptions {
 export function createSpoolTail(path: string, options: SpoolTailOptions = {}): SpoolTail {
   const pollMs = options.pollMs ?? POLL_MS
   const splitter = createLineSplitter(options.fromLine)
+  const { through = (line: SpoolLine) => line } = options
   const hash = createHash('sha256')
   let bytes = 0
   let finished = false
@@ -83,14 +86,14 @@ export function createSpoolTail(path: string, options: SpoolTailOptions = {}): S
           const piece = buffer.subarray(0, bytesRead)
           bytes += bytesRead
           hash.update(piece)
-          yield* inBatches(splitter.push(piece))
+          yield* inBatches(splitter.push(piece), through)
           continue
         }
         if ((await handle.stat()).size < bytes) throw cutShort(path, bytes)
         if (isLast) break
         await wait()
       }
-      yield* inBatches(splitter.end())
+      yield* inBatches(splitter.end(), through)
     } finally {
       watcher?.close()
       await handle.close()
@@ -109,7 +112,10 @@ export function createSpoolTail(path: string, options: SpoolTailOptions = {}): S
 }
 
 /** Groups lines within the bounds of a batch; they are made as they are asked for. */
-function* inBatches(lines: Iterable<SpoolLine>): Generator<readonly SpoolLine[], void> {
+function* inBatches(
+  lines: Iterable<SpoolLine>,
+  through: (line: SpoolLine) => SpoolLine,
+): Generator<readonly SpoolLine[], void> {
   let batch: SpoolLine[] = []
   let size = 0
   for (const line of lines) {
@@ -118,7 +124,7 @@ function* inBatches(lines: Iterable<SpoolLine>): Generator<readonly SpoolLine[],
       batch = []
       size = 0
     }
-    batch.push(line)
+    batch.push(through(line))
     size += line.bytes
     if (batch.length < BATCH_LINES) continue
     yield batch

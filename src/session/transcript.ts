@@ -24,7 +24,9 @@ import { promisify } from 'node:util'
 import { createGzip, gunzip } from 'node:zlib'
 import { z } from 'zod'
 import { DroverError } from '../core/errors.ts'
+import type { Redactor } from '../core/redact.ts'
 import { isSessionId } from '../core/ids.ts'
+import { redactFile } from './redact-file.ts'
 
 /** Bytes, compressed: what a Redis that other sessions share should hold for one. */
 export const PACKED_LIMIT = 16 * 1024 * 1024
@@ -43,6 +45,8 @@ const PRIVATE_FILE = 0o600
 export interface Mark {
   readonly bytes: number
   readonly sha256: string
+  /** What was packed, where that differs because of what was taken out: so it begins where it was unpacked. */
+  readonly packed?: { readonly bytes: number; readonly sha256: string }
 }
 
 /** A packed conversation; `archive` is null where it is over a limit and cannot travel. */
@@ -72,17 +76,23 @@ export function configDirOf(env: Readonly<Record<string, string | undefined>>): 
   return env['CLAUDE_CONFIG_DIR'] || (env['HOME'] ? join(env['HOME'], '.claude') : null)
 }
 
-interface Limits {
-  readonly packed: number
-  readonly raw: number
+export interface TranscriptOptions {
+  /** @default PACKED_LIMIT */
+  readonly packed?: number
+  /** @default RAW_LIMIT */
+  readonly raw?: number
+  /** What is taken out of what is packed; asked at each `pack`. @default nothing */
+  readonly redactor?: () => Redactor
 }
 
 /** The transcript of a session under `configDir`, which may not exist yet. Throws for what is no session id. */
 export function openTranscript(
   configDir: string,
   sessionId: string,
-  limits: Limits = { packed: PACKED_LIMIT, raw: RAW_LIMIT },
+  options: TranscriptOptions = {},
 ): Transcript {
+  const limits = { packed: options.packed ?? PACKED_LIMIT, raw: options.raw ?? RAW_LIMIT }
+  const redactor = options.redactor ?? ((): null => null)
   if (!isSessionId(sessionId)) throw broken(`"${sessionId.slice(0, 100)}" is no session id`)
   const find = (): Promise<Found | null> => findFiles(configDir, sessionId)
 
@@ -99,14 +109,19 @@ export function openTranscript(
       if (found === null) return null
       const { main, files, complete } = found
       const total = files.reduce((sum, { stats }) => sum + stats.size, 0)
-      const packed = complete && total <= limits.raw ? await packFiles(found, limits.packed) : null
+      const packed =
+        complete && total <= limits.raw ? await packFiles(found, limits.packed, redactor()) : null
       return packed ?? { mark: await markOf(main.path, Math.min(main.stats.size, limits.raw)), archive: null }
     },
 
     async holds(mark) {
       const found = await find()
-      if (found === null || found.main.stats.size < mark.bytes) return false
-      return (await markOf(found.main.path, mark.bytes)).sha256 === mark.sha256
+      if (found === null) return false
+      const { path, stats } = found.main
+      for (const { bytes, sha256 } of [mark, mark.packed ?? mark]) {
+        if (stats.size >= bytes && (await markOf(path, bytes)).sha256 === sha256) return true
+      }
+      return false
     },
 
     async unpack(archive) {
@@ -188,23 +203,17 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 /** null where it is over the limit. Each file is a line of JSON with its name and size, and its bytes. */
-async function packFiles({ files }: Found, limit: number): Promise<Packed | null> {
-  const hash = createHash('sha256')
-  let mainBytes = 0
+async function packFiles({ files }: Found, limit: number, redactor: Redactor | null): Promise<Packed | null> {
+  let mark: Mark = digestOf([])
   async function* entries(): AsyncGenerator<Buffer, void> {
     for (const [index, { name, path }] of files.entries()) {
-      const handle = await openRegular(path)
-      try {
-        const { size } = await handle.stat()
-        yield Buffer.from(`${JSON.stringify({ name, bytes: size })}\n`)
-        for await (const piece of piecesOf(handle, size)) {
-          if (index === 0) hash.update(piece)
-          yield piece
-        }
-        if (index === 0) mainBytes = size
-      } finally {
-        await handle.close()
+      const pieces = await readPieces(path)
+      const packed = redactor === null ? pieces : await redactFile(name, pieces, redactor)
+      if (index === 0) {
+        mark = { ...digestOf(pieces), ...(packed === pieces ? {} : { packed: digestOf(packed) }) }
       }
+      yield Buffer.from(`${JSON.stringify({ name, bytes: lengthOf(packed) })}\n`)
+      yield* packed
     }
   }
   const chunks: Buffer[] = []
@@ -227,7 +236,28 @@ async function packFiles({ files }: Found, limit: number): Promise<Packed | null
     if (full.signal.aborted) return null
     throw error
   }
-  return { mark: { bytes: mainBytes, sha256: hash.digest('hex') }, archive: Buffer.concat(chunks) }
+  return { mark, archive: Buffer.concat(chunks) }
+}
+
+async function readPieces(path: string): Promise<readonly Buffer[]> {
+  const handle = await openRegular(path)
+  try {
+    const pieces: Buffer[] = []
+    for await (const piece of piecesOf(handle, (await handle.stat()).size)) pieces.push(piece)
+    return pieces
+  } finally {
+    await handle.close()
+  }
+}
+
+function lengthOf(pieces: readonly Buffer[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0)
+}
+
+function digestOf(pieces: readonly Buffer[]): { readonly bytes: number; readonly sha256: string } {
+  const hash = createHash('sha256')
+  for (const piece of pieces) hash.update(piece)
+  return { bytes: lengthOf(pieces), sha256: hash.digest('hex') }
 }
 
 async function markOf(path: string, bytes: number): Promise<Mark> {

@@ -14,9 +14,11 @@ export interface LoggerOptions {
   readonly format?: 'ndjson' | 'plain' | 'color'
   /** Where the lines go; standard error by default, because standard output belongs to a command's answer. */
   readonly destination?: DestinationStream
+  /** Takes the secrets out of a line of NDJSON: out of messages and stacks too (`SecretKeeper.json`). */
+  readonly redact?: (line: string) => string
 }
 
-/** Members that hold secrets, wherever a detail object has them. Text is not searched: never put a secret into one. */
+/** Members that hold secrets, wherever a detail object has them: what `redact` does not know is kept out too. */
 const SECRET_MEMBERS = [
   'token',
   'password',
@@ -32,6 +34,7 @@ export function createLogger({
   name,
   format = 'ndjson',
   destination = standardError(),
+  redact = (line) => line,
 }: LoggerOptions): Logger {
   return pino(
     {
@@ -43,8 +46,15 @@ export function createLogger({
       serializers: { err: stdSerializers.err },
       redact: { paths: SECRET_MEMBERS.flatMap((member) => [member, `*.${member}`]), censor: '***' },
     },
-    format === 'ndjson' ? destination : createHumanLines(destination, { color: format === 'color' }),
+    redacted(
+      format === 'ndjson' ? destination : createHumanLines(destination, { color: format === 'color' }),
+      redact,
+    ),
   )
+}
+
+function redacted(destination: DestinationStream, redact: (line: string) => string): DestinationStream {
+  return { write: (line) => destination.write(redact(line)) }
 }
 
 /** Synchronous: the last lines before a crash are the ones that are needed. */

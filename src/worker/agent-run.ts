@@ -14,6 +14,7 @@ import { messageOf } from '../core/errors.ts'
 import type { AgentHealth, AgentKilled, AgentSpawned, AgentStalled, AgentStarted } from '../core/events.ts'
 import { agentIdPrefix, newId } from '../core/ids.ts'
 import type { LivenessLimits } from '../core/liveness.ts'
+import type { Redactor } from '../core/redact.ts'
 import { isSettled, type Asked, type StreamFacts } from '../core/outcome.ts'
 import { GuardLost, type Guard, type GuardedAgent } from '../guard/client.ts'
 import type { Lease } from '../queue/lease.ts'
@@ -62,9 +63,12 @@ export interface AgentPlan {
   /** Aborts when the agent is to end, with a `Stop` or a plain `Asked` as its reason. */
   readonly stop: AbortSignal
   /** Makes the agent's directory and environment, now that it has an id and an epoch. */
-  readonly prepare: (
-    agent: AgentRef,
-  ) => Promise<{ readonly dir: string; readonly env: Readonly<Record<string, string>> }>
+  readonly prepare: (agent: AgentRef) => Promise<{
+    readonly dir: string
+    readonly env: Readonly<Record<string, string>>
+    /** Takes the agent's secrets out of what it prints. */
+    readonly redactor: Redactor
+  }>
 }
 
 /** What the hash still says of the agent before. */
@@ -112,10 +116,9 @@ export async function runAgent(
 
 async function liveAgent(parts: AgentParts, plan: AgentPlan, agent: AgentRef): Promise<AgentEnded> {
   let guarded: GuardedAgent
-  let dir: string
+  let prepared: Awaited<ReturnType<AgentPlan['prepare']>>
   try {
-    const prepared = await plan.prepare(agent)
-    dir = prepared.dir
+    prepared = await plan.prepare(agent)
     const guard = await parts.guard()
     guarded = await guard.start({
       agentId: agent.agentId,
@@ -124,7 +127,7 @@ async function liveAgent(parts: AgentParts, plan: AgentPlan, agent: AgentRef): P
       args: plan.args,
       cwd: plan.cwd,
       env: prepared.env,
-      dir,
+      dir: prepared.dir,
       deadline: parts.pulse.trustedUntil(),
       input: userMessage(plan.prompt, newId()),
     })
@@ -132,7 +135,7 @@ async function liveAgent(parts: AgentParts, plan: AgentPlan, agent: AgentRef): P
     return notSpawned(agent, messageOf(error), error instanceof GuardLost)
   }
   try {
-    return await supervise(parts, plan, agent, guarded, dir)
+    return await supervise(parts, plan, agent, guarded, prepared)
   } finally {
     guarded.kill(0)
     parts.pulse.unwatch()
@@ -144,7 +147,7 @@ async function supervise(
   plan: AgentPlan,
   agent: AgentRef,
   guarded: GuardedAgent,
-  dir: string,
+  { dir, redactor }: { readonly dir: string; readonly redactor: Redactor },
 ): Promise<AgentEnded> {
   const bornAt = parts.clock.now()
   const timers = new Set<NodeJS.Timeout>()
@@ -222,6 +225,7 @@ async function supervise(
     agent,
     spool: join(dir, SPOOL_FILE),
     flow: parts.flow,
+    redactor,
     onFacts,
     onFailure: failed,
   })
@@ -240,7 +244,7 @@ async function supervise(
     how,
     stream.facts(),
     spool,
-    await tailOf(join(dir, 'stderr.log')),
+    await tailOf(join(dir, 'stderr.log'), redactor),
   )
 }
 
@@ -268,7 +272,9 @@ async function confirmStart(
   })
 }
 
-async function tailOf(file: string): Promise<string> {
+/** Redacted before it is cut, and as text that may end anywhere: half a secret would tell half of it. */
+async function tailOf(file: string, redactor: Redactor): Promise<string> {
   const text = await readFile(file, 'utf8').catch(() => '')
-  return text.slice(-STDERR_TAIL_BYTES)
+  const pieces = redactor.pieces()
+  return (pieces.push(text) + pieces.end()).slice(-STDERR_TAIL_BYTES)
 }

@@ -1,9 +1,13 @@
 /** From an agent's spool to the event stream: every line once, in order; and what the lines say on the way. */
+import { dirname } from 'node:path'
 import { createLinesDigest, type LinesDigest } from '../core/lines-digest.ts'
 import { isSettled, observe, NO_FACTS, type StreamFacts } from '../core/outcome.ts'
+import type { Redactor } from '../core/redact.ts'
 import { usageOfResult } from '../core/usage.ts'
 import type { AgentRef, SessionStore, Taken } from '../queue/session-store.ts'
 import type { SpoolLine } from '../session/line.ts'
+import { createLineRedactor } from '../session/redact-line.ts'
+import { readRedactor } from '../session/redaction-file.ts'
 import { createSpoolTail, type SpoolStats } from '../session/spool.ts'
 import { FULL_SPEED, type Flow } from './flow.ts'
 
@@ -28,6 +32,8 @@ export interface AgentStreamParts {
   readonly spool: string
   /** @default full speed */
   readonly flow?: Flow
+  /** What takes the secrets out of its lines. @default as the agent's directory says */
+  readonly redactor?: Redactor
   /** Called after a batch was taken, with the facts up to and including it. */
   readonly onFacts: (facts: StreamFacts) => void
   /** The stream cannot go on (Redis refused): the agent must end. */
@@ -37,7 +43,8 @@ export interface AgentStreamParts {
 /** Starts at once. */
 export function createAgentStream(parts: AgentStreamParts): AgentStream {
   const { store, agent, flow = FULL_SPEED } = parts
-  const tail = createSpoolTail(parts.spool)
+  const { redactor = readRedactor(dirname(parts.spool)) } = parts
+  const tail = createSpoolTail(parts.spool, { through: createLineRedactor(redactor) })
   const digest = createLinesDigest()
   let sentBytes = 0
   let facts = NO_FACTS
@@ -67,7 +74,14 @@ export function createAgentStream(parts: AgentStreamParts): AgentStream {
 
   async function send(lines: readonly SpoolLine[]): Promise<void> {
     const next = foldLines(facts, lines)
-    const { unrecorded } = await sendOrFill(store, agent, parts.spool, lines, facts, next)
+    const { unrecorded } = await sendOrFill(
+      store,
+      agent,
+      { spool: parts.spool, redactor },
+      lines,
+      facts,
+      next,
+    )
     if (unrecorded !== null) flow.note(unrecorded)
     addTo(digest, lines)
     sentBytes += lines.reduce((sum, line) => sum + line.bytes + 1, 0)
@@ -125,7 +139,7 @@ async function sendLines(
 async function sendOrFill(
   store: SessionStore,
   agent: AgentRef,
-  spool: string,
+  { spool, redactor }: { readonly spool: string; readonly redactor: Redactor },
   lines: readonly SpoolLine[],
   before: StreamFacts,
   after: StreamFacts,
@@ -133,7 +147,7 @@ async function sendOrFill(
   const taken = await tryLines(store, agent, lines, before, after)
   if (taken.ok) return taken
   if (taken.refused !== 'gap') throw refusal(agent, lines, taken.refused)
-  await sendSpool(store, agent, spool, { upTo: (lines[0]?.line ?? 1) - 1 })
+  await sendSpool(store, agent, spool, { upTo: (lines[0]?.line ?? 1) - 1, redactor })
   return await sendLines(store, agent, lines, before, after, true)
 }
 
@@ -180,10 +194,11 @@ export async function sendSpool(
   store: SessionStore,
   agent: AgentRef,
   spool: string,
-  options: { readonly upTo?: number; readonly flow?: Flow } = {},
+  options: { readonly upTo?: number; readonly flow?: Flow; readonly redactor?: Redactor } = {},
 ): Promise<{ readonly streamId: string; readonly stats: PublishedSpool }> {
   const { upTo = Number.POSITIVE_INFINITY, flow = FULL_SPEED } = options
-  const tail = createSpoolTail(spool)
+  const { redactor = readRedactor(dirname(spool)) } = options
+  const tail = createSpoolTail(spool, { through: createLineRedactor(redactor) })
   tail.finish()
   const digest = createLinesDigest()
   let streamId = ''

@@ -2,15 +2,19 @@
 import { basename, join } from 'node:path'
 import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Conversation } from '../core/agent-prompt.ts'
+import { createRedactor } from '../core/redact.ts'
+import { secretsOfVariables } from '../core/secrets.ts'
 import { sweepLeftovers } from '../guard/sweep.ts'
 import type { SessionRecord } from '../queue/session-store.ts'
 import { buildArgv } from '../session/argv.ts'
 import { writeAgentRecord } from '../session/agent-record.ts'
 import { createSessionDirectory, type SessionDirectory } from '../session/directory.ts'
 import { buildEnvironment } from '../session/environment.ts'
-import { prepareMcpConfig } from '../session/mcp.ts'
+import { prepareMcpConfig, secretsOfMcp } from '../session/mcp.ts'
+import { writeRedaction } from '../session/redaction-file.ts'
 import { prepareSystemPrompt } from '../session/system-prompt.ts'
 import { configDirOf, openTranscript, type Transcript } from '../session/transcript.ts'
+import type { SecretKeeper } from '../telemetry/secret-keeper.ts'
 import { identityOf } from '../setup/identity.ts'
 import { SPOOL_FILE, type AgentPlan } from './agent-run.ts'
 
@@ -30,6 +34,8 @@ export interface LauncherOptions {
   /** Where agents reach Drover (`DROVER_URL`). */
   readonly url: string
   readonly rehearsal: RehearsedModel | null
+  /** Learns what every agent is given. */
+  readonly secrets: SecretKeeper
 }
 
 export interface Launcher {
@@ -88,12 +94,12 @@ export function createLauncher(options: LauncherOptions): Launcher {
       for (const agentDir of await directory.agents()) await sweepLeftovers(agentDir)
       // Which agent it is makes no difference to where its conversations are.
       const configDir = configDirOf(environmentOf(record, spec, '')) ?? directory.configDir
-      return (sessionId) => openTranscript(configDir, sessionId)
+      return (sessionId) => openTranscript(configDir, sessionId, { redactor: options.secrets.values })
     },
 
     async plan({ record, spec, conversation }) {
       const directory = directoryOf(record)
-      const [mcpConfigPath, systemPromptPath] = await Promise.all([
+      const [mcp, systemPromptPath] = await Promise.all([
         prepareMcpConfig(spec, join(directory.path, 'mcp.json')),
         prepareSystemPrompt(spec, join(directory.path, 'system-prompt.md')),
       ])
@@ -104,7 +110,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
           sessionId: record.sessionId,
           resume: conversation === 'resumed',
           forkOf: conversation === 'forked' ? record.restartOf : null,
-          mcpConfigPath,
+          mcpConfigPath: mcp?.path ?? null,
           systemPromptPath,
         }),
         async prepare({ agentId, epoch }) {
@@ -116,7 +122,13 @@ export function createLauncher(options: LauncherOptions): Launcher {
             epoch,
             worker: (await identityOf(process.pid)) ?? { pid: process.pid, start_time: '' },
           })
-          return { dir, env: environmentOf(record, spec, agentId) }
+          const env = environmentOf(record, spec, agentId)
+          const { secrets } = options
+          secrets.learn(secretsOfVariables(env, secrets.isSecret))
+          secrets.learn(mcp === null ? [] : secretsOfMcp(mcp.config, secrets.isSecret))
+          const redaction = secrets.options()
+          await writeRedaction(dir, redaction)
+          return { dir, env, redactor: createRedactor(redaction) }
         },
       }
     },

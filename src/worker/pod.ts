@@ -19,6 +19,7 @@ import { createPodDirectory } from '../queue/pods.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createSessionStore } from '../queue/session-store.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
+import type { SecretKeeper } from '../telemetry/secret-keeper.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
 import { createProcessMetrics } from '../telemetry/exposition.ts'
 import { startClaims, type Claims } from './claims.ts'
@@ -33,6 +34,7 @@ import { readinessOf, STARTING, type Readiness } from './readiness.ts'
 import { watchRoom } from './room.ts'
 import { runSession } from './session-run.ts'
 import { createOutbox } from './outbox.ts'
+import { redactedStore } from './redacted-store.ts'
 import { createSpoolKeeper } from './spool-keeper.ts'
 
 /** A server that has not answered for so many beats is gone, though its connection stands. */
@@ -55,6 +57,8 @@ export interface PodParts {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly url: string
   readonly log: Logger
+  /** What the pod's log leaves out already. */
+  readonly secrets: SecretKeeper
   readonly clock: Clock
 }
 
@@ -118,7 +122,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     },
     onError,
   })
-  const store = createSessionStore(redis, keys, outbox.hooks)
+  const store = redactedStore(createSessionStore(redis, keys, outbox.hooks), parts.secrets)
   const requests = createSessionRequests(redis, keys)
   const transcripts = createTranscripts(redis, keys)
   const pods = createPodDirectory(redis, keys)
@@ -144,6 +148,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     idleTimeoutMs: config.liveness.idleTimeoutMs,
     url: parts.url,
     rehearsal: parts.rehearsal,
+    secrets: parts.secrets,
   })
   const types = createAgentTypeRegistry(redis, keys)
   const announceTypes = (): Promise<void> => types.announce([...specs.values()].map(summaryOf))

@@ -60,6 +60,7 @@ describe('sources', () => {
         healthPort: 0,
         keepSpools: false,
       },
+      redaction: { env: [], patterns: [], known: true },
       log: { level: 'info' },
     })
   })

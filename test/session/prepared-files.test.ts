@@ -19,7 +19,7 @@ afterEach(() => scratch.check())
 it('writes the MCP config with its wrapper, for its user alone', async () => {
   const source = join(scratch.dir, 'servers.json')
   writeFileSync(source, '{"search": {"command": "search-server", "env": {"KEY": "k"}}}')
-  expect(await prepareMcpConfig(specOf({ mcp_config: source }), file)).toBe(file)
+  expect(await prepareMcpConfig(specOf({ mcp_config: source }), file)).toMatchObject({ path: file })
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({
     mcpServers: { search: { command: 'search-server', env: { KEY: 'k' } } },
   })

@@ -10,6 +10,7 @@ import type { Envelope } from '../../src/core/envelope.ts'
 import { createProducer, type Producer, type SpawnOptions } from '../../src/index.ts'
 import { keysOf, type Keys } from '../../src/queue/keys.ts'
 import { createLogger, type Logger } from '../../src/telemetry/logger.ts'
+import { createSecretKeeper } from '../../src/telemetry/secret-keeper.ts'
 import type { RehearsedModel } from '../../src/worker/launch.ts'
 import { createPod, type Pod } from '../../src/worker/pod.ts'
 import { FAKE_CLAUDE, fakePrompt, type FakeScript } from './fake-claude.ts'
@@ -47,6 +48,8 @@ export interface HouseOptions {
   readonly spec?: Readonly<Record<string, unknown>>
   /** The CLI, and what it talks to instead of an account. @default the fake one */
   readonly claude?: { readonly file: string; readonly rehearsal: RehearsedModel }
+  /** Added to the environment of its pods, of which agents get what the allow-list names. */
+  readonly environment?: Readonly<Record<string, string>>
   /** Of its pods. @default silent */
   readonly log?: Logger
 }
@@ -68,6 +71,7 @@ export async function openHouse({
   redisUrl,
   spec = {},
   claude,
+  environment: environmentOfPods = {},
   log = createLogger({ level: 'silent', name: 'test' }),
 }: HouseOptions): Promise<PodHouse> {
   const scratch = await createScratch()
@@ -102,21 +106,24 @@ export async function openHouse({
           ...env,
         },
       })
+      const environment = {
+        ...scratch.env,
+        PATH: process.env.PATH,
+        HOME: scratch.dir,
+        ANTHROPIC_API_KEY: 'none',
+        DROVER_WITNESS_DIR: witness,
+        ...environmentOfPods,
+      }
       const pod = await createPod({
         config,
         specs,
         redisUrl,
         claude: claude?.file ?? FAKE_CLAUDE,
         rehearsal: claude?.rehearsal ?? null,
-        environment: {
-          ...scratch.env,
-          PATH: process.env.PATH,
-          HOME: scratch.dir,
-          ANTHROPIC_API_KEY: 'none',
-          DROVER_WITNESS_DIR: witness,
-        },
+        environment,
         url: 'http://127.0.0.1:1',
         log,
+        secrets: createSecretKeeper(config, environment),
         clock: systemClock,
       })
       pods.push(pod)

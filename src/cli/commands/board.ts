@@ -16,11 +16,14 @@ export const registerBoard: Register = (program, context) => {
       examples('REDIS_URL=redis://redis:6379 drover board', 'drover board --port 0 --json'),
     )
     .action(async (options) => {
-      const [{ loadAgentSpecs }, { redisUrlOf }, { createBoard }] = await Promise.all([
-        import('../../config/spec-file.ts'),
-        import('../stack/redis.ts'),
-        import('../../board/server.ts'),
-      ])
+      const [{ loadAgentSpecs }, { redisUrlOf }, { createBoard }, { createSecretKeeper }] = await Promise.all(
+        [
+          import('../../config/spec-file.ts'),
+          import('../stack/redis.ts'),
+          import('../../board/server.ts'),
+          import('../../telemetry/secret-keeper.ts'),
+        ],
+      )
       const { config } = await context.config()
       const { specs } = loadAgentSpecs({ path: config.agentSpecs, cwd: context.cwd })
       const told = untilTold(context, { whileStdin: options.whileStdin === true })
@@ -29,7 +32,7 @@ export const registerBoard: Register = (program, context) => {
           config,
           specs,
           redisUrl: await redisUrlOf(config),
-          log: await roleLogger(context, config, 'board'),
+          log: await roleLogger(context, config, 'board', createSecretKeeper(config, context.env)),
         })
         const ready = { success: true, url: board.url, pid: process.pid, namespace: config.namespace }
         await told.ready(ready, `board at ${board.url}; Bull Board at ${board.url}/queues; Ctrl-C stops`)

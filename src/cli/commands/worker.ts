@@ -27,14 +27,21 @@ export const registerWorker: Register = (program, context) => {
       // A pod waits most of its life: a small heap is worth more than the last per cent of speed. Set before the
       // modules are loaded that fill it; measured at rest: 113 MB without, see docs/benchmarks.md.
       setFlagsFromString('--optimize-for-size')
-      const [{ loadAgentSpecs }, { findAgentType }, { redisUrlOf }, { findClaude }, { createPod }] =
-        await Promise.all([
-          import('../../config/spec-file.ts'),
-          import('../../config/agent-spec.ts'),
-          import('../stack/redis.ts'),
-          import('../../setup/claude-cli.ts'),
-          import('../../worker/pod.ts'),
-        ])
+      const [
+        { loadAgentSpecs },
+        { findAgentType },
+        { redisUrlOf },
+        { findClaude },
+        { createPod },
+        { createSecretKeeper },
+      ] = await Promise.all([
+        import('../../config/spec-file.ts'),
+        import('../../config/agent-spec.ts'),
+        import('../stack/redis.ts'),
+        import('../../setup/claude-cli.ts'),
+        import('../../worker/pod.ts'),
+        import('../../telemetry/secret-keeper.ts'),
+      ])
       const { config } = await context.config()
       const all = loadAgentSpecs({ path: config.agentSpecs, cwd: context.cwd }).specs
       const names = options.types?.split(',').map((name) => name.trim()) ?? [...all.keys()]
@@ -50,6 +57,7 @@ export const registerWorker: Register = (program, context) => {
       })
       const told = untilTold(context, { whileStdin: options.whileStdin === true })
       const rehearsal = await rehearsalOf(options.rehearse)
+      const secrets = createSecretKeeper(config, context.env)
       try {
         const pod = await createPod({
           config,
@@ -59,7 +67,8 @@ export const registerWorker: Register = (program, context) => {
           rehearsal,
           environment: context.env,
           url: config.client.url,
-          log: await roleLogger(context, config, 'worker'),
+          log: await roleLogger(context, config, 'worker', secrets),
+          secrets,
           clock: systemClock,
         })
         const ready = {

@@ -1,14 +1,20 @@
 /** What the long-running commands share: their log, and being told to stop. */
 import type { Config } from '../../config/settings.ts'
 import type { Logger } from '../../telemetry/logger.ts'
+import type { SecretKeeper } from '../../telemetry/secret-keeper.ts'
 import type { CliContext } from '../program.ts'
 
-/** Logs go to stderr: lines for people on a terminal, NDJSON otherwise. */
-export async function roleLogger(context: CliContext, config: Config, name: string): Promise<Logger> {
+/** Logs go to stderr, without `secrets`: lines for people on a terminal, NDJSON otherwise. */
+export async function roleLogger(
+  context: CliContext,
+  config: Config,
+  name: string,
+  secrets: Pick<SecretKeeper, 'json'>,
+): Promise<Logger> {
   const { createLogger } = await import('../../telemetry/logger.ts')
   const terminal = process.stderr.isTTY
   const format = !terminal ? 'ndjson' : context.output.noteColors.isColorSupported ? 'color' : 'plain'
-  return createLogger({ level: config.log.level, name, format })
+  return createLogger({ level: config.log.level, name, format, redact: secrets.json })
 }
 
 export interface Told {
