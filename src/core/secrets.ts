@@ -47,7 +47,7 @@ export function secretsOfVariables(
 ): Secret[] {
   return Object.entries(variables).flatMap(([name, value]) => {
     if (value === undefined) return []
-    if (/HEADERS$/.test(name)) return secretsOfHeaderLines(name, value, isSecret)
+    if (name.endsWith('HEADERS')) return secretsOfHeaderLines(name, value, isSecret)
     const address = secretsOfAddress(name, value, isSecret)
     return isSecret(name) && address.length === 0 ? telling(name, value) : address
   })

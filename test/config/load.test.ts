@@ -60,6 +60,8 @@ describe('sources', () => {
         healthPort: 0,
         keepSpools: false,
       },
+      recorder: { streamHighWater: 200_000 },
+      ledger: { backupKeep: 0, maxSizeMb: 0, retentionDays: 0 },
       redaction: { env: [], patterns: [], known: true },
       log: { level: 'info' },
     })
@@ -104,6 +106,13 @@ describe('sources', () => {
       DROVER_HEALTH_HOST: 'worker.health_host',
       DROVER_HEALTH_PORT: 'worker.health_port',
       DROVER_KEEP_SPOOLS: 'worker.keep_spools',
+      DROVER_STREAM_HIGH_WATER: 'recorder.stream_high_water',
+      DROVER_LEDGER_BACKUP_KEEP: 'ledger.backup_keep',
+      DROVER_LEDGER_MAX_SIZE_MB: 'ledger.max_size_mb',
+      DROVER_LEDGER_RETENTION_DAYS: 'ledger.retention_days',
+      DROVER_REDACTION_ENV: 'redaction.env',
+      DROVER_REDACTION_PATTERNS: 'redaction.patterns',
+      DROVER_REDACTION_KNOWN: 'redaction.known',
       DROVER_LOG_LEVEL: 'log.level',
     })
   })
@@ -360,11 +369,35 @@ describe('rules between settings', () => {
   })
 })
 
+describe('redaction', () => {
+  test('of the file and of the environment, checked with all problems at once', () => {
+    const cwd = tempDir({
+      'drover.toml': '[redaction]\nenv = ["CORP_*", "!SORT_KEY"]\npatterns = ["acme=ACME-[0-9]{8}"]',
+    })
+    expect(loadConfig({ env: {}, cwd }).config.redaction).toEqual({
+      env: ['CORP_*', '!SORT_KEY'],
+      patterns: ['acme=ACME-[0-9]{8}'],
+      known: true,
+    })
+    const env: Env = { DROVER_REDACTION_ENV: 'A_B,C_D', DROVER_REDACTION_PATTERNS: 'a=x[,]y\nb=z{3}' }
+    expect(loadConfig({ env, cwd }).config.redaction).toMatchObject({
+      env: ['A_B', 'C_D'],
+      patterns: ['a=x[,]y', 'b=z{3}'],
+    })
+    const wrong: Env = { DROVER_REDACTION_ENV: 'A B', DROVER_REDACTION_PATTERNS: 'a=(x+)+\n=y\nb=[' }
+    const problems = problemsOf({ env: wrong, cwd }).join('\n')
+    expect(problems).toContain('"A B" is no name of a variable')
+    expect(problems).toContain('the pattern "a" repeats a group')
+    expect(problems).toContain('"=y" is not written as name=expression')
+    expect(problems).toContain('the pattern "b" is no regular expression')
+  })
+})
+
 describe('numbers of the environment', () => {
   const numbers = listSettings().filter(({ setting }) => typeof setting.read('7') === 'number')
 
   test('only plain digits are numbers', () => {
-    expect(numbers).toHaveLength(20)
+    expect(numbers).toHaveLength(24)
     const notNumbers = fc.oneof(
       fc.constantFrom(
         'NaN',
