@@ -1,5 +1,5 @@
 /** One SQLite file: opened with the settings that the ledger's promises need, its errors as sentences. */
-import { statSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { DroverError, isDroverError, messageOf } from '../core/errors.ts'
 import { restoreHint } from './backups.ts'
@@ -19,6 +19,8 @@ const WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 /** The writer's connection. `synchronous=FULL`: what was committed survives a power cut. */
 export function openDatabase(path: string): Db {
   refuseIrregular(path)
+  // SQLite opens what it may not write read-only, and says so at the first write.
+  if (existsSync(path)) accessSync(path, constants.W_OK)
   const db = new Database(path, { timeout: BUSY_TIMEOUT_MS })
   try {
     refuseForeign(db)

@@ -5,24 +5,55 @@ import { join } from 'node:path'
 import type { Config } from '../../config/settings.ts'
 import { loadAgentSpecs } from '../../config/spec-file.ts'
 import { isDroverError, messageOf } from '../../core/errors.ts'
+import { listBackups, restoreHint } from '../../ledger/backups.ts'
+import { checkFile } from '../../ledger/check.ts'
+import { damagedError } from '../../ledger/database.ts'
+import { readFileFacts } from '../../ledger/file-facts.ts'
 import { openLedgerReader } from '../../ledger/open.ts'
 import { createHttpClient } from '../../producer/client.ts'
-import { fail, ok, type Check } from './check.ts'
+import { ago } from '../format.ts'
+import { fail, ok, warn, type Check } from './check.ts'
 
-/** Can it be opened, with the schema of this version? None is made. */
+/** Larger files are not read through while somebody waits; `drover ledger check` does it. */
+const CHECKED_BYTES = 500 * 1024 * 1024
+
+/** Sound, with the schema of this version? How large, and how old is its last backup? None is made. */
 export function checkLedger(dataDir: string): Check {
   const file = join(dataDir, 'orchestrator.db')
   if (!existsSync(file)) return ok('ledger', `none yet; the first start makes ${file}`)
   try {
     openLedgerReader(file).close()
-    return ok('ledger', file)
+    const { bytes, schema } = readFileFacts(file)
+    const checked = bytes > CHECKED_BYTES ? null : checkFile(file)
+    const [damage] = checked?.damage ?? []
+    if (damage !== undefined) throw damagedError(file, damage)
+    const facts = [
+      file,
+      `${(bytes / 1024 / 1024).toFixed(1)} MB`,
+      `schema ${schema}`,
+      backupText(file),
+      checked === null ? 'too large to be checked here' : 'checked',
+    ].join(', ')
+    if (checked === null || checked.totals.length === 0) return ok('ledger', facts)
+    return warn(
+      'ledger',
+      `${facts}; the totals of ${checked.totals.length} or more sessions disagree (${checked.totals[0]})`,
+      'Stop Drover and run "drover ledger rebuild".',
+    )
   } catch (error) {
     return fail(
       'ledger',
       messageOf(error),
-      'Run "drover migrate"; if that fails too, bring back a backup of the file.',
+      `Run "drover migrate"; if that fails too, stop Drover and run "${restoreHint(file)}".`,
     )
   }
+}
+
+function backupText(file: string): string {
+  const [newest] = listBackups(file)
+  return newest === undefined
+    ? 'no backup in its directory'
+    : `backup ${ago(newest.at.toISOString(), new Date())} old`
 }
 
 /** Are the agent types valid? */

@@ -1,0 +1,130 @@
+/** Damage of all sorts: it is refused or said, or it was in no number. Never a wrong number in silence. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { isDroverError } from '../../src/core/errors.ts'
+import { checkAtStart } from '../../src/ledger/check-at-start.ts'
+import { checkFile } from '../../src/ledger/check.ts'
+import { checkAside } from '../../src/ledger/chore.ts'
+import { openLedgerReader } from '../../src/ledger/open.ts'
+import { createRandom } from '../fault/rig/random.ts'
+import { mixedStream } from '../recorder/mixed-stream.ts'
+import { recordAll, recordTexts, scriptedSession } from '../recorder/scripted-session.ts'
+import { createTempLedger, type TempLedger } from './temp-ledger.ts'
+
+let temp: TempLedger
+beforeEach(() => {
+  temp = createTempLedger()
+  recordAll(temp.ledger, mixedStream(), 50)
+})
+afterEach(() => temp.remove())
+
+describe('checkFile', () => {
+  it('finds a sound ledger sound, also from a process of its own', async () => {
+    expect(checkFile(temp.path)).toMatchObject({ damage: [], totals: [] })
+    const aside = await checkAside(temp.path, new AbortController().signal)
+    expect(aside).toMatchObject({ damage: [], totals: [] })
+    expect(aside.bytes).toBeGreaterThanOrEqual(4096)
+  })
+
+  it('names the sessions whose totals are others than what is noted by model', () => {
+    const db = new Database(temp.path)
+    db.exec(`UPDATE agent_sessions SET output_tokens = output_tokens + 1 WHERE session_id = 'plain'`)
+    db.exec(`UPDATE claude_invocations SET cost_micros = cost_micros + 1 WHERE session_id = 'restarted'`)
+    db.close()
+    const { damage, totals } = checkFile(temp.path)
+    expect(damage).toEqual([])
+    expect(new Set(totals)).toEqual(new Set(['plain', 'restarted']))
+  })
+
+  it('rejects for a file that is not there, and ends with its signal', async () => {
+    await expect(checkAside(join(temp.dir, 'none.db'), new AbortController().signal)).rejects.toThrow(
+      'none.db',
+    )
+    await expect(checkAside(temp.path, AbortSignal.abort())).rejects.toThrow(/abort/i)
+  })
+})
+
+/** Every number that lists, pages and bills are made from. */
+function numbers(path: string): unknown {
+  const reader = openLedgerReader(path)
+  try {
+    const sessions = reader.sessions.list({ limit: 200 }).rows
+    return {
+      sessions: sessions.map((row) => [
+        row.session_id,
+        row.status,
+        row.input_tokens,
+        row.output_tokens,
+        row.cache_read_tokens,
+        row.cache_creation_tokens,
+        row.estimated_cost_usd,
+      ]),
+      agents: reader.agents.list({ limit: 200 }).rows.map(({ agent_id, status }) => [agent_id, status]),
+      tasks: reader.tasks.list({ limit: 200 }).rows.map(({ task_id, status }) => [task_id, status]),
+      cost: reader.cost('agent_type').total,
+    }
+  } finally {
+    reader.close()
+  }
+}
+
+describe('flipped bytes', () => {
+  it('never give a wrong number in silence, and are never written over', () => {
+    for (let n = 0; n < 60; n++) {
+      const agent = { agentId: `architect-20261120-${100 + n}`, epoch: 100 + n }
+      recordTexts(
+        temp.ledger,
+        scriptedSession(`more-${n}`)
+          .accepted()
+          .spawned(agent)
+          .started(agent)
+          .result(agent, { input: 1000 + n, output: 500 + n, usd: 0.01 * n })
+          .exited(agent)
+          .closed(agent)
+          .ended().events,
+      )
+    }
+    temp.ledger.close()
+    const good = readFileSync(temp.path)
+    const truth = numbers(temp.path)
+    const outcomes = { refused: 0, alarmed: 0, unharmed: 0 }
+    for (let seed = 1; seed <= 80; seed++) {
+      const random = createRandom(seed)
+      const bytes = Buffer.from(good)
+      const where = random.pick(['anywhere', 'anywhere', 'header', 'page'])
+      const page = random.integer(0, bytes.length / 4096 - 1) * 4096
+      for (let flips = random.integer(1, 16); flips > 0; flips--) {
+        const at =
+          where === 'header'
+            ? random.integer(0, 99)
+            : where === 'page'
+              ? page + random.integer(0, 99)
+              : random.integer(0, bytes.length - 1)
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << random.integer(0, 7))
+      }
+      const path = join(temp.dir, `flipped-${seed}.db`)
+      writeFileSync(path, bytes)
+      const outcome = judge(path, truth)
+      expect({ seed, outcome }).not.toMatchObject({ outcome: 'silent' })
+      if (outcome !== 'silent') outcomes[outcome] += 1
+      expect(readFileSync(path).equals(bytes)).toBe(true)
+    }
+    // Each of them must have happened, or the test shows nothing.
+    expect(outcomes.refused).toBeGreaterThan(20)
+    expect(outcomes.unharmed).toBeGreaterThan(5)
+  })
+})
+
+function judge(path: string, truth: unknown): 'refused' | 'alarmed' | 'unharmed' | 'silent' {
+  try {
+    const found = checkAtStart(path)
+    if (found !== null && found.totals.length > 0) return 'alarmed'
+    return JSON.stringify(numbers(path)) === JSON.stringify(truth) ? 'unharmed' : 'silent'
+  } catch (error) {
+    if (!isDroverError(error) || error.code !== 'ledger_unavailable') throw error
+    expect(error.message).toContain(path)
+    return 'refused'
+  }
+}

@@ -1,0 +1,170 @@
+/** What the recorder's process does for the file: check, backup, retention. */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../src/core/clock.ts'
+import { prune } from '../../src/ledger/prune.ts'
+import { createHousekeeping, type Housekeeping } from '../../src/recorder/housekeeping.ts'
+import { createAlarms } from '../../src/telemetry/alarms.ts'
+import { createTempLedger, type TempLedger } from '../ledger/temp-ledger.ts'
+import { until } from '../support/until.ts'
+import { recordTexts, scriptedSession } from './scripted-session.ts'
+
+/** The scripted sessions ended long before. */
+const IN_A_YEAR = { ...systemClock, now: () => new Date('2027-11-20T00:00:00.000Z') }
+
+let temp: TempLedger
+let housekeeping: Housekeeping | null = null
+beforeEach(() => {
+  temp = createTempLedger()
+})
+afterEach(async () => {
+  await housekeeping?.stop()
+  temp.remove()
+})
+
+function record(id: string, lines: number, ended = true, estimated = false): void {
+  const number = id.charCodeAt(0)
+  const agent = { agentId: `architect-20261120-${number}`, epoch: number }
+  const session = scriptedSession(id).accepted().spawned(agent).started(agent)
+  for (let line = 0; line < lines; line++) {
+    session.line(agent, 'claude.assistant', {
+      type: 'assistant',
+      message: {
+        id: `msg-${line}`,
+        model: 'claude-opus-5-5',
+        content: [{ type: 'text', text: `word${id} ${'x'.repeat(500)}` }],
+        usage: { input_tokens: 1, output_tokens: 1 },
+      },
+    })
+  }
+  if (!estimated) session.result(agent, { output: 3, usd: 0.000007 })
+  if (ended) session.exited(agent).closed(agent).ended()
+  recordTexts(temp.ledger, session.events)
+}
+
+const linesOf = (id: string): unknown =>
+  temp.rows(
+    `SELECT count(*) AS n FROM session_event WHERE session_id = ? AND line IS NOT NULL AND type NOT LIKE 'claude.result%'`,
+    id,
+  )[0]?.['n']
+
+describe('retention', () => {
+  it('takes the raw lines of ended sessions, and nothing else', async () => {
+    record('a', 700)
+    record('b', 20, false)
+    record('c', 30, true, true)
+    record('d', 1)
+    while (temp.ledger.search.fill(1000) > 0);
+    expect(temp.ledger.searchSaid({ q: 'worda' }).rows.length).toBeGreaterThan(0)
+    const before = temp.ledger.sessions.get('a')
+
+    const done = await prune(
+      temp.ledger,
+      { retentionDays: 30, maxSizeMb: 0 },
+      { pauseMs: 0, clock: IN_A_YEAR },
+    )
+    expect(done).toEqual({ sessions: 3, lines: 701 })
+    expect([linesOf('a'), linesOf('b')]).toEqual([0, 20])
+    // The estimate of its cost is made from them.
+    expect(linesOf('c')).toBe(30)
+    expect(temp.ledger.sessions.get('a')).toEqual({ ...before, pruned_at: '2027-11-20T00:00:00.000Z' })
+    expect(temp.ledger.sessions.get('b')?.pruned_at).toBeNull()
+    expect(temp.ledger.events.page('a', 0, 100).ended).toBe(true)
+    expect(temp.ledger.searchSaid({ q: 'worda' }).rows).toEqual([])
+    expect(temp.rows('PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }])
+    // A late word of its agent is no gap: the numbers go on.
+    expect(await prune(temp.ledger, { retentionDays: 30, maxSizeMb: 0 }, { clock: IN_A_YEAR })).toEqual({
+      sessions: 0,
+      lines: 0,
+    })
+  })
+
+  it('by size takes the oldest first, and no more than it must', async () => {
+    for (const id of ['a', 'b', 'c', 'd']) record(id, 1500)
+    const { usedBytes } = temp.ledger.retention.size()
+    const maxSizeMb = Math.floor((usedBytes * 0.8) / 1024 / 1024)
+    await prune(temp.ledger, { retentionDays: 0, maxSizeMb }, { pauseMs: 0, clock: IN_A_YEAR })
+    expect(temp.ledger.retention.size().usedBytes).toBeLessThanOrEqual(maxSizeMb * 1024 * 1024)
+    expect(linesOf('a')).toBe(0)
+    expect(linesOf('d')).toBe(1500)
+  })
+
+  it('is off where nothing is asked for', async () => {
+    record('a', 5)
+    expect(await prune(temp.ledger, { retentionDays: 0, maxSizeMb: 0 }, { clock: IN_A_YEAR })).toEqual({
+      sessions: 0,
+      lines: 0,
+    })
+  })
+})
+
+describe('housekeeping', () => {
+  function open(backupKeep: number) {
+    const log = { info: () => {}, warn: () => {}, error: () => {} }
+    const alarms = createAlarms(log)
+    const kept = createHousekeeping({
+      ledger: temp.ledger,
+      limits: { retentionDays: 30, maxSizeMb: 0 },
+      backupKeep,
+      recording: () => true,
+      onDamage: (problem) => temp.ledger.condemn(problem),
+      alarms,
+      log,
+      firstAfterMs: 10,
+      everyMs: 1200,
+      clock: { ...systemClock, now: () => new Date(Date.now() + 365 * 86_400_000) },
+    })
+    housekeeping = kept
+    return { kept, alarms }
+  }
+
+  it('keeps so many backups, and takes lines away', async () => {
+    record('a', 10)
+    const { kept } = open(2)
+    kept.start(null)
+    const backups = (): string[] => {
+      try {
+        return readdirSync(join(temp.dir, 'backups')).filter((name) => name.endsWith('.db'))
+      } catch {
+        return []
+      }
+    }
+    await until(() => backups().length === 1 && linesOf('a') === 0)
+    const [first = ''] = backups()
+    await until(() => backups().length === 2 && !backups().includes(first), { timeoutMs: 15_000 })
+  })
+
+  it('raises an alarm for totals that disagree, and takes it back', async () => {
+    record('a', 1)
+    const change = (by: number): void => {
+      const db = new Database(temp.path)
+      db.exec(`UPDATE agent_sessions SET output_tokens = output_tokens + ${by}`)
+      db.close()
+    }
+    change(1)
+    const { kept, alarms } = open(0)
+    kept.start(null)
+    await until(() => alarms.list().some(({ name }) => name === 'ledger_totals'))
+    change(-1)
+    await until(() => alarms.list().length === 0, { timeoutMs: 10_000 })
+  })
+
+  it('ends writing and answering of a damaged file', async () => {
+    for (const id of ['a', 'b', 'c']) record(id, 100)
+    const db = new Database(temp.path)
+    db.pragma('wal_checkpoint(TRUNCATE)')
+    db.unsafeMode()
+    db.pragma('writable_schema = ON')
+    db.exec(`UPDATE sqlite_schema SET rootpage = 2 WHERE name = 'agent_sessions_created'`)
+    db.close()
+    const { kept, alarms } = open(1)
+    kept.start(null)
+    await until(() => alarms.list().some(({ name }) => name === 'ledger_damaged'))
+    expect(() => temp.ledger.transaction(() => 1)).toThrow(/damaged .* drover ledger restore/)
+    expect(() => temp.ledger.sessions.get('a')).toThrow(/damaged/)
+    await kept.stop()
+    expect(readdirSync(temp.dir)).not.toContain('backups')
+  })
+})
