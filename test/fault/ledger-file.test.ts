@@ -191,6 +191,7 @@ describe('F19 the file is replaced while it is in use', () => {
     replace()
     const during = await publish(at)
     await stands(at, 'ledger_replaced')
+    expect(recorded(during, `${file}.away`)).toBe(0)
     rmSync(file, { recursive: true, force: true })
     renameSync(`${file}.away`, file)
     await isRecorded(during)
@@ -242,6 +243,7 @@ describe('F19 the file is damaged', () => {
     writeFileSync(`${file}-wal`, wal)
     await start(namespace)
     await isRecorded(id)
+    expect(attempt('sqlite3', file, 'PRAGMA integrity_check')).toBe(true)
   })
 
   it('cannot be opened for writing: refused with what to do', async ({ skip }) => {

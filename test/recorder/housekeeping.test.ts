@@ -134,6 +134,7 @@ describe('housekeeping', () => {
     await until(() => backups().length === 1 && linesOf('a') === 0)
     const [first = ''] = backups()
     await until(() => backups().length === 2 && !backups().includes(first), { timeoutMs: 15_000 })
+    expect(linesOf('a')).toBe(0)
   })
 
   it('raises an alarm for totals that disagree, and takes it back', async () => {
@@ -149,6 +150,7 @@ describe('housekeeping', () => {
     await until(() => alarms.list().some(({ name }) => name === 'ledger_totals'))
     change(-1)
     await until(() => alarms.list().length === 0, { timeoutMs: 10_000 })
+    expect(temp.ledger.trouble()).toBeNull()
   })
 
   it('ends writing and answering of a damaged file', async () => {
@@ -162,7 +164,7 @@ describe('housekeeping', () => {
     const { kept, alarms } = open(1)
     kept.start(null)
     await until(() => alarms.list().some(({ name }) => name === 'ledger_damaged'))
-    expect(() => temp.ledger.transaction(() => 1)).toThrow(/damaged .* drover ledger restore/)
+    expect(() => temp.ledger.transaction(() => 1)).toThrow(/damaged .*drover ledger restore/)
     expect(() => temp.ledger.sessions.get('a')).toThrow(/damaged/)
     await kept.stop()
     expect(readdirSync(temp.dir)).not.toContain('backups')
