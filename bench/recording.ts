@@ -1,7 +1,7 @@
 /**
  * From an agent's spool to the ledger: lines of 300 bytes through the worker's tail, the session script, the event
  * stream (AOF `always`) and the recorder into SQLite, from the first line written until the last is committed.
- * Against the same rows inserted by better-sqlite3 alone, in transactions of the recorder's size.
+ * Against the same rows inserted into the same table by better-sqlite3 alone, in transactions of the recorder's size.
  *
  * Worker side and recorder share this process, so its CPU and Redis' together are all that it takes. A rate is
  * counted as one core would give it: by the time that passed, or by the CPU's where that is more.
@@ -174,13 +174,13 @@ function lineOf(index: number): string {
   return line('x'.repeat(LINE_BYTES - line('').length))
 }
 
-/** Plain inserts into a table without an index, with the ledger's own settings of durability. */
+/** The same rows into the ledger's own table (indexes, checks and all), with its own settings of durability. */
 function prepareBare(stage: Stage, count: number): () => Promise<Cost> {
-  const db = openDatabase(join(stage.dir, 'bare.db'))
+  const file = join(stage.dir, 'bare.db')
+  openLedger(file).close()
+  const db = openDatabase(file)
   stage.defer(() => db.close())
-  db.exec(`CREATE TABLE event (event_id INTEGER PRIMARY KEY, session_id TEXT, seq INTEGER, agent_id TEXT,
-    agent_type TEXT, epoch INTEGER, line INTEGER, ts TEXT, type TEXT, late INTEGER, payload TEXT)`)
-  const insert = db.prepare(`INSERT INTO event
+  const insert = db.prepare(`INSERT INTO session_event
     (session_id, seq, agent_id, agent_type, epoch, line, ts, type, late, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
   const insertAll = db.transaction((rows: readonly (readonly unknown[])[]) => {
     for (const row of rows) insert.run(...row)
@@ -191,7 +191,7 @@ function prepareBare(stage: Stage, count: number): () => Promise<Cost> {
     const ts = new Date().toISOString()
     const rows = Array.from({ length: count }, (_, index) => {
       const number = index + 1
-      return [sessionId, number, 'bench', 'bench', 1, number, ts, 'claude.assistant', 0, lineOf(index)]
+      return [sessionId, number, `bench-${sessionId}`, 'bench', 1, number, ts, 'claude.assistant', 0, lineOf(index)]
     })
     const cpuBefore = ownCpuMs()
     const start = performance.now()
