@@ -191,7 +191,18 @@ function prepareBare(stage: Stage, count: number): () => Promise<Cost> {
     const ts = new Date().toISOString()
     const rows = Array.from({ length: count }, (_, index) => {
       const number = index + 1
-      return [sessionId, number, `bench-${sessionId}`, 'bench', 1, number, ts, 'claude.assistant', 0, lineOf(index)]
+      return [
+        sessionId,
+        number,
+        `bench-${sessionId}`,
+        'bench',
+        1,
+        number,
+        ts,
+        'claude.assistant',
+        0,
+        lineOf(index),
+      ]
     })
     const cpuBefore = ownCpuMs()
     const start = performance.now()
