@@ -28,14 +28,15 @@ const SKEW_MS = 5 * 60_000
 /** So many sessions are asked: one that Redis had lost may have been recorded long after it was accepted. */
 const WITNESSES = 20
 const NEVER = Number.MAX_SAFE_INTEGER
+const WHOLE = { first: 0, last: NEVER - 1 }
 
 export function createEventRange(db: Db): (filter: EventFilter) => EventRange | null {
   const selectSessionOf = db
     .prepare<[string], string>('SELECT session_id FROM agent_lifecycle WHERE agent_id = ?')
     .pluck()
-  const selectFirst = db
-    .prepare<[string], number | null>('SELECT min(event_id) FROM session_event WHERE session_id = ?')
-    .pluck()
+  const selectEnds = db.prepare<[string], { first: number | null; last: number }>(
+    'SELECT min(event_id) AS first, max(event_id) AS last FROM session_event WHERE session_id = ?',
+  )
   // Times are not in the order of the events, but what was accepted well before is recorded before.
   const selectFloor = db
     .prepare<[string, number], number>(
@@ -51,12 +52,12 @@ export function createEventRange(db: Db): (filter: EventFilter) => EventRange | 
     const before = cursor === undefined ? NEVER : placeOf(cursor)
     const session = agentId === undefined ? (sessionId ?? null) : (selectSessionOf.get(agentId) ?? null)
     if (agentId !== undefined && (session === null || (sessionId ?? session) !== session)) return null
-    const first = session === null ? 0 : selectFirst.get(session)
-    if (first === null || first === undefined) return null
+    const { first = null, last = 0 } = session === null ? WHOLE : (selectEnds.get(session) ?? {})
+    if (first === null) return null
     const floor = from === null ? 0 : (selectFloor.get(earlier(from), WITNESSES) ?? 0)
     const prefix = type === undefined ? null : `${type}.`
     return {
-      before,
+      before: Math.min(before, last + 1),
       floor: Math.max(first, floor),
       sessionId: session,
       isMeant: (row) =>

@@ -4,6 +4,7 @@ export const HOME_SCRIPT = String.raw`'use strict'
 const REFRESH_MS = 3000
 const SHOWN = 50
 let show = 'all'
+const search = document.getElementById('q')
 
 function typeCard(type) {
   const busy = type.active > 0 ? type.active + ' running' : 'idle'
@@ -34,15 +35,16 @@ function numbersOf(session) {
 
 function sessionList(sessions) {
   if (sessions.length > 0) return element('ul', 'rows', ...sessions.map(sessionRow))
-  if (show !== 'all') return element('p', 'empty', 'None.')
+  if (show !== 'all' || search.value.trim() !== '') return element('p', 'empty', 'None.')
   return element('p', 'empty', 'No session yet. Ask for one: ', element('code', '', 'drover spawn architect "…"'))
 }
 
 async function shownSessions() {
-  if (show === 'failed') return (await ask('/sessions?status=failed&limit=' + SHOWN)).sessions
-  if (show === 'all') return (await ask('/sessions?limit=' + SHOWN)).sessions
-  const lists = await Promise.all(OPEN_STATES.map((state) => ask('/sessions?limit=' + SHOWN + '&status=' + state)))
-  return lists.flatMap((list) => list.sessions).sort((a, b) => (a.created_at < b.created_at ? 1 : -1))
+  const filter = new URLSearchParams({ limit: SHOWN })
+  if (show !== 'all') filter.set('status', show === 'open' ? OPEN_STATES.join(',') : show)
+  const q = search.value.trim()
+  if (q !== '') filter.set('q', q)
+  return (await ask('/sessions?' + filter)).sessions
 }
 
 /** Replaces what is shown only where it changed, so that focus and selection stay. */
@@ -69,5 +71,10 @@ for (const button of document.querySelectorAll('[data-show]')) {
     refresh()
   })
 }
+let typed
+search.addEventListener('input', () => {
+  clearTimeout(typed)
+  typed = setTimeout(refresh, 200)
+})
 keepFresh(refresh, REFRESH_MS)
 `

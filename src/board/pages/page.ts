@@ -16,6 +16,7 @@ export function homePage(facts: PageFacts): string {
     <section aria-labelledby="sessions-title">
       <div class="bar">
         <h2 id="sessions-title">Sessions</h2>
+        <input id="q" class="search" type="search" maxlength="500" placeholder="Id, type or prompt" aria-label="Search sessions">
         <div class="tabs" role="group" aria-label="Which sessions">
           <button type="button" data-show="all" aria-pressed="true">All</button>
           <button type="button" data-show="open" aria-pressed="false">Open</button>
@@ -46,7 +47,7 @@ export function sessionPage(facts: PageFacts): string {
     <section aria-labelledby="events-title">
       <div class="bar">
         <h2 id="events-title">Transcript</h2>
-        <span id="live" class="quiet" role="status"></span>
+        <span><a id="export">As Markdown</a> <span id="live" class="quiet" role="status"></span></span>
       </div>
       <p id="cut" class="quiet" hidden></p>
       <ol id="events" class="events"></ol>
@@ -74,6 +75,7 @@ function frame({ namespace, version }: PageFacts, script: string, main: string):
     <nav><a href="/">Sessions</a><a href="/queues/">Queues</a></nav>
     <span class="quiet version">${escapeHtml(version)}</span>
   </div>
+  <p id="stale" class="problem late" role="status" hidden></p>
   <p id="offline" class="problem" role="status" hidden></p>
   <main>
     ${main}

@@ -13,6 +13,7 @@ let left = 0
 let ended = false
 
 document.getElementById('crumb').textContent = sessionId
+document.getElementById('export').href = '/api/v1/sessions/' + encodeURIComponent(sessionId) + '/export?format=markdown'
 
 // ---- the session's row
 
@@ -31,7 +32,7 @@ function factsOf(session) {
   return [
     fact('Task', session.task_id),
     fact('Waits for', session.waiting_for.join(', ')),
-    fact('Accepted', new Date(session.created_at).toLocaleString()),
+    fact('Accepted', stamp(session.created_at)),
     fact('Duration', ranFor(session)),
     fact('Turns', started ? session.num_turns : null),
     fact('Tokens', started ? tokens(session) : null),

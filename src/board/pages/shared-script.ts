@@ -33,6 +33,24 @@ function ago(iso) {
   return new Date(iso).toLocaleDateString()
 }
 
+/** A moment on this machine's clock, 24 hours, with its zone. */
+function stamp(iso) {
+  const two = '2-digit'
+  return new Date(iso).toLocaleString('sv-SE', {
+    year: 'numeric', month: two, day: two, hour: two, minute: two, second: two, timeZoneName: 'short',
+  })
+}
+
+/** The recorder is a moment behind by its nature. */
+const STALE_SECONDS = 5
+
+/** Says how old an answer is where it is older than it should be. */
+function sayStale({ as_of, stale_seconds }) {
+  const place = document.getElementById('stale')
+  place.hidden = !(stale_seconds >= STALE_SECONDS)
+  if (!place.hidden) place.textContent = 'The record is behind: this is as of ' + stamp(as_of) + '. What happened since will be shown when it is recorded.'
+}
+
 const OPEN_STATES = ['queued', 'starting', 'running', 'restarting', 'paused_limit', 'waiting_input', 'waiting_workspace']
 
 function isOpen(session) {
@@ -56,6 +74,7 @@ async function ask(path) {
   }
   const answer = await response.json()
   if (answer.success !== true) throw Object.assign(new Error(answer.message), { code: answer.error })
+  if ('as_of' in answer) sayStale(answer)
   return answer
 }
 

@@ -31,6 +31,9 @@ main { max-width: 72rem; margin: 0 auto; padding: 1.4rem 1.2rem 4rem; }
 section { margin-top: 1.8rem; }
 main > section:first-child { margin-top: 0; }
 .bar { display: flex; align-items: center; justify-content: space-between; gap: 1rem; flex-wrap: wrap; }
+.search { flex: 1 1 12rem; max-width: 24rem; margin-left: auto; padding: .3rem .7rem; font: inherit; font-size: .88rem;
+  color: var(--text); background: var(--card); border: 1px solid var(--line); border-radius: 8px; min-width: 0; }
+.search:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
 .tabs { display: inline-flex; border: 1px solid var(--line); border-radius: 8px; overflow: hidden;
   background: var(--card); }
 .tabs button { border: 0; background: none; color: var(--quiet); font: inherit; font-size: .88rem;
@@ -63,6 +66,7 @@ main > section:first-child { margin-top: 0; }
 .empty, .problem { margin: .7rem 0 0; padding: .8rem 1rem; border-radius: 10px; border: 1px dashed var(--line);
   color: var(--quiet); }
 .problem { border: 1px solid var(--bad); color: var(--bad); background: var(--card); overflow-wrap: anywhere; }
+.problem.late { border-color: var(--wait); color: var(--wait); }
 body > .problem { margin: .8rem auto 0; max-width: 69.6rem; }
 .empty code { background: var(--code); padding: .1rem .35rem; border-radius: 4px; font-size: .88em; }
 .crumbs { margin: 0 0 .5rem; font-size: .87rem; color: var(--quiet); overflow-wrap: anywhere; }
