@@ -5,7 +5,7 @@
  */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { COST_BY } from '../src/ledger/ledger.ts'
+import { COST_BY } from '../src/core/request.ts'
 import { vouch } from '../src/queue/incarnation.ts'
 import { keysOf } from '../src/queue/keys.ts'
 import { startBoard } from './board.ts'

@@ -42,6 +42,8 @@ export interface SpawnParts {
 export interface AskedBy {
   readonly actor: Actor
   readonly idempotencyKey: string | null
+  /** The session whose agent asks. */
+  readonly createdBy: string | null
   /** Stops waiting, never the session. */
   readonly signal: AbortSignal
 }
@@ -88,6 +90,7 @@ export function createSpawn(parts: SpawnParts): Spawn {
         parts.acceptor.accept(plan.request, {
           actor: by.actor,
           idempotencyKey: by.idempotencyKey,
+          createdBy: by.createdBy,
           ...(sessionId === null ? {} : { sessionId }),
           waitingFor: plan.waitingFor,
           onBusy: on,

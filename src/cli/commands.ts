@@ -3,6 +3,7 @@ import type { CommandGroup } from './program.ts'
 import { registerAgents } from './commands/agents.ts'
 import { registerBoard } from './commands/board.ts'
 import { registerConfig } from './commands/config.ts'
+import { registerCost } from './commands/cost.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerEvents } from './commands/events.ts'
@@ -32,6 +33,7 @@ export const COMMANDS: readonly CommandGroup[] = [
       registerSessions,
       registerAgents,
       registerEvents,
+      registerCost,
       registerTasks,
       registerTypes,
     ],

@@ -7,6 +7,7 @@ import { ago, counted, seconds, usd } from './format.ts'
 import type { Colors, Output } from './output.ts'
 import { createEventRenderer } from './render-event.ts'
 import { visible } from './safe-text.ts'
+import { modelsTable, treeTable } from './show-cost.ts'
 import { table } from './table.ts'
 
 /** Events of one request: the server bounds a page's bytes. */
@@ -47,16 +48,18 @@ export async function readEvents(client: HttpClient, sessionId: string): Promise
   }
 }
 
-/** State and figures, the agents, then everything that was said and done. */
+/** State and figures, agents, models and tree, then everything that was said and done. */
 export function sessionText(
-  { session, agents, gaps }: SessionDocument,
+  document: SessionDocument,
   events: readonly Envelope[],
   { colors, width, isTerminal }: Output,
 ): string {
+  const { session, agents, gaps, models } = document
   const render = createEventRenderer({ width: isTerminal ? width : Number.POSITIVE_INFINITY, colors })
+  const tables = [agentsTable(agents), modelsTable(models), treeTable(session.session_id, document)]
   return [
     facts(session, gaps ?? [], colors),
-    ...(agents.length > 0 ? ['', agentsTable(agents)] : []),
+    ...tables.filter((text) => text !== '').flatMap((text) => ['', text]),
     '',
     ...events.flatMap(render),
   ].join('\n')
@@ -71,7 +74,7 @@ function facts(session: SessionView, gaps: readonly GapView[], colors: Colors): 
     ['waits for', session.waiting_for.join(', ') || null],
     ['why', reasonOf(session)],
     ['workspace', session.workspace_dir],
-    ['asked by', session.created_by],
+    ['child of', session.created_by],
     ['restart of', session.restart_of],
     ['created', session.created_at],
     ['started', session.started_at],
@@ -125,6 +128,7 @@ function costOf(session: SessionView): string {
 }
 
 function agentsTable(agents: readonly AgentView[]): string {
+  if (agents.length === 0) return ''
   const rows = agents.map((agent) => [
     agent.agent_id,
     agent.status,

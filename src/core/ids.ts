@@ -10,6 +10,9 @@ export const NAMESPACE_PATTERN = /^[a-z0-9-]{1,32}$/
 export const ORCHESTRATOR_ID_PATTERN = /^[\x21-\x7e]{1,128}$/
 export const POD_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
+/** A session's id as Drover writes it: a UUID in lower case. */
+export const SESSION_ID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
 /** Namespace UUID of all names that Drover derives (a random v4, fixed for ever). */
 const DROVER_UUID_NAMESPACE = '3f6c2f0e-6f0b-4d0a-9a51-0d9d0b3a7c55'
 

@@ -67,6 +67,10 @@ export type Wait = (typeof WAITS)[number]
 export const ON_BUSY = ['queue', 'fail'] as const
 export type OnBusy = (typeof ON_BUSY)[number]
 
+/** What costs are grouped by. */
+export const COST_BY = ['agent_type', 'day', 'task', 'session', 'tree', 'model'] as const
+export type CostBy = (typeof COST_BY)[number]
+
 /** A request and how to answer it. */
 export const wholeSpawnBodySchema = spawnRequestSchema.extend({
   wait: z.enum(WAITS).default('accepted'),

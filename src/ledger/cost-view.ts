@@ -1,32 +1,52 @@
-/** What was spent, grouped. Every grouping adds up the same column, so that all totals agree. */
+/**
+ * What was spent, grouped. Every grouping adds up the same sums of the ledger, each figure rounded to the micro-dollar
+ * once, so that all totals agree.
+ */
 import type { Statement } from 'better-sqlite3'
+import { invalidRequest } from '../core/errors.ts'
+import type { CostBy } from '../core/request.ts'
+import { microsToUsd, nanosToMicros } from '../core/usage.ts'
 import type { Db } from './database.ts'
-import type { CostBy, CostReport, CostRow } from './ledger.ts'
+import { TOKENS } from './invocation-model-usage.ts'
+import type { CostQuery, CostReport, CostRow } from './ledger.ts'
 import { isoTime } from './list.ts'
 
 type Summed = Omit<CostRow, 'cost_usd' | 'estimated'> & {
-  readonly cost_micros: number
+  readonly cost_nanos: number
   readonly estimated: 0 | 1
 }
+type Grouped = Summed & { readonly groups: number }
 
 /** A session's cost is on the day it started; one that never started is on the day it was accepted. */
-const SPENT_AT = 'coalesce(started_at, created_at)'
+const SPENT_AT = 'coalesce(s.started_at, s.created_at)'
 
-const KEYS: Readonly<Record<CostBy, string>> = {
-  agent_type: 'agent_type',
-  day: `substr(${SPENT_AT}, 1, 10)`,
-  task: 'task_id',
-  session: 'session_id',
+const SUMS = [
+  ...TOKENS.map((column) => `CAST(total(s.${column}) AS INTEGER) AS ${column}`),
+  'total(s.cost_nanos) AS cost_nanos',
+  'coalesce(max(s.cost_estimated), 0) AS estimated',
+].join(', ')
+const SUMS_BY_MODEL = SUMS.replaceAll('s.cost_estimated', 's.estimated').replaceAll('s.', 'u.')
+
+/** What many have comes in the order of cost: the rest is not listed. What few have, in the order of its names. */
+const DEAREST = 'ORDER BY cost_nanos DESC, key'
+const NAMED = 'ORDER BY key'
+
+function bySession(key: string, order: string): string {
+  return `SELECT ${key} AS key, count(*) AS sessions, ${SUMS}, count(*) OVER () AS groups
+    FROM agent_sessions AS s WHERE ${SPENT_AT} >= ? GROUP BY 1 ${order} LIMIT ?`
 }
 
-const SUMS = `count(*) AS sessions,
-    coalesce(sum(input_tokens), 0) AS input_tokens,
-    coalesce(sum(output_tokens), 0) AS output_tokens,
-    coalesce(sum(cache_read_tokens), 0) AS cache_read_tokens,
-    coalesce(sum(cache_creation_tokens), 0) AS cache_creation_tokens,
-    coalesce(sum(estimated_cost_micros), 0) AS cost_micros,
-    coalesce(max(cost_estimated), 0) AS estimated
-  FROM agent_sessions WHERE ${SPENT_AT} >= ?`
+const QUERIES: Readonly<Record<CostBy, string>> = {
+  agent_type: bySession('s.agent_type', NAMED),
+  day: bySession(`substr(${SPENT_AT}, 1, 10)`, NAMED),
+  task: bySession('s.task_id', DEAREST),
+  session: bySession('s.session_id', DEAREST),
+  tree: bySession('s.root_session_id', DEAREST),
+  model: `SELECT u.model AS key, count(DISTINCT u.session_id) AS sessions, ${SUMS_BY_MODEL},
+      count(*) OVER () AS groups
+    FROM agent_sessions AS s JOIN invocation_model_usage AS u USING (session_id)
+    WHERE ${SPENT_AT} >= ? GROUP BY 1 ${NAMED} LIMIT ?`,
+}
 
 const NOTHING: Summed = {
   key: null,
@@ -35,34 +55,56 @@ const NOTHING: Summed = {
   output_tokens: 0,
   cache_read_tokens: 0,
   cache_creation_tokens: 0,
-  cost_micros: 0,
+  cost_nanos: 0,
   estimated: 0,
 }
 
 /** Before every time there is. */
 const EVER = ''
+const DEFAULT_ROWS = 1000
+const MOST_ROWS = 10_000
 
-export function createCostView(db: Db): (by: CostBy, since?: string) => CostReport {
-  const grouped = (by: CostBy): Statement<[string], Summed> =>
-    db.prepare<[string], Summed>(`SELECT ${KEYS[by]} AS key, ${SUMS} GROUP BY key ORDER BY key`)
-  const byKey: Readonly<Record<CostBy, Statement<[string], Summed>>> = {
-    agent_type: grouped('agent_type'),
-    day: grouped('day'),
-    task: grouped('task'),
-    session: grouped('session'),
+export function createCostView(db: Db): (by: CostBy, query?: CostQuery) => CostReport {
+  const prepare = (sql: string): Statement<[string, number], Grouped> =>
+    db.prepare<[string, number], Grouped>(sql)
+  const statements: Readonly<Record<CostBy, Statement<[string, number], Grouped>>> = {
+    agent_type: prepare(QUERIES.agent_type),
+    day: prepare(QUERIES.day),
+    task: prepare(QUERIES.task),
+    session: prepare(QUERIES.session),
+    tree: prepare(QUERIES.tree),
+    model: prepare(QUERIES.model),
   }
-  const inAll = db.prepare<[string], Summed>(`SELECT NULL AS key, ${SUMS}`)
+  const inAll = db.prepare<[string], Summed>(
+    `SELECT NULL AS key, count(*) AS sessions, ${SUMS} FROM agent_sessions AS s WHERE ${SPENT_AT} >= ?`,
+  )
 
-  return (by, since) => {
+  return (by, { since, limit = DEFAULT_ROWS } = {}) => {
     const from = since === undefined ? EVER : isoTime('since', since)
-    // One snapshot, so that the total is the sum of the rows.
+    if (!Number.isInteger(limit) || limit < 1 || limit > MOST_ROWS) {
+      throw invalidRequest([{ path: 'limit', message: `must be a whole number from 1 to ${MOST_ROWS}` }])
+    }
+    // One snapshot, so that rows and total are of the same moment.
     return db.transaction((): CostReport => {
       const { key: _none, ...total } = toRow(inAll.get(from) ?? NOTHING)
-      return { by, rows: byKey[by].all(from).map(toRow), total }
+      const grouped = statements[by].all(from, limit)
+      const rows = grouped.map(({ groups: _groups, ...row }) => toRow(row))
+      return { by, rows, rows_omitted: (grouped[0]?.groups ?? 0) - rows.length, total }
     })()
   }
 }
 
-function toRow({ cost_micros, estimated, ...sums }: Summed): CostRow {
-  return { ...sums, cost_usd: cost_micros / 1e6, estimated: estimated === 1 }
+/** The cost of a tree of sessions, by the id of its root. */
+export function createTreeCost(db: Db): (rootSessionId: string) => Omit<CostRow, 'key'> {
+  const select = db.prepare<[string], Summed>(
+    `SELECT NULL AS key, count(*) AS sessions, ${SUMS} FROM agent_sessions AS s WHERE s.root_session_id = ?`,
+  )
+  return (rootSessionId) => {
+    const { key: _none, ...cost } = toRow(select.get(rootSessionId) ?? NOTHING)
+    return cost
+  }
+}
+
+function toRow({ cost_nanos, estimated, ...sums }: Summed): CostRow {
+  return { ...sums, cost_usd: microsToUsd(nanosToMicros(cost_nanos)), estimated: estimated === 1 }
 }

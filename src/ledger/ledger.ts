@@ -6,6 +6,8 @@
  * All methods are synchronous; a query that SQLite refuses throws `ledger_unavailable`.
  */
 import type { CompletedAnswer } from '../core/answer.ts'
+import type { Usage } from '../core/envelope.ts'
+import type { CostBy } from '../core/request.ts'
 import type { AgentState, SessionState, TaskState } from '../core/state.ts'
 import type { Figures } from './figures.ts'
 
@@ -250,11 +252,54 @@ export interface Recorded {
   readonly asOf: string | null
 }
 
-export const COST_BY = ['agent_type', 'day', 'task', 'session'] as const
-export type CostBy = (typeof COST_BY)[number]
+/** A session beside another one of its tree. */
+export interface RelatedSession {
+  readonly session_id: string
+  readonly agent_type: string
+  readonly status: SessionState
+  /** The session whose agent asked for it. */
+  readonly created_by: string | null
+  readonly restart_of: string | null
+  /** `restart_of`, else `created_by`: where it stands in the tree. */
+  readonly parent_session_id: string | null
+  readonly created_at: string
+  readonly started_at: string | null
+  readonly completed_at: string | null
+  readonly duration_ms: number | null
+  readonly estimated_cost_usd: number
+  readonly cost_estimated: boolean
+}
+
+/** What came of a session, and the tree that it is a part of. */
+export interface SessionTree {
+  /** Sessions that its agents asked for, and restarts of it: oldest first, at most 200. */
+  readonly children: readonly RelatedSession[]
+  /** The whole tree, from its root: `sessions`, tokens and cost of all of it. */
+  readonly tree: Omit<CostRow, 'key'> & {
+    /** May name a session that is not recorded. */
+    readonly root_session_id: string
+    /** Oldest first, at most 200. */
+    readonly members: readonly RelatedSession[]
+  }
+}
+
+/** What a session used a model for. */
+export interface ModelCost extends Usage {
+  readonly model: string
+  readonly web_search_requests: number
+  readonly cost_usd: number
+  /** A part of it was estimated. */
+  readonly estimated: boolean
+}
+
+export interface SessionTrees {
+  of(sessionId: string): SessionTree
+  /** By the model's name. */
+  models(sessionId: string): readonly ModelCost[]
+}
 
 export interface CostRow {
-  /** Agent type, UTC day, task id or session id; null for sessions without a task. */
+  /** Agent type, UTC day, task id, session id, id of the tree's root, or model; null for sessions without a task. */
   readonly key: string | null
   readonly sessions: number
   readonly input_tokens: number
@@ -266,9 +311,20 @@ export interface CostRow {
   readonly estimated: boolean
 }
 
+/** What a report is asked for with. */
+export interface CostQuery {
+  /** ISO time. */
+  readonly since?: string
+  /** 1 to 10,000, default 1000. */
+  readonly limit?: number
+}
+
 export interface CostReport {
   readonly by: CostBy
+  /** By task, session and tree the dearest first, else in the order of the keys. */
   readonly rows: readonly CostRow[]
+  /** Rows beyond the limit. The total has them all. */
+  readonly rows_omitted: number
   readonly total: Omit<CostRow, 'key'>
 }
 
@@ -276,6 +332,7 @@ export interface CostReport {
 export interface LedgerReader {
   readonly path: string
   readonly sessions: SessionViews
+  readonly trees: SessionTrees
   readonly agents: AgentViews
   readonly tasks: TaskViews
   readonly events: EventViews
@@ -289,7 +346,7 @@ export interface LedgerReader {
   searchSaid(filter: SaidFilter): SaidPage
   recorded(): Recorded
   /** What was spent by the sessions that started (or, never started, were created) at or after `since`. */
-  cost(by: CostBy, since?: string): CostReport
+  cost(by: CostBy, query?: CostQuery): CostReport
   readonly figures: Figures
   /** A check has found the file damaged: from now on nothing is answered but `ledger_unavailable`. */
   condemn(problem: string): void

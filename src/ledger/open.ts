@@ -44,6 +44,7 @@ import { refuseHalfRestored } from './half-restored.ts'
 import { createRetention, type Retention } from './retention.ts'
 import { watchSameFile } from './same-file.ts'
 import { createSessionEventTable, type SessionEventTable } from './session-event.ts'
+import { createSessionTrees } from './session-tree.ts'
 import { createSessionViews } from './session-view.ts'
 import { createTaskEventTable, type TaskEventTable } from './task-event.ts'
 import { createTaskViews } from './task-view.ts'
@@ -212,6 +213,7 @@ function readerOf(db: Db, file: string, { requireSound, condemn }: TroubleWatch)
   return {
     path: file,
     sessions: answering(file, createSessionViews(db), requireSound),
+    trees: answering(file, createSessionTrees(db), requireSound),
     agents: answering(file, createAgentViews(db), requireSound),
     tasks: answering(file, createTaskViews(db), requireSound),
     events: answering(file, createEventViews(db), requireSound),

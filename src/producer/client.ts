@@ -13,13 +13,23 @@ import type {
 import { parseEvent, type Envelope } from '../core/envelope.ts'
 import type { ExportFormat } from '../core/export-format.ts'
 import type {
+  CostBy,
   KillBody,
   RestartBody,
   RestartFailedBody,
   spawnBodySchema,
   TaskRequest,
 } from '../core/request.ts'
-import type { AgentView, GapView, SaidHit, SessionView, TaskView } from '../ledger/ledger.ts'
+import type {
+  AgentView,
+  CostReport,
+  GapView,
+  ModelCost,
+  SaidHit,
+  SessionTree,
+  SessionView,
+  TaskView,
+} from '../ledger/ledger.ts'
 import type { AgentTypeSummary } from '../queue/agent-types.ts'
 import { followEvents, type EventsOptions } from './event-stream.ts'
 import { readText, request, type Board, type BoardRequest } from './http-request.ts'
@@ -52,6 +62,8 @@ export type SpawnDocument = z.input<typeof spawnBodySchema>
 export interface SpawnCall extends WaitOptions {
   /** 1 to 200 printable characters. The same key is the same session, so that the request may be repeated. */
   readonly idempotencyKey?: string
+  /** The session whose agent asks: the parent of the new one. It must be known to the board. */
+  readonly createdBy?: string | undefined
 }
 
 /** What lists take. */
@@ -95,6 +107,13 @@ export interface SearchDocument {
   readonly pending_events: number
 }
 
+/** What `GET /cost` takes. */
+export interface CostFilter {
+  readonly by?: CostBy | undefined
+  readonly since?: string | undefined
+  readonly limit?: number | undefined
+}
+
 /** A page of a list: `{"success": true, "sessions": […], "next_cursor": …}`. */
 export type ListDocument<Name extends string, Row> = {
   readonly success: true
@@ -102,11 +121,13 @@ export type ListDocument<Name extends string, Row> = {
 } & { readonly [K in Name]: readonly Row[] }
 
 /** `GET /api/v1/sessions/:id` */
-export interface SessionDocument {
+export interface SessionDocument extends SessionTree {
   readonly success: true
   readonly session: SessionView
   /** Its processes, oldest first. */
   readonly agents: readonly AgentView[]
+  /** What it used, by model. */
+  readonly models: readonly ModelCost[]
   /** What is known to be missing of its events and lines; none of an older board. */
   readonly gaps?: readonly GapView[]
   /** What a caller that waited for the end was answered; null before it. */
@@ -188,6 +209,8 @@ export interface HttpClient {
   exported(sessionId: string, format: ExportFormat, signal?: AbortSignal): AsyncGenerator<string, void, void>
   agents(filter?: ListFilter): Promise<ListDocument<'agents', AgentView>>
   agent(agentId: string): Promise<{ readonly success: true; readonly agent: AgentView }>
+  /** What was spent since `since` (ISO time), in groups. */
+  cost(query?: CostFilter): Promise<{ readonly success: true } & CostReport>
   tasks(filter?: ListFilter): Promise<ListDocument<'tasks', TaskView>>
   task(taskId: string): Promise<TaskDocument>
   /** All or none. Repeating the same tasks changes nothing. */
@@ -257,6 +280,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       }),
     agents: (filter) => get('/agents', filter),
     agent: (agentId) => get(`/agents/${one(agentId)}`),
+    cost: (query) => get('/cost', query),
     tasks: (filter) => get('/tasks', filter),
     task: (taskId) => get(`/tasks/${one(taskId)}`),
     kill: (id, body = {}, signal) => post(`/sessions/${one(id)}/kill`, body, signal),
@@ -272,10 +296,13 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
 async function accept(
   board: Board,
   body: SpawnDocument,
-  { idempotencyKey, signal, patienceMs }: SpawnCall = {},
+  { idempotencyKey, createdBy, signal, patienceMs }: SpawnCall = {},
 ): Promise<AcceptedAnswer> {
   const patience = createPatience(patienceMs)
-  const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }
+  const headers = {
+    ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+    ...(createdBy === undefined ? {} : { 'drover-session': createdBy }),
+  }
   let wasThere = false
   for (;;) {
     try {

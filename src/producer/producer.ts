@@ -8,7 +8,7 @@ import type {
 } from '../core/answer.ts'
 import type { Actor, Envelope } from '../core/envelope.ts'
 import { DroverError, invalidRequest, isDroverError } from '../core/errors.ts'
-import { NAMESPACE_PATTERN } from '../core/ids.ts'
+import { NAMESPACE_PATTERN, SESSION_ID_PATTERN } from '../core/ids.ts'
 import {
   killBodySchema,
   parseRequest,
@@ -65,6 +65,8 @@ export interface SpawnOptions {
   readonly onBusy?: OnBusy
   /** Submitting twice with one key runs once. */
   readonly idempotencyKey?: string
+  /** The session on whose behalf it is asked for: its parent in the ledger's tree. A UUID; not looked up. */
+  readonly createdBy?: string
   /** Stops waiting, never the session. */
   readonly signal?: AbortSignal
 }
@@ -228,7 +230,8 @@ export function createProducer(options: ProducerOptions): Producer {
   }
 
   return {
-    async spawn({ signal, idempotencyKey, ...body }) {
+    async spawn({ signal, idempotencyKey, createdBy, ...body }) {
+      refuseNoSessionId(createdBy)
       const { wait, on_busy, ...request } = parseRequest(wholeSpawnBodySchema, toSnake(body))
       if (request.task_id != null || (request.depends_on ?? []).length > 0) {
         throw invalidRequest([
@@ -243,6 +246,7 @@ export function createProducer(options: ProducerOptions): Producer {
         .accept(request, {
           actor: ACTOR,
           idempotencyKey: idempotencyKey ?? null,
+          createdBy: createdBy ?? null,
           onBusy: on_busy,
         })
         .catch((error: unknown) => {
@@ -296,6 +300,11 @@ export function createProducer(options: ProducerOptions): Producer {
       redis.disconnect()
     },
   }
+}
+
+function refuseNoSessionId(createdBy: string | undefined): void {
+  if (createdBy === undefined || SESSION_ID_PATTERN.test(createdBy)) return
+  throw invalidRequest([{ path: 'createdBy', message: 'must be the id of a session, a UUID in lower case' }])
 }
 
 /** Waiting for a start that failed is an error; a session that started and then failed is an answer. */

@@ -168,9 +168,12 @@ describe('the views', () => {
       })
       expect(report.rows.reduce((sum, row) => sum + row.cost_usd, 0)).toBe(0.25)
     }
-    expect(temp.ledger.cost('task').rows.map((row) => row.key)).toEqual([null, 'TASK-1'])
-    expect(temp.ledger.cost('agent_type', '2026-11-21').total).toMatchObject({ sessions: 0, cost_usd: 0 })
-    expect(() => temp.ledger.cost('day', 'x')).toThrow(/since: must be a time/)
+    expect(temp.ledger.cost('task').rows.map((row) => row.key)).toEqual(['TASK-1', null])
+    expect(temp.ledger.cost('agent_type', { since: '2026-11-21' }).total).toMatchObject({
+      sessions: 0,
+      cost_usd: 0,
+    })
+    expect(() => temp.ledger.cost('day', { since: 'x' })).toThrow(/since: must be a time/)
   })
 })
 

@@ -19,7 +19,28 @@ document.getElementById('export').href = '/api/v1/sessions/' + encodeURIComponen
 
 function fact(name, value, className) {
   if (value === null || value === undefined || value === '') return null
-  return element('div', className ?? '', element('dt', '', name), element('dd', '', String(value)))
+  return element('div', className ?? '', element('dt', '', name), element('dd', '', value instanceof Node ? value : String(value)))
+}
+
+function sessionLink(id, text) {
+  const link = element('a', '', text)
+  link.href = '/sessions/' + encodeURIComponent(id)
+  return link
+}
+
+/** Children are the sessions that its agents asked for, and restarts of it. */
+function childrenOf(children) {
+  if (children.length === 0) return null
+  return element('span', '', ...children.flatMap((child, index) => [
+    index > 0 ? ', ' : null,
+    sessionLink(child.session_id, child.agent_type),
+    ' ' + child.status.replaceAll('_', ' ') + (child.restart_of === null ? '' : ' (restart)'),
+  ]))
+}
+
+function treeOf(tree) {
+  if (tree.sessions < 2) return null
+  return tree.sessions + ' sessions · ' + money(tree.cost_usd) + (tree.estimated ? ' (estimated)' : '')
 }
 
 function tokens(session) {
@@ -27,7 +48,7 @@ function tokens(session) {
   return input.toLocaleString('en') + ' in · ' + session.output_tokens.toLocaleString('en') + ' out'
 }
 
-function factsOf(session) {
+function factsOf(session, children, tree) {
   const started = session.started_at !== null
   return [
     fact('Task', session.task_id),
@@ -39,7 +60,11 @@ function factsOf(session) {
     fact('Cost', started ? money(session.estimated_cost_usd) + (session.cost_estimated ? ' (estimated)' : '') : null),
     fact('Restarts', session.restarts > 0 ? session.restarts : null),
     fact('Pod', session.pod_id),
-    fact('Asked for by', session.orchestrator_id ?? session.created_by),
+    fact('Asked for by', session.orchestrator_id),
+    fact('Parent', session.created_by === null ? null : sessionLink(session.created_by, session.created_by)),
+    fact('Restart of', session.restart_of === null ? null : sessionLink(session.restart_of, session.restart_of)),
+    fact('Children', childrenOf(children), 'wide'),
+    fact('Whole tree', treeOf(tree)),
     fact('Workspace', session.workspace_dir, 'wide'),
     fact('Prompt', cut(session.task_description ?? ''), 'wide'),
   ].filter(Boolean)
@@ -58,11 +83,11 @@ function agentRow(agent) {
 
 async function refresh() {
   try {
-    const { session, agents } = await ask('/sessions/' + encodeURIComponent(sessionId))
+    const { session, agents, children, tree } = await ask('/sessions/' + encodeURIComponent(sessionId))
     document.title = session.agent_type + ' · Drover'
     document.getElementById('title').textContent = session.agent_type
     document.getElementById('state').replaceChildren(stateOf(session.status))
-    document.getElementById('facts').replaceChildren(...factsOf(session))
+    document.getElementById('facts').replaceChildren(...factsOf(session, children, tree))
     const problem = document.getElementById('problem')
     problem.hidden = !session.error_message
     problem.textContent = [session.failure_reason, session.error_message].filter(Boolean).join(': ')

@@ -1,7 +1,8 @@
 /** `/api/v1/sessions`: asking for sessions, lists and single ones. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Actor } from '../../core/envelope.ts'
-import { DroverError } from '../../core/errors.ts'
+import { DroverError, invalidRequest } from '../../core/errors.ts'
+import { SESSION_ID_PATTERN } from '../../core/ids.ts'
 import { parseRequest, spawnBodySchema } from '../../core/request.ts'
 import { SESSION_STATES } from '../../core/state.ts'
 import type { LedgerReader, SessionView } from '../../ledger/ledger.ts'
@@ -29,6 +30,7 @@ export function sessionRoutes(app: FastifyInstance, parts: SessionRoutesParts): 
     const { httpStatus, answer } = await parts.spawn(body, {
       actor: actorOf(request),
       idempotencyKey: idempotencyKeyOf(request.headers['idempotency-key']),
+      createdBy: await parentOf(parts, request.headers['drover-session']),
       signal: parts.untilGone(reply),
     })
     return await reply.code(httpStatus).send(answer)
@@ -46,12 +48,36 @@ export function sessionRoutes(app: FastifyInstance, parts: SessionRoutesParts): 
       success: true,
       session,
       agents: ledger.agents.ofSession(id),
+      models: ledger.trees.models(id),
+      ...ledger.trees.of(id),
       // What is known to be missing of its events and lines.
       gaps: ledger.gaps.ofSession(id),
       // What a caller that waited for the end was answered; null before it.
       answer: ledger.sessions.completedAnswer(id),
     }
   })
+}
+
+/**
+ * The session whose agent asks, as the header `Drover-Session` says; null without it.
+ *
+ * @throws DroverError `invalid_request` for what is no session of this Drover: a lineage that leads nowhere helps nobody
+ */
+async function parentOf(
+  parts: Pick<SessionRoutesParts, 'ledger' | 'store'>,
+  header: string | readonly string[] | undefined,
+): Promise<string | null> {
+  if (header === undefined) return null
+  const problem = (message: string): DroverError => invalidRequest([{ path: 'Drover-Session', message }])
+  if (typeof header !== 'string' || !SESSION_ID_PATTERN.test(header)) {
+    throw problem('must be the id of a session, a UUID in lower case')
+  }
+  if (parts.ledger.sessions.get(header) !== null) return header
+  // Accepted a moment ago. Redis away: what is not in the ledger is not known.
+  if ((await parts.store.read(header).catch(() => null)) !== null) return header
+  throw problem(
+    `names ${header}, which is no session of this Drover. Leave it out; drover spawn does with --created-by none`,
+  )
 }
 
 /** Who asks: the command line says so in its `User-Agent`. */

@@ -20,6 +20,7 @@ interface SpawnOptions {
   readonly autoRestart: boolean
   readonly priority?: number | undefined
   readonly dependsOn?: readonly string[] | undefined
+  readonly createdBy?: string | undefined
   readonly wait: (typeof WAITS)[number]
   readonly onBusy: (typeof ON_BUSY)[number]
 }
@@ -40,6 +41,10 @@ export const registerSpawn: Register = (program, context) => {
     .option('--priority <n>', '1 runs first (1000)', wholeNumber)
     .option('--depends-on <task_id>', 'wait for this task; may be repeated', collect)
     .option('--idempotency-key <key>', 'submitting twice with one key runs once')
+    .option(
+      '--created-by <session_id>',
+      'its parent; inside a session that one ($DROVER_SESSION_ID), "none" for none',
+    )
     .addOption(new Option('--wait <what>', 'what to wait for').choices(WAITS).default('started' as const))
     .addOption(
       new Option('--on-busy <what>', 'when an agent of the type runs already')
@@ -61,9 +66,16 @@ export const registerSpawn: Register = (program, context) => {
       const body = await requestOf(context, client.url, agentType, words, options)
       // With a key of our own, the request can be made again when its answer is lost.
       const key = idempotencyKey ?? `drover-cli-${randomUUID()}`
-      const answer = await awaitSession(context, client, body, key)
+      const createdBy = parentOf(context, options.createdBy)
+      const answer = await awaitSession(context, client, body, { idempotencyKey: key, createdBy })
       if (answer !== null) await sayAnswer(context, answer)
     })
+}
+
+/** An agent that asks for a session is its parent, and need not say so. */
+function parentOf({ env }: CliContext, given: string | undefined): string | undefined {
+  if (given !== undefined) return given === 'none' ? undefined : given
+  return env['DROVER_SESSION_ID'] || undefined
 }
 
 /** The request, with everything that can be wrong on this side said before anything is sent. */

@@ -2,7 +2,7 @@
 import type { SpawnAnswer } from '../../core/answer.ts'
 import type { Envelope } from '../../core/envelope.ts'
 import { EXIT, isDroverError } from '../../core/errors.ts'
-import type { HttpClient, SpawnDocument } from '../../producer/client.ts'
+import type { HttpClient, SpawnCall, SpawnDocument } from '../../producer/client.ts'
 import type { CliContext } from '../program.ts'
 import { exitCodeOf } from '../signals.ts'
 import { queuedText, stateAfter } from './progress.ts'
@@ -16,9 +16,9 @@ export async function awaitSession(
   { output, takeSignals, setExitCode }: CliContext,
   client: HttpClient,
   body: SpawnDocument,
-  idempotencyKey: string,
+  asking: Pick<SpawnCall, 'idempotencyKey' | 'createdBy'>,
 ): Promise<SpawnAnswer | null> {
-  const accepted = await client.accept(body, { idempotencyKey })
+  const accepted = await client.accept(body, asking)
   const { wait = 'accepted' } = body
   if (wait === 'accepted') return accepted
 

@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { newSessionId } from '../../src/core/ids.ts'
+import { createProducer } from '../../src/index.ts'
+import { createHttpClient } from '../../src/producer/client.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { until } from '../support/until.ts'
+import { openBoard, WORKSPACE, type Answered, type TestBoard } from './open-board.ts'
+
+let redis: TestRedis
+let board: TestBoard
+beforeAll(async () => {
+  redis = await startRedis()
+  board = await openBoard(redis.url)
+})
+afterAll(async () => {
+  await board.stop()
+  await redis.stop()
+})
+
+const BODY = { agent_type: 'architect', prompt: 'Design it' }
+const ask = (headers: Record<string, string>): Promise<Answered> =>
+  board.post('/api/v1/sessions', BODY, headers)
+const childOf = async (parent: string): Promise<string> =>
+  (await ask({ 'drover-session': parent })).body.session_id
+const show = async (id: string): Promise<any> => (await board.get(`/api/v1/sessions/${id}`)).body
+const ids = (sessions: { session_id: string }[]): string[] => sessions.map(({ session_id }) => session_id)
+
+describe('a session that an agent asks for', () => {
+  test('is a child of the session of that agent, and of its tree', async () => {
+    const root = await board.spawn()
+    const child = await childOf(root)
+    const grandchild = await childOf(child)
+
+    expect((await show(child)).session).toMatchObject({ created_by: root })
+    const { children, tree } = await show(root)
+    expect(ids(children)).toEqual([child])
+    expect(children[0]).toMatchObject({ agent_type: 'architect', status: 'queued', created_by: root })
+    expect(tree).toMatchObject({ root_session_id: root, sessions: 3, cost_usd: 0, estimated: false })
+    expect(ids(tree.members)).toEqual([root, child, grandchild])
+    expect((await show(grandchild)).tree).toEqual(tree)
+
+    const { body } = await board.get('/api/v1/cost?by=tree')
+    expect(body.rows).toContainEqual(expect.objectContaining({ key: root, sessions: 3 }))
+  })
+
+  test('stays where it was first, when it is asked for again', async () => {
+    const [one, two] = [await board.spawn(), await board.spawn()]
+    const headers = { 'idempotency-key': 'one-parent' }
+    const first = await ask({ ...headers, 'drover-session': one })
+    const again = await ask({ ...headers, 'drover-session': two })
+    expect(again).toMatchObject({ status: 200, body: { session_id: first.body.session_id } })
+    expect((await show(first.body.session_id)).session.created_by).toBe(one)
+  })
+
+  test.each(['me', '', newSessionId().toUpperCase()])(
+    'is refused with a parent that is no id: "%s"',
+    async (id) => {
+      const { status, body } = await ask({ 'drover-session': id })
+      expect({ status, body }).toMatchObject({
+        status: 400,
+        body: { error: 'invalid_request', issues: [{ path: 'Drover-Session' }] },
+      })
+    },
+  )
+
+  test('is refused with a parent that nobody knows', async () => {
+    const { status, body } = await ask({ 'drover-session': newSessionId() })
+    expect({ status, body }).toMatchObject({ status: 400, body: { issues: [{ path: 'Drover-Session' }] } })
+    expect(body.message).toContain('--created-by none')
+  })
+})
+
+test('the TypeScript clients name the parent', async () => {
+  const root = await board.spawn()
+  const client = createHttpClient({ url: board.url })
+  const { session_id: byHttp } = await client.spawn(BODY, { createdBy: root })
+  const producer = createProducer({ redisUrl: redis.url, namespace: board.namespace })
+  try {
+    const spawn = (createdBy: string) =>
+      producer.spawn({ agentType: 'architect', prompt: 'x', workspaceDir: WORKSPACE, createdBy })
+    await expect(spawn('me')).rejects.toMatchObject({ code: 'invalid_request' })
+    const { sessionId: byRedis } = await spawn(root)
+    const { children } = await until(async () => {
+      const document = await show(root)
+      return document.children.length === 2 ? document : null
+    })
+    expect(ids(children)).toEqual([byHttp, byRedis])
+  } finally {
+    await producer.close()
+  }
+})
