@@ -67,10 +67,8 @@ export function createGapViews(db: Db): GapViews {
   const selectOpen = db.prepare<[string], GapView>(`
     SELECT agent_id, first, last, reason, noticed_at FROM event_gap WHERE session_id = ? AND filled_at IS NULL
     ORDER BY agent_id IS NOT NULL, agent_id, epoch, first`)
-  const selectCount = db.prepare<[], number>('SELECT count(*) FROM event_gap WHERE filled_at IS NULL').pluck()
 
   return {
     ofSession: (sessionId) => selectOpen.all(sessionId),
-    countOpen: () => selectCount.get() ?? 0,
   }
 }

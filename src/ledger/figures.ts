@@ -32,6 +32,8 @@ export interface Figures {
   spentByType(): readonly SpentByType[]
   /** Entries of the stream that could not be recorded as they are. */
   faults(): number
+  /** Gaps in what sessions and agents said that nothing has filled. */
+  gaps(): number
   /** What is noted as wrong and stays so until somebody looks. */
   alarms(): readonly LedgerAlarm[]
   /** Bytes of the file and of its write-ahead log; 0 for one that is not there. */
@@ -53,17 +55,30 @@ export function createFigures(db: Db, path: string): Figures {
   const selectFaults = db.prepare<[], { readonly count: number; readonly since: string | null }>(
     'SELECT count(*) AS count, min(recorded_at) AS since FROM recorder_fault',
   )
+  const selectGaps = db.prepare<[], { readonly count: number; readonly since: string | null }>(
+    'SELECT count(*) AS count, min(noticed_at) AS since FROM event_gap WHERE filled_at IS NULL',
+  )
   const faults = (): { readonly count: number; readonly since: string | null } =>
     selectFaults.get() ?? { count: 0, since: null }
+  const gaps = (): { readonly count: number; readonly since: string | null } =>
+    selectGaps.get() ?? { count: 0, since: null }
 
   return {
     sessionsByState: () => selectSessions.all(),
     agentsByType: () => selectAgents.all(),
     spentByType: () => selectSpent.all(),
     faults: () => faults().count,
+    gaps: () => gaps().count,
     alarms() {
-      const { count, since } = faults()
-      return since === null ? [] : [{ name: 'recorder_faults', message: faultMessage(count), since }]
+      const [faulty, missing] = [faults(), gaps()]
+      return [
+        ...(faulty.since === null
+          ? []
+          : [{ name: 'recorder_faults', message: faultMessage(faulty.count), since: faulty.since }]),
+        ...(missing.since === null
+          ? []
+          : [{ name: 'event_gaps', message: gapMessage(missing.count), since: missing.since }]),
+      ]
     },
     fileBytes: () => ({ file: sizeOf(path), wal: sizeOf(`${path}-wal`) }),
   }
@@ -73,6 +88,13 @@ function faultMessage(count: number): string {
   return (
     `${count} events could not be recorded as they are; they are kept whole. ` +
     'Look at them with: SELECT * FROM recorder_fault.'
+  )
+}
+
+function gapMessage(count: number): string {
+  return (
+    `${count} gaps in the record: their sessions are marked incomplete. ` +
+    'Look at them with: SELECT * FROM event_gap WHERE filled_at IS NULL.'
   )
 }
 

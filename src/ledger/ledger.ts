@@ -199,8 +199,6 @@ export interface GapView {
 export interface GapViews {
   /** What is missing of a session; nothing where it is complete. */
   ofSession(sessionId: string): readonly GapView[]
-  /** Gaps of all sessions that nothing has filled. */
-  countOpen(): number
 }
 
 /** Which events of the whole ledger. */

@@ -65,7 +65,8 @@ describe('a jump of numbers', () => {
       /^Events 5–7 of session s1: the event stream skipped them\. The session is marked/,
     )
     expect(alarms[1]).toMatch(/^Lines 2–4 of architect-20261120-001 of session s1: /)
-    expect(temp.ledger.gaps.countOpen()).toBe(2)
+    expect(temp.ledger.figures.gaps()).toBe(2)
+    expect(temp.ledger.figures.alarms()).toMatchObject([{ name: 'event_gaps' }])
     expect(temp.ledger.events.lastSeq('s1')).toBe(9)
   })
 
@@ -100,7 +101,7 @@ describe('a jump of numbers', () => {
     ])
     expect(incomplete()).toBe(true)
     record(events)
-    expect(temp.ledger.gaps.countOpen()).toBe(0)
+    expect(temp.ledger.figures.gaps()).toBe(0)
     expect(incomplete()).toBe(false)
     // Nothing is filled twice.
     expect(record(events).alarms).toEqual([])

@@ -145,6 +145,7 @@ function ledgerMetrics(parts: MetricsRoutesParts, spent: readonly SpentByType[])
       })),
     },
     metric('gauge', 'drover_ledger_faults', 'Events in recorder_fault.', figures.faults()),
+    metric('gauge', 'drover_ledger_gaps', 'Gaps of event_gap that nothing has filled.', figures.gaps()),
     {
       name: 'drover_alarm',
       type: 'gauge',
