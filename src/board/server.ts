@@ -20,6 +20,7 @@ import { createTasks } from '../producer/tasks.ts'
 import { createAgentTypeRegistry, summaryOf } from '../queue/agent-types.ts'
 import { readBeats } from '../queue/beats.ts'
 import { connectRedis } from '../queue/connection.ts'
+import { createOutage } from '../queue/outage.ts'
 import { createQueues } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
@@ -105,6 +106,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const onError = (error: unknown): void => {
       if (!stopping.signal.aborted) limiter.warn('board', messageOf(error))
     }
+    const outage = createOutage((awayMs) => log.info({ away_ms: awayMs }, 'Redis answers again'))
     const connect = async (name: string, mode: 'waits' | 'fails'): Promise<Redis> => {
       const redis = await connectRedis({
         url: redisUrl,
@@ -112,6 +114,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
         name,
         onError: (error) => limiter.warn('redis', `Redis is not reachable: ${messageOf(error)}`),
       })
+      outage.watch(redis)
       closing.add(() => redis.disconnect())
       return redis
     }

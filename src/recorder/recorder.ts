@@ -25,7 +25,7 @@ import { openEventStream, type EventStream, type StreamBatch } from './event-str
 import { createKept, type Kept } from './kept.ts'
 import { recordBatch, RecorderSuperseded, type RecordedBatch } from './record-batch.ts'
 import { holdRecorderLease, type RecorderLease } from './recorder-lease.ts'
-import { createRestorer } from './restorer.ts'
+import { createRestorer, type RestoreMemory } from './restorer.ts'
 import { createStreamCut, type StreamCut } from './stream-cut.ts'
 import { createWaits } from './waits.ts'
 
@@ -107,6 +107,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
   const { alarms = createAlarms(log) } = parts
   const limiter = createErrorLimiter(log)
   const waits = createWaits(position)
+  const memory: RestoreMemory = { quarantine: null, written: 0 }
   const done = { entries: 0, commits: 0, faults: 0 }
   const batchSeconds = createHistogram(BATCH_SECONDS)
   let running: { readonly stop: AbortController; readonly done: Promise<void> } | null = null
@@ -163,6 +164,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
       recorderToken: lease.token,
       log,
       limiter,
+      memory,
       onSeeded() {
         announce(position())
         parts.onRestored?.()

@@ -40,6 +40,12 @@ const RETRY_MS = 500
 /** Agents get their number by the day (UTC); one may have begun on the day before. */
 const DAYS_MS = 2 * 24 * 3600 * 1000
 
+/** What was said of the last quarantine, and how many sessions Redis did not have in it, or not as new. */
+export interface RestoreMemory {
+  quarantine: string | null
+  written: number
+}
+
 export interface RestorerParts {
   readonly redis: Redis
   readonly keys: Keys
@@ -49,6 +55,8 @@ export interface RestorerParts {
   readonly recorderToken: string
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly limiter: ErrorLimiter
+  /** Of the process: a recorder that begins again goes on with it. */
+  readonly memory: RestoreMemory
   /** Leases are given again. */
   readonly onSeeded: () => void
   readonly stop: AbortSignal
@@ -64,7 +72,7 @@ export interface Restorer {
 }
 
 export function createRestorer(parts: RestorerParts): Restorer {
-  const { redis, keys, ledger, leaseTtlMs, log, limiter } = parts
+  const { redis, keys, ledger, leaseTtlMs, log, limiter, memory } = parts
   const { restorable } = ledger
   let through = STREAM_START
   let current: { readonly id: string; readonly over: AbortController } | null = null
@@ -76,7 +84,9 @@ export function createRestorer(parts: RestorerParts): Restorer {
       recorded_before: quarantine.recordedBefore,
       vouched: quarantine.vouched,
     }
-    if (quarantine.vouched === 'new') log.info(facts, 'a new Redis: writing back what the ledger knows')
+    // A wipe takes the recorder's lease too, so it is begun twice: it is one loss, and said once.
+    if (memory.quarantine === quarantine.id) log.info(facts, 'writing back to Redis goes on')
+    else if (quarantine.vouched === 'new') log.info(facts, 'a new Redis: writing back what the ledger knows')
     else {
       log.warn(
         facts,
@@ -84,6 +94,7 @@ export function createRestorer(parts: RestorerParts): Restorer {
           'written back and one lease time is over',
       )
     }
+    if (memory.quarantine !== quarantine.id) Object.assign(memory, { quarantine: quarantine.id, written: 0 })
     while (!over.aborted) {
       try {
         await goThrough(quarantine, over)
@@ -98,7 +109,7 @@ export function createRestorer(parts: RestorerParts): Restorer {
 
   async function goThrough(quarantine: Quarantine, over: AbortSignal): Promise<void> {
     await recordedUpTo(quarantine.newest, over)
-    const written = await writeBack(quarantine, over)
+    await writeBack(quarantine, over)
     over.throwIfAborted()
     if (!(await sayRestored(redis, keys, quarantine))) return
     const nobodyLives = quarantine.vouched === 'new' && !restorable.hasLiveSession()
@@ -113,7 +124,7 @@ export function createRestorer(parts: RestorerParts): Restorer {
     const answer = await seed(redis, keys, quarantine, parts.recorderToken, minimumMs)
     if (answer === 'early') throw new Error('the clock of Redis was set back')
     if (answer === 'changed') return
-    log.info({ quarantine: quarantine.id, sessions: written }, 'Redis is restored: leases are given')
+    log.info({ quarantine: quarantine.id, sessions: memory.written }, 'Redis is restored: leases are given')
     parts.onSeeded()
   }
 
@@ -124,12 +135,10 @@ export function createRestorer(parts: RestorerParts): Restorer {
     }
   }
 
-  /** Answers how many sessions Redis did not have, or not as new. */
-  async function writeBack(quarantine: Quarantine, over: AbortSignal): Promise<number> {
+  async function writeBack(quarantine: Quarantine, over: AbortSignal): Promise<void> {
     await raise()
     const now = new Date()
     const ids = restorable.sessionIds(new Date(now.getTime() - ENDED_TTL_MS).toISOString())
-    let written = 0
     for (let at = 0; at < ids.length; at += PAGE) {
       over.throwIfAborted()
       const sessions = ids.slice(at, at + PAGE).flatMap((id) => {
@@ -143,10 +152,9 @@ export function createRestorer(parts: RestorerParts): Restorer {
         }
         return restored ?? []
       })
-      written += await restoreSessions(redis, keys, sessions)
+      memory.written += await restoreSessions(redis, keys, sessions)
     }
     await writeNotes(quarantine, now, over)
-    return written
   }
 
   /** What is remembered of sessions that have ended, also of those whose hash would be gone by now. */

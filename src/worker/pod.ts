@@ -3,6 +3,7 @@
  * time (as many as the type has instances), and stops in order.
  */
 import { hostname } from 'node:os'
+import type { Redis } from 'ioredis'
 import type { Logger } from '../telemetry/logger.ts'
 import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Config } from '../config/settings.ts'
@@ -13,6 +14,7 @@ import { createAgentTypeRegistry, summaryOf } from '../queue/agent-types.ts'
 import { readBacklog } from '../queue/backlog.ts'
 import { connectRedis } from '../queue/connection.ts'
 import { assertConcurrency, createQueues } from '../queue/jobs.ts'
+import { createOutage } from '../queue/outage.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLeases } from '../queue/lease.ts'
 import { createPodDirectory } from '../queue/pods.ts'
@@ -79,14 +81,18 @@ export async function createPod(parts: PodParts): Promise<Pod> {
   const onError = (error: unknown): void => limiter.warn('pod', messageOf(error))
   const onQueueError = (error: unknown): void => limiter.warn('queue', messageOf(error))
   const keys = keysOf(config.namespace)
-  const connect = (name: string) =>
-    connectRedis({
+  const outage = createOutage((awayMs) => log.info({ away_ms: awayMs }, 'Redis answers again'))
+  const connect = async (name: string): Promise<Redis> => {
+    const connection = await connectRedis({
       url: parts.redisUrl,
       mode: 'waits',
       name,
       silenceMs: Math.max(SILENT_BEATS * config.lease.renewMs, LEAST_SILENCE_MS),
       onError: (error) => limiter.warn('redis', messageOf(error)),
     })
+    outage.watch(connection)
+    return connection
+  }
   // First, because it fails for its own reasons; it keeps no process alive.
   const identity = { service: 'drover', role: 'worker', pod_id: config.podId, pid: globalThis.process.pid }
   const { healthHost, healthPort } = config.worker

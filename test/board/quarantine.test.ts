@@ -40,6 +40,11 @@ test('says why no session starts and how long that takes, takes requests meanwhi
   // Its job and the agent types are there again, so that it starts and others can be asked for.
   await until(() => board.redis.exists(`${board.keys.queuePrefix}:architect:${sessionId}`))
   await until(async () => (await board.redis.hlen(board.keys.agentTypes)) === 2)
+  // One loss is said once, with what was written back, though it took the recorder's own lease too.
+  const said = board.log.filter((line) => String(line['msg']).startsWith('Redis is new, or was restarted'))
+  expect(new Set(said.map((line) => line['quarantine'])).size).toBe(said.length)
+  const restored = board.log.filter((line) => String(line['msg']).startsWith('Redis is restored'))
+  expect(restored.at(-1)).toMatchObject({ sessions: 1 })
 }, 30_000)
 
 test('a request that Redis loses before it is recorded is accepted again, as the same session', async () => {

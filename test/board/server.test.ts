@@ -244,6 +244,7 @@ test('Redis away: writes say so, the ledger can be read, and all goes on when it
     await until(async () => (await board.get('/readyz')).body.checks.leases.status === 'ok', LIMIT)
     await agent.end()
     expect(await stream.text()).toMatch(/drover\.session\.ended.*\n\nevent: end\n/)
+    expect(board.log.filter((line) => line['msg'] === 'Redis answers again')).toHaveLength(1)
     // One line per kind and ten seconds, whatever the number of failures.
     expect(board.log.filter((line) => line['level'] === 'warn').length).toBeLessThan(12)
   } finally {

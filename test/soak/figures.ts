@@ -29,6 +29,7 @@ export interface Figures {
   readonly tails_unknown: number
   readonly requests: Readonly<Counts>
   readonly lost_before_record: number
+  readonly lost_kills: number
   readonly pod_restarts: number
   readonly overlaps: number
   readonly thawed_overlaps: number
@@ -74,6 +75,7 @@ export function figuresOf(
     tails_unknown: verdict.figures.tailsUnknown,
     requests: { ...workload.counts },
     lost_before_record: verdict.lostBeforeRecord,
+    lost_kills: verdict.lostKills,
     pod_restarts: fleet.restarts,
     overlaps: breachesOf('I1'),
     thawed_overlaps: verdict.figures.thawedOverlaps,
@@ -103,7 +105,7 @@ export function formatFigures(figures: Figures): string {
     `stalls           ${figures.stalls}`,
     `refused, stale   ${figures.late_events} events of superseded agents, ${figures.tails_unknown} tails unknown`,
     `requests         ${list(figures.requests)}`,
-    `lost with Redis  ${figures.lost_before_record} acknowledged by Redis alone`,
+    `lost with Redis  ${figures.lost_before_record} sessions and ${figures.lost_kills} kills acknowledged by Redis alone`,
     `overlaps         ${figures.overlaps} (and ${figures.thawed_overlaps} of thawed agents, within their bound)`,
     `orphans          ${figures.orphans}`,
     `gaps             ${figures.gaps}`,

@@ -12,6 +12,8 @@ export interface Verdict {
   readonly figures: InvariantFigures
   /** Acknowledged by Redis alone just before it lost everything: what `durability: "redis"` means. */
   readonly lostBeforeRecord: number
+  /** Kills that Redis alone had acknowledged when it lost everything: the same, of a kill through the producer. */
+  readonly lostKills: number
   /** Milliseconds from the healing to the last session's end and an empty lag. */
   readonly settledMs: number
 }
@@ -70,13 +72,16 @@ export async function judge(arena: Arena, workload: Workload, watch: Watch): Pro
       ...late,
       ...invariants.breaches,
       ...kept.flatMap((one) => endBreaches(field, one)),
-      ...kept.flatMap((one) => killBreaches(field, one, watch)),
+      ...kept
+        .filter((one) => !isKillLostToWipe(arena, one))
+        .flatMap((one) => killBreaches(field, one, watch)),
       ...stallBreaches(arena, kept),
       ...blindness(field, watch),
       ...workload.problems,
     ],
     figures: invariants.figures ?? NOTHING,
     lostBeforeRecord: lostIds.size,
+    lostKills: kept.filter((one) => isKillLostToWipe(arena, one)).length,
     settledMs,
   }
 }
@@ -95,6 +100,16 @@ const NOTHING: InvariantFigures = {
 function isLostToWipe({ field, wipes }: Arena, { sessionId, acknowledgedAt, inLedger }: Submission): boolean {
   if (inLedger || acknowledgedAt === null || field.ledger.session(sessionId) !== undefined) return false
   return wipes.some((at) => at >= acknowledgedAt)
+}
+
+/** Answered by Redis, of which the ledger has nothing; a wipe came after it. */
+function isKillLostToWipe({ field, wipes }: Arena, { sessionId, kill }: Submission): boolean {
+  if (kill?.outcome !== 'done' || kill.answeredAt === null) return false
+  const { answeredAt } = kill
+  const isRecorded = field.ledger
+    .events(sessionId)
+    .some((event) => event.type === 'drover.session.cancel_requested')
+  return !isRecorded && wipes.some((at) => at >= answeredAt)
 }
 
 function describe(field: Field, { sessionId, work }: Submission): string {

@@ -100,6 +100,8 @@ test('away: little is said and done until it is back', async () => {
     // Its entry is back, by its next beat.
     await until(async () => (await redis.hget(house.keys.pod('pod-1'), 'state')) === 'ready')
     redis.disconnect()
+    await until(() => lines.some(({ msg }) => msg === 'Redis answers again'))
+    expect(lines.filter(({ msg }) => msg === 'Redis answers again')).toHaveLength(1)
   } finally {
     await pod.stop(0)
     await again.stop()
