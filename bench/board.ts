@@ -38,8 +38,9 @@ export async function startBoard(
     clearTimeout(timer)
   })
   const lines = createInterface({ input: child.stdout })
-  const ready = once(lines, 'line').then(([line]) => String(line))
-  const answer = await Promise.race([ready, exited.then(() => stderr)])
+  const said = once(lines, 'line').then(([line]) => String(line))
+  const answer = await Promise.race([said, exited.then(() => stderr)])
   if (!answer.startsWith('{"success":true')) throw new Error(`\`drover board\` did not start: ${answer}`)
-  return String((JSON.parse(answer) as { url: string }).url)
+  const ready: { readonly url: string } = JSON.parse(answer)
+  return ready.url
 }

@@ -117,10 +117,10 @@ async function watchStream(
   defer(() => reading.disconnect())
   announced.on('message', (_channel, id: string) => commits.push({ id, at: now() }))
   await announced.subscribe(keys.recorded)
-  let isOver = false
+  const over = new AbortController()
   const run = async (): Promise<void> => {
     let cursor = '0-0'
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const answer = await reading.xread('COUNT', 5000, 'BLOCK', 200, 'STREAMS', keys.events, cursor)
       for (const [id, fields] of answer?.[0]?.[1] ?? []) {
         cursor = id
@@ -140,7 +140,7 @@ async function watchStream(
         return compareStreamIds(commit.id, line.id) >= 0
       }
       await until(isRecorded, { timeoutMs: TIMEOUT_MS, message: 'all lines to be recorded' })
-      isOver = true
+      over.abort()
       await running
       return { published, commits }
     },
