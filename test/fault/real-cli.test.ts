@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { costOfCall, pricesOf } from '../../src/core/prices.ts'
 import { createTranscripts } from '../../src/queue/transcripts.ts'
 import { loadScript } from '../../src/rehearsal/load-script.ts'
 import { startRehearsal, type Rehearsal } from '../../src/rehearsal/rehearsal.ts'
@@ -17,6 +18,7 @@ import { checkInvariants } from './rig/invariants.ts'
 
 /** What the shell of the Bash call has among its arguments. */
 const MARK = 'drover-real-cli-marker'
+const MODEL = 'sonnet'
 const SCRIPT = `
 description: A long shell call, then the end.
 agents:
@@ -44,7 +46,7 @@ beforeAll(async () => {
   const { ANTHROPIC_CUSTOM_HEADERS: _, ...model } = rehearsal.environment('code_developer', '')
   field = await openField({
     pods: 2,
-    types: { code_developer: { allowed_tools: ['Bash'] } },
+    types: { code_developer: { allowed_tools: ['Bash'], model: MODEL } },
     // The real one starts in half a second, and flushes its transcript in a second and a half.
     times: { killGraceMs: 5000 },
     env: { ...model, DROVER_CLAUDE_PATH: claudePath() },
@@ -86,6 +88,14 @@ async function conversationTravelled(sessionId: string, podId: string): Promise<
   await until(async () => ((await transcripts.head(sessionId))?.mark.bytes ?? 0) >= Buffer.byteLength(text))
 }
 
+/** What the script's two calls cost: 300 tokens of input and 30 of output. */
+function costMicros(): number {
+  const prices = pricesOf(MODEL)
+  if (prices === undefined) throw new Error(`${MODEL} has a price`)
+  const usage = { input_tokens: 300, output_tokens: 30, cache_read_tokens: 0, cache_creation_tokens: 0 }
+  return costOfCall(usage, prices) / 1_000_000
+}
+
 /** The agents of a session that has ended well, and what the last request to the model held. */
 async function resumed(sessionId: string, name: string): Promise<{ agents: number; conversation: string }> {
   const row = await field.ended(sessionId, 60_000)
@@ -95,6 +105,8 @@ async function resumed(sessionId: string, name: string): Promise<{ agents: numbe
     '--session-id',
     '--resume',
   ])
+  // Both calls were made: the first one's agent has no result, so it is estimated, and to the micro-dollar right.
+  expect(row).toMatchObject({ estimated_cost_micros: costMicros(), cost_estimated: 1 })
   const requests = rehearsal.requests().filter(({ body }) => JSON.stringify(body).includes(name))
   return { agents: agents.length, conversation: JSON.stringify(requests.at(-1)?.body) }
 }
