@@ -24,6 +24,9 @@ export interface FakeScript {
   readonly hold_stdout?: boolean
   /** Written to standard error, with a line feed. */
   readonly stderr_text?: string
+  /** Files whose bytes are printed: what must not stand in a prompt. */
+  readonly stdout_file?: string
+  readonly stderr_file?: string
   /** Assistant lines. @default 1 */
   readonly lines?: number
   /** Each says when it was printed: `at <milliseconds since 1970>`. */

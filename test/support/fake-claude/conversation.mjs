@@ -1,5 +1,5 @@
 /** The turns of a session, as its script wants them. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startDaemons } from './daemons.mjs'
@@ -35,6 +35,8 @@ export function createConversation({ options, transcript, witness }) {
       )
       await pause(script.delay_ms)
     }
+    if (script.stdout_file !== '') printRaw(readFileSync(script.stdout_file))
+    if (script.stderr_file !== '') process.stderr.write(readFileSync(script.stderr_file))
     printOddities(script)
     crashIfTold()
     await pause(script.silence_ms)

@@ -24,6 +24,8 @@ const DEFAULTS = {
   huge_line_bytes: 0,
   raw_lines: [],
   stderr_text: '',
+  stdout_file: '',
+  stderr_file: '',
   crash_on_attempts: [],
   crash_signal: 'SIGKILL',
   write_files: {},
