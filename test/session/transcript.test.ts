@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
+import { createRedactor } from '../../src/core/redact.ts'
 import { configDirOf, openTranscript, type Packed, type Transcript } from '../../src/session/transcript.ts'
 import { createScratch, type Scratch } from '../support/leaks.ts'
 
@@ -124,6 +125,19 @@ describe('a conversation', () => {
     expect(await transcript.holds(mark)).toBe(false)
     await truncate(join(here, main()), 4)
     expect(await transcript.holds(mark)).toBe(false)
+  })
+
+  it('travels without the secrets, is held where it came from and where it arrived, and grows there', async () => {
+    const redactor = createRedactor({ secrets: [{ name: 'KEY', value: 'key-0123456789' }], known: false })
+    await put(main(), '{"a":"key-0123456789"}\n')
+    await put(side('tool-results/x.txt'), 'it is key-0123456789')
+    const { archive, mark } = await packed(openTranscript(here, sessionId, { redactor: () => redactor }))
+    await openTranscript(there, sessionId).unpack(archive)
+    expect(await readFile(join(there, main()), 'utf8')).toBe('{"a":"[redacted:KEY]"}\n')
+    expect(await readFile(join(there, side('tool-results/x.txt')), 'utf8')).toBe('it is [redacted:KEY]')
+    await appendFile(join(there, main()), '{"more":1}\n')
+    expect(await openTranscript(here, sessionId).holds(mark)).toBe(true)
+    expect(await openTranscript(there, sessionId).holds(mark)).toBe(true)
   })
 
   it('cannot travel when it is over a limit, packed or not, but says how it begins', async () => {
