@@ -156,8 +156,9 @@ const MUST_BE_HIT = [
   /^before COMMIT/,
   /^after COMMIT/,
   /^before redis xread/,
-  /^before redis set/,
-  /^before redis publish/,
+  // What it announces after the commit.
+  /^before redis eval .*'PUBLISH'/,
+  /^after redis eval .*'PUBLISH'/,
   /^before redis xtrim/,
   /^after redis xtrim/,
 ]
