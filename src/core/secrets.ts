@@ -6,7 +6,8 @@ import { AGENT_STATES, FAILURE_REASONS, SESSION_STATES, TASK_STATES } from './st
 const SECRET_NAME =
   /(?:^|[_.-])(?:[a-z0-9]*(?:key|token|secret|passw(?:or)?d|passphrase|credentials?|apikey)|pass|pw|pwd|pat|auth|authorization|cookie|dsn)(?:$|[_.-])/i
 /** They name where a secret is, or how many tokens there may be. */
-const NO_SECRET = /(?:_FILE|_PATH|_DIR|_SOCK|_COMMAND|_TOKENS|_TTL|_MS|_ID)$|^(?:PWD|OLDPWD|GOOGLE_APPLICATION_CREDENTIALS)$/i
+const NO_SECRET =
+  /(?:_FILE|_PATH|_DIR|_SOCK|_COMMAND|_TOKENS|_TTL|_MS|_ID)$|^(?:PWD|OLDPWD|GOOGLE_APPLICATION_CREDENTIALS)$/i
 /** Words of Drover's own: taken out of its events they would change what these say. */
 const OWN_WORDS: ReadonlySet<string> = new Set<string>([
   ...SESSION_STATES,

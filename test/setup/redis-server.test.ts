@@ -110,18 +110,22 @@ describe.runIf(archive && apt)('out of the package archive', () => {
   it.each([
     ['with the lists of the system', ''],
     ['with lists of its own where the system has none', '-o Dir::State::lists=/nowhere'],
-  ])('unpacks a server that runs, %s', async (_case, options) => {
-    await link('dpkg-deb', 'dpkg', 'sh', 'tar', 'rm')
-    const aptGet = (await findProgram('apt-get', process.env['PATH'] ?? '')) ?? ''
-    // Later options win, so lists of our own stay possible.
-    await program('apt-get', `exec ${aptGet} ${options} "$@"`)
-    const binary = await find(bin)
-    expect(binary.file.startsWith(join(toolsDir, 'redis'))).toBe(true)
-    expect(said.join('\n')).toMatch(/fetching redis-server [\d.]+ \(\d+ packages, [\d.]+ MB\)/)
-    expect(await readdir(toolsDir)).toEqual(['redis'])
-    const server = await startRedisProcess({ binary, dir: scratch.dir, settings: { save: '' } })
-    await server.stop()
-    expect(await find(bin)).toEqual(binary)
-    // A slow mirror is no failure.
-  }, 300_000)
+  ])(
+    'unpacks a server that runs, %s',
+    async (_case, options) => {
+      await link('dpkg-deb', 'dpkg', 'sh', 'tar', 'rm')
+      const aptGet = (await findProgram('apt-get', process.env['PATH'] ?? '')) ?? ''
+      // Later options win, so lists of our own stay possible.
+      await program('apt-get', `exec ${aptGet} ${options} "$@"`)
+      const binary = await find(bin)
+      expect(binary.file.startsWith(join(toolsDir, 'redis'))).toBe(true)
+      expect(said.join('\n')).toMatch(/fetching redis-server [\d.]+ \(\d+ packages, [\d.]+ MB\)/)
+      expect(await readdir(toolsDir)).toEqual(['redis'])
+      const server = await startRedisProcess({ binary, dir: scratch.dir, settings: { save: '' } })
+      await server.stop()
+      expect(await find(bin)).toEqual(binary)
+      // A slow mirror is no failure.
+    },
+    300_000,
+  )
 })
