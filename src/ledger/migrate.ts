@@ -29,15 +29,14 @@ interface AppliedMigration {
   readonly checksum: string
 }
 
-/** The migrations of a directory, in order. Throws when a number is there twice: a broken package. */
+/** The migrations of a directory, in order. Throws when a number is missing or there twice: a broken package. */
 export function readMigrations(dir: string = MIGRATIONS_DIR): readonly Migration[] {
   const names = readdirSync(dir)
     .filter((name) => FILE_PATTERN.test(name))
     .toSorted()
   return names.map((name, index) => {
     const version = Number(name.slice(0, 4))
-    if (index > 0 && version === Number(names[index - 1]?.slice(0, 4)))
-      throw new Error(`${dir}: migration ${version} is there twice, ${name} is one of them`)
+    if (version !== index + 1) throw new Error(`${dir}: expected migration ${index + 1}, found ${name}`)
     const sql = readFileSync(join(dir, name), 'utf8')
     return { version, name, sql, checksum: sha256(sql) }
   })

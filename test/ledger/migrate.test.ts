@@ -74,11 +74,16 @@ describe('migrate', () => {
     db.close()
   })
 
-  it('refuses a package with a number twice', () => {
-    mkdirSync(join(temp.dir, 'm'))
-    writeFileSync(join(temp.dir, 'm', '0002_later.sql'), 'SELECT 1')
-    writeFileSync(join(temp.dir, 'm', '0002_other.sql'), 'SELECT 1')
-    expect(() => readMigrations(join(temp.dir, 'm'))).toThrow('migration 2 is there twice')
+  it('refuses a package with a hole in its numbers, or a number twice', () => {
+    const dir = join(temp.dir, 'm')
+    mkdirSync(dir)
+    writeFileSync(join(dir, '0001_first.sql'), 'SELECT 1')
+    writeFileSync(join(dir, '0003_third.sql'), 'SELECT 1')
+    expect(() => readMigrations(dir)).toThrow('expected migration 2, found 0003_third.sql')
+    writeFileSync(join(dir, '0002_second.sql'), 'SELECT 1')
+    expect(readMigrations(dir).map(({ version }) => version)).toEqual([1, 2, 3])
+    writeFileSync(join(dir, '0003_twin.sql'), 'SELECT 1')
+    expect(() => readMigrations(dir)).toThrow('expected migration 4, found 0003_twin.sql')
   })
 
   it('lets processes that open a fresh ledger at once settle', async () => {
