@@ -65,6 +65,7 @@ function eventsOf(index: number): readonly string[] {
   const parent = index % 10 === 0 ? null : sessionIdOf(index - (index % 10))
   const failed = index % 20 === 7
   const usd = (index % 1000) / 1e4
+  const later = index * 5 * MINUTE
   const session = scriptedSession(sessionIdOf(index), type)
     .accepted(
       { prompt: `Task number ${index}: ${phrase(index)}`, ...(task === null ? {} : { task_id: task }) },
@@ -72,7 +73,7 @@ function eventsOf(index: number): readonly string[] {
     )
     .own('drover.session.claimed', { pod_id: `pod-${index % 4}` })
     .spawned(agent)
-    .started(agent)
+    .started(agent, { started_at: at(later) })
     .result(agent, { input: 1000 + index, output: 500, cacheRead: 20_000, usd })
     .exited(agent, failed ? { status: 'failed', failure_reason: 'agent_error' } : {})
     .closed(agent)
@@ -86,7 +87,6 @@ function eventsOf(index: number): readonly string[] {
         cache_creation_tokens: 0,
       },
     })
-  const later = (index * 5 * MINUTE) % (180 * 24 * 60 * MINUTE)
   const own = session.events.map((text, place) =>
     text.replace(`"ts":"${at(place + 1)}"`, `"ts":"${at(later + place)}"`),
   )

@@ -31,9 +31,15 @@ const SUMS_BY_MODEL = SUMS.replaceAll('s.cost_estimated', 's.estimated').replace
 const DEAREST = 'ORDER BY cost_nanos DESC, key'
 const NAMED = 'ORDER BY key'
 
+/**
+ * The index that holds all that is added up. Without a word SQLite takes the one in the order of the group, and reads
+ * every row with its prompt and answer: 240 ms instead of 12 for 50,000 sessions.
+ */
+const SPENT = 'agent_sessions AS s INDEXED BY agent_sessions_spent'
+
 function bySession(key: string, order: string): string {
   return `SELECT ${key} AS key, count(*) AS sessions, ${SUMS}, count(*) OVER () AS groups
-    FROM agent_sessions AS s WHERE ${SPENT_AT} >= ? GROUP BY 1 ${order} LIMIT ?`
+    FROM ${SPENT} WHERE ${SPENT_AT} >= ? GROUP BY 1 ${order} LIMIT ?`
 }
 
 const QUERIES: Readonly<Record<CostBy, string>> = {
@@ -44,7 +50,7 @@ const QUERIES: Readonly<Record<CostBy, string>> = {
   tree: bySession('s.root_session_id', DEAREST),
   model: `SELECT u.model AS key, count(DISTINCT u.session_id) AS sessions, ${SUMS_BY_MODEL},
       count(*) OVER () AS groups
-    FROM agent_sessions AS s JOIN invocation_model_usage AS u USING (session_id)
+    FROM ${SPENT} JOIN invocation_model_usage AS u USING (session_id)
     WHERE ${SPENT_AT} >= ? GROUP BY 1 ${NAMED} LIMIT ?`,
 }
 
@@ -76,7 +82,7 @@ export function createCostView(db: Db): (by: CostBy, query?: CostQuery) => CostR
     model: prepare(QUERIES.model),
   }
   const inAll = db.prepare<[string], Summed>(
-    `SELECT NULL AS key, count(*) AS sessions, ${SUMS} FROM agent_sessions AS s WHERE ${SPENT_AT} >= ?`,
+    `SELECT NULL AS key, count(*) AS sessions, ${SUMS} FROM ${SPENT} WHERE ${SPENT_AT} >= ?`,
   )
 
   return (by, { since, limit = DEFAULT_ROWS } = {}) => {
