@@ -1,8 +1,9 @@
 /**
  * What a session of a script comes to when it runs once from beginning to end: the numbers that the CLI's result
- * must show. A session that is killed on the way, or is sent further messages, takes other turns. Calls that fail
- * with a status cost nothing; calls that are cut off are billed in full (measured). That is exact for a cut within
- * the first text of a turn; behind it the CLI may keep the half answer and count a turn more.
+ * must show, without its subagents. A session that is killed on the way, or is sent further messages, takes other
+ * turns. Calls that fail with a status cost nothing; calls that are cut off are billed in full (measured). That is exact
+ * for a cut within the first text of a turn; behind it the CLI may keep the half answer and count a turn more.
+ * `Rehearsal.requests` has what was really asked for.
  */
 import { NO_USAGE, type Usage } from '../core/envelope.ts'
 import { costOfCall, type Prices } from '../core/prices.ts'

@@ -11,6 +11,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ChatCompletionRequest, FixtureResponse } from '@copilotkit/aimock'
 import { sleep } from '../core/clock.ts'
+import { NO_USAGE, type Usage } from '../core/envelope.ts'
 import type { Script } from './script.ts'
 import { createScriptedModel, type Answer, type Caller } from './scripted-model.ts'
 import type { Message } from './select-turn.ts'
@@ -43,9 +44,15 @@ interface RecordedRequest {
   readonly turn: number | null
   /** The HTTP status of the answer. */
   readonly status: number
+  /** The model that was asked for; empty where none was. */
+  readonly model: string
+  /** What the answer is billed, also when it is cut off: nothing where no turn was said. */
+  readonly usage: Usage
   /** The call as aimock normalises it (`messages` with role and text, `tools` as functions); null without a body. */
   readonly body: unknown
 }
+
+type Said = Pick<RecordedRequest, 'turn' | 'status' | 'model' | 'usage' | 'body'>
 
 /** A request holds the system prompt and the tool schemas: 50–150 kB each. */
 const REQUESTS_KEPT = 100
@@ -87,16 +94,14 @@ export async function startRehearsal(script: Script): Promise<Rehearsal> {
     shapeResponse(response, () => shapeOf(exchange.answer))
   }
 
-  function record(request: IncomingMessage, status: number, turn: number | null, body: unknown): void {
+  function record(request: IncomingMessage, said: Said): void {
     const { method = '', url = '' } = request
     recorded.push({
       method,
       path: url,
       headers: headersOf(request),
       ...callerOf(request),
-      turn,
-      status,
-      body,
+      ...said,
     })
     if (recorded.length > REQUESTS_KEPT) recorded.shift()
   }
@@ -107,7 +112,8 @@ export async function startRehearsal(script: Script): Promise<Rehearsal> {
       open(request, response)
       return false
     }
-    record(request, answerBeside(request, response, path), null, null)
+    const status = answerBeside(request, response, path)
+    record(request, { status, turn: null, model: '', usage: NO_USAGE, body: null })
     return true
   }
 
@@ -117,7 +123,10 @@ export async function startRehearsal(script: Script): Promise<Rehearsal> {
     if (exchange === undefined) return { content: '' }
     const answer = model.answer(exchange.caller, messagesOf(body))
     exchange.answer = answer
-    record(exchange.request, answer.fault?.status ?? 200, answer.turn, body)
+    const { turn, fault } = answer
+    const status = fault?.status ?? 200
+    const usage = status === 200 ? answer.usage : NO_USAGE
+    record(exchange.request, { turn, status, model: body.model, usage, body })
     await sleep(answer.latencyMs, exchange.signal)
     return toFixtureResponse(answer)
   }

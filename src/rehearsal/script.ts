@@ -113,12 +113,21 @@ const agentKey = z
     'must be an agent type such as code_developer, or "*" for every type that is not named',
   )
 
+/** A subagent's request says neither its type nor the call that started it, only what it was told. */
+const subagentKey = z
+  .string()
+  .refine(
+    (key) => key !== '' && key === firstLineOf(key),
+    'must be the first line of the prompt that the Agent call gives, without blanks around it',
+  )
+
 export const scriptSchema = z.strictObject(
   {
     description: words,
     agents: z
       .record(agentKey, turnsSchema, 'must be a map from agent types to lists of turns')
       .refine((agents) => Object.keys(agents).length > 0, 'must name an agent type, or "*" for all of them'),
+    subagents: z.record(subagentKey, turnsSchema, 'must be a map from prompts to lists of turns').default({}),
   },
   'must be a map with description and agents',
 )
@@ -143,6 +152,16 @@ export function turnsOf(script: Script, agentType: string): readonly Turn[] | un
   // Object.hasOwn: a type may be called "constructor".
   const key = Object.hasOwn(script.agents, agentType) ? agentType : ANY_AGENT_TYPE
   return Object.hasOwn(script.agents, key) ? script.agents[key] : undefined
+}
+
+/** The turns of the subagent that was given this prompt; undefined where the script has none. */
+export function turnsOfSubagent(script: Script, prompt: string): readonly Turn[] | undefined {
+  return Object.hasOwn(script.subagents, prompt) ? script.subagents[prompt] : undefined
+}
+
+/** How prompts are told apart. */
+export function firstLineOf(text: string): string {
+  return text.trim().split('\n', 1)[0]?.trim() ?? ''
 }
 
 function checkPlaceholders(value: unknown, context: z.RefinementCtx): void {

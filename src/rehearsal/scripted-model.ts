@@ -1,7 +1,7 @@
 /** What the scripted model says to a request. It remembers only how often a turn with faults was asked for. */
 import { NO_USAGE, type Usage } from '../core/envelope.ts'
 import { fill } from './placeholders.ts'
-import { turnsOf, type Fault, type Script } from './script.ts'
+import { turnsOf, turnsOfSubagent, type Fault, type Script, type Turn } from './script.ts'
 import { faultOf, promptsOf, turnIndex, type Message } from './select-turn.ts'
 
 /** Who asks: taken from the headers that the rehearsal gave to the CLI. */
@@ -13,7 +13,7 @@ export interface Caller {
 }
 
 export interface Answer {
-  /** Index of the turn; null for what no script is asked for: subagents, unknown agent types. */
+  /** Index of the turn; null for who has none: unknown agent types and subagents. */
   readonly turn: number | null
   readonly text: string | undefined
   readonly tools: readonly { readonly name: string; readonly input: Readonly<Record<string, unknown>> }[]
@@ -33,9 +33,9 @@ const COUNTED_TURNS = 10_000
 export function createScriptedModel(script: Script): ScriptedModel {
   const calls = new Map<string, number>()
 
-  /** How often this turn was asked for before. */
-  function countCall(sessionId: string, turn: number): number {
-    const key = `${sessionId} ${turn}`
+  /** How often this turn of this speaker was asked for before. */
+  function countCall(speaker: string, turn: number): number {
+    const key = `${speaker} ${turn}`
     const before = calls.get(key) ?? 0
     calls.delete(key)
     calls.set(key, before + 1)
@@ -44,16 +44,18 @@ export function createScriptedModel(script: Script): ScriptedModel {
     return before
   }
 
+  function turnsFor(caller: Caller, prompt: string): readonly Turn[] | undefined {
+    return caller.isSubagent ? turnsOfSubagent(script, prompt) : turnsOf(script, caller.agentType)
+  }
+
   return {
     answer(caller, messages) {
-      // Free of charge, so that a session's totals are its script's.
-      if (caller.isSubagent) return plainAnswer('This is a rehearsal: subagents have no script.')
-      const turns = turnsOf(script, caller.agentType)
-      if (turns === undefined) return unknownAgentType(script, caller.agentType)
+      const { first, latest } = promptsOf(messages)
+      const turns = turnsFor(caller, first)
+      if (turns === undefined) return withoutTurns(script, caller)
       const index = turnIndex(messages, turns.length)
       const turn = turns[index]
       if (turn === undefined) throw new Error(`script ${script.name} has no turn ${index}`)
-      const { first, latest } = promptsOf(messages)
       const values = {
         prompt: first,
         message: latest,
@@ -66,10 +68,22 @@ export function createScriptedModel(script: Script): ScriptedModel {
         tools: fill(turn.tools ?? [], values),
         usage: turn.usage,
         latencyMs: turn.latency_ms,
-        fault: turn.faults.length > 0 ? faultOf(turn, countCall(caller.sessionId, index)) : null,
+        fault: turn.faults.length > 0 ? faultOf(turn, countCall(speakerOf(caller, first), index)) : null,
       }
     },
   }
+}
+
+/** Whose faults are counted together. */
+function speakerOf({ sessionId, isSubagent }: Caller, prompt: string): string {
+  return isSubagent ? `${sessionId} ${prompt}` : sessionId
+}
+
+function withoutTurns(script: Script, { agentType, isSubagent }: Caller): Answer {
+  // Free of charge, so that a session's totals are its script's.
+  return isSubagent
+    ? plainAnswer('This is a rehearsal: this subagent has no script.')
+    : unknownAgentType(script, agentType)
 }
 
 function plainAnswer(text: string): Answer {

@@ -3,7 +3,7 @@
  * with every call, so the number of assistant messages in it is the number of turns that were taken. Nothing is
  * counted here, so a restart of the agent, of the rehearsal or on another pod goes on where the transcript ends.
  */
-import type { Fault, Turn } from './script.ts'
+import { firstLineOf, type Fault, type Turn } from './script.ts'
 
 /** A message of a request, as aimock hands it on: tool calls beside the text, no system prompt needed. */
 export interface Message {
@@ -52,7 +52,7 @@ export function faultOf(turn: Turn, attempt: number): Fault | null {
 export function promptsOf(messages: readonly Message[]): { readonly first: string; readonly latest: string } {
   const lines = messages
     .filter((message) => message.role === 'user' && !isCutOffNotice(message))
-    .map((message) => wordsOf(message).split('\n', 1)[0]?.trim() ?? '')
+    .map((message) => firstLineOf(wordsOf(message)))
     .filter((line) => line !== '')
   return { first: lines.at(0) ?? '', latest: lines.at(-1) ?? '' }
 }

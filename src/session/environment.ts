@@ -79,6 +79,11 @@ const LIMITS = {
   CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
   /** Default 10 = 184 s for each failing call, a wrong key included. 8 = about 110 s; Drover's restarts come on top. */
   CLAUDE_CODE_MAX_RETRIES: '8',
+  /**
+   * What subagents say is printed too, so that the record has it, and what it used is known when no result comes. Not
+   * the flag: a CLI that does not know it ends at once (it was taken back once, in 2.1.214).
+   */
+  CLAUDE_CODE_FORWARD_SUBAGENT_TEXT: '1',
 }
 /** A Bash call over its time is ended instead of going on behind the result, and a session has one result per turn. */
 const NO_BACKGROUND = { CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1' }

@@ -5,7 +5,7 @@ import { mkdir, readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { usageOfResult } from '../../src/core/usage.ts'
+import { modelsOfResult, usageOfResult } from '../../src/core/usage.ts'
 import { expectedCostMicros, expectedTotals } from '../../src/rehearsal/expected.ts'
 import { loadScript, parseScript } from '../../src/rehearsal/load-script.ts'
 import { pricesOf } from '../../src/core/prices.ts'
@@ -158,26 +158,57 @@ agents:
     expect(JSON.stringify(lines)).toContain('No files found')
   })
 
-  test('may call a subagent, whose turns are not counted and not billed', async () => {
+  test('may call subagents: with turns of their own and their own model, or without any and free', async () => {
     const script = parseScript(
       `description: x
 agents:
   architect:
-    - tools: [{ name: Agent, input: { description: look, prompt: look around, subagent_type: general-purpose } }]
+    - tools:
+        - { name: Agent, input: { description: free, prompt: nothing for you, subagent_type: general-purpose } }
       usage: { input_tokens: 1000 }
+    - tools:
+        - name: Agent
+          input: { description: look, prompt: "look around\\nand tell", subagent_type: general-purpose, model: haiku }
     - text: the end
-      usage: { input_tokens: 100 }`,
+      usage: { input_tokens: 100 }
+subagents:
+  look around:
+    - tools: [{ name: Glob, input: { pattern: '*' } }]
+      usage: { input_tokens: 300, output_tokens: 7 }
+    - text: 'I was told: {{prompt}}'
+      usage: { input_tokens: 400, output_tokens: 9, cache_read_tokens: 50 }`,
       'x.yaml',
     )
     const rehearsal = await rehearse(script)
-    const { result, line } = await runClaude({ rehearsal, dir: scratch.dir, sessionId })
+    const { result, line, lines } = await runClaude({ rehearsal, dir: scratch.dir, sessionId })
     expect(result.result).toBe('the end')
-    expect(rehearsal.requests().map(({ turn, isSubagent }) => [turn, isSubagent])).toEqual([
-      [0, false],
-      [null, true],
-      [1, false],
+    expect(rehearsal.requests().map(({ turn, isSubagent, model }) => [turn, isSubagent, model])).toEqual([
+      [0, false, 'claude-sonnet-5-5'],
+      [null, true, 'claude-sonnet-5-5'],
+      [1, false, 'claude-sonnet-5-5'],
+      [0, true, 'claude-haiku-5-5'],
+      [1, true, 'claude-haiku-5-5'],
+      [2, false, 'claude-sonnet-5-5'],
     ])
-    expect(usageOfResult(line).usage).toEqual(expectedTotals(script, 'architect').usage)
+    const { models, suspect } = modelsOfResult(line)
+    expect(suspect).toBe(false)
+    expect(
+      models.map(({ model, web_search_requests: _, cost_nanos: __, ...usage }) => ({ model, ...usage })),
+    ).toEqual([
+      { model: 'claude-sonnet-5-5', ...expectedTotals(script, 'architect').usage },
+      {
+        model: 'claude-haiku-5-5',
+        input_tokens: 700,
+        output_tokens: 16,
+        cache_read_tokens: 50,
+        cache_creation_tokens: 0,
+      },
+    ])
+    // What a subagent says is printed too: what a killed agent used is known by these lines alone.
+    const said = lines.filter(
+      (one) => one.type === 'assistant' && typeof one['parent_tool_use_id'] === 'string',
+    )
+    expect(JSON.stringify(said)).toContain('I was told: look around')
   })
 })
 

@@ -65,8 +65,9 @@ export async function startClaude(options: ClaudeOptions): Promise<RunningClaude
       PATH: process.env['PATH'],
       HOME: home,
       TMPDIR: temp,
-      // As Drover sets it: subagents run in the foreground.
+      // As Drover sets them: subagents run in the foreground, and what they say is printed.
       CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
+      CLAUDE_CODE_FORWARD_SUBAGENT_TEXT: '1',
       ...rehearsal.environment(agentType, sessionId),
     },
     stdio: ['pipe', 'pipe', 'inherit'],
