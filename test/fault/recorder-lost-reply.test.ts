@@ -38,6 +38,7 @@ const WHILE_WRITING_BACK = {
   'epoch and counters raised': 'for i = 3, #ARGV, 2 do',
   restored: "redis.call('SET', KEYS[2], ARGV[2])\nredis.call('PUBLISH'",
   time: command('time'),
+  set: command('set'),
   zrange: command('zrange'),
   hmget: command('hmget'),
   xrevrange: command('xrevrange'),
