@@ -58,12 +58,14 @@ export async function benchCatchUp(stage: Stage): Promise<readonly Result[]> {
   return [
     {
       bench: 'catch-up',
-      title: `a backlog of ${total} events, from the recorder's start to the last commit, each tenth`,
+      title: `a backlog of ${total} events, from the recorder's start to the last commit`,
       unit: 'events/s',
-      measured: summarize(rates),
+      // The promise is about all of it: the median of its tenths would hide the slow ones.
+      measured: summarize([(total * 1000) / tookMs]),
       goal: { op: '>=', value: 20_000 },
       details: [
-        { label: 'all of it', value: (total * 1000) / tookMs, unit: 'events/s' },
+        { label: 'the median tenth', value: summarize(rates).median, unit: 'events/s' },
+        { label: 'the slowest', value: summarize(rates).min, unit: 'events/s' },
         { label: 'in', value: tookMs / 1000, unit: 's' },
       ],
     },
