@@ -10,6 +10,7 @@
  */
 import { statSync } from 'node:fs'
 import { messageOf } from '../core/errors.ts'
+import { MOST_NANOS } from '../core/usage.ts'
 import { ledgerError, openDatabaseReadOnly, sqliteCode, type Db } from './database.ts'
 
 /** What a check found. */
@@ -41,7 +42,8 @@ function disagreeing(table: string, key: string, columns: readonly (readonly [st
     GROUP BY t.session_id, t.${key} HAVING ${differs} LIMIT ${MOST_PROBLEMS}`
 }
 
-const sumOf = (column: string): string => `coalesce(sum(u.${column}), 0)`
+/** Capped as the totals are: an agent may claim what it likes, and must not raise an alarm that no rebuild ends. */
+const sumOf = (column: string): string => `CAST(min(total(u.${column}), ${MOST_NANOS}) AS INTEGER)`
 const microsOf = `CAST(round(${sumOf('cost_nanos')} / 1000.0) AS INTEGER)`
 const TOKEN_SUMS = TOKENS.map((column) => [column, sumOf(column)] as const)
 

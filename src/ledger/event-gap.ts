@@ -23,6 +23,10 @@ export interface EventGapTable {
   fill(key: GapKey, number: number, ts: string): boolean
   /** Is anything of the session's own numbers missing? */
   hasOpen(sessionId: string): boolean
+  /** Is this number missing? */
+  has(key: GapKey, number: number): boolean
+  /** The sessions of which something is missing. */
+  sessionIds(): readonly string[]
 }
 
 type Row = EventGap & { readonly gap_id: number; readonly noticed_at: string }
@@ -47,7 +51,13 @@ export function createEventGapTable(db: Db): EventGapTable {
     )
     .pluck()
 
+  const selectSessions = db
+    .prepare<[], string>('SELECT DISTINCT session_id FROM event_gap WHERE filled_at IS NULL ORDER BY 1')
+    .pluck()
+
   return {
+    has: (key, number) => selectAround.get({ ...key, number }) !== undefined,
+    sessionIds: () => selectSessions.all(),
     note: (gap, ts) => void insert.run({ ...gap, noticed_at: ts, filled_at: null }),
     fill(key, number, ts) {
       const gap = selectAround.get({ ...key, number })

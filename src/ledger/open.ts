@@ -48,7 +48,7 @@ import { createSessionTrees } from './session-tree.ts'
 import { createSessionViews } from './session-view.ts'
 import { createTaskEventTable, type TaskEventTable } from './task-event.ts'
 import { createTaskViews } from './task-view.ts'
-import { createUnbilledLines, type UnbilledLines } from './unbilled-lines.ts'
+import { createUnbilledUsageTable, type UnbilledUsageTable } from './unbilled-usage.ts'
 import { watchTrouble, type LedgerTrouble, type TroubleWatch } from './trouble.ts'
 
 /** The tables as the recorder writes them. */
@@ -60,7 +60,7 @@ export interface Tables {
   readonly agentEvents: AgentLifecycleEventTable
   readonly invocations: ClaudeInvocationTable
   readonly modelUsage: InvocationModelUsageTable
-  readonly unbilledLines: UnbilledLines
+  readonly unbilled: UnbilledUsageTable
   readonly tasks: OrchestratorTaskTable
   readonly position: RecorderPositionTable
   readonly faults: RecorderFaultTable
@@ -120,7 +120,7 @@ export function openLedger(path: string): Ledger {
         tables: tablesOf(db),
         openWork: answering(file, createOpenWork(db), trouble.requireSound),
         restorable: answering(file, createRestorable(db), trouble.requireSound),
-        search: createSearchIndex(db),
+        search: soundOnly(createSearchIndex(db), trouble),
         retention: createRetention(db),
         applied,
         linked,
@@ -199,7 +199,7 @@ function tablesOf(db: Db): Tables {
     agentEvents: createAgentLifecycleEventTable(db),
     invocations: createClaudeInvocationTable(db),
     modelUsage: createInvocationModelUsageTable(db),
-    unbilledLines: createUnbilledLines(db),
+    unbilled: createUnbilledUsageTable(db),
     tasks: createOrchestratorTaskTable(db),
     position: createRecorderPositionTable(db),
     faults: createRecorderFaultTable(db),
@@ -231,6 +231,21 @@ function readerOf(db: Db, file: string, { requireSound, condemn }: TroubleWatch)
     figures: answering(file, createFigures(db, file), requireSound),
     condemn,
     close: () => void db.close(),
+  }
+}
+
+/** Of a file that is known to be damaged nothing is written, also outside `transaction`. */
+function soundOnly(search: SearchIndex, { requireSound }: TroubleWatch): SearchIndex {
+  return {
+    ...search,
+    fill(limit) {
+      requireSound()
+      return search.fill(limit)
+    },
+    clear() {
+      requireSound()
+      search.clear()
+    },
   }
 }
 

@@ -12,6 +12,8 @@ export type Appended =
 
 export interface SessionEventTable {
   append(event: RawEvent): Appended
+  /** Of an event whose `seq` was recorded before: the same one, also where retention took it away, or another. */
+  compare(event: RawEvent): 'repeat' | 'conflict'
   /** The highest `seq` of a session that is here; 0 where nothing is. */
   lastSeq(sessionId: string): number
 }
@@ -26,12 +28,21 @@ export function createSessionEventTable(db: Db): SessionEventTable {
        WHERE session_id = ? AND seq = ? AND type = ? AND payload = ? AND epoch = ? AND agent_id IS ? AND line IS ?`,
     )
     .pluck()
+  const selectPlace = db
+    .prepare<[string, number], number>('SELECT count(*) FROM session_event WHERE session_id = ? AND seq = ?')
+    .pluck()
   const selectLast = db
     .prepare<[string], number | null>('SELECT max(seq) FROM session_event WHERE session_id = ?')
     .pluck()
 
+  function isSame({ header, payloadText }: RawEvent): boolean {
+    const { session_id, seq, agent_id, epoch, line, type } = header
+    return selectSame.get(session_id, seq, type, payloadText, epoch, agent_id, line) === 1
+  }
+
   return {
-    append({ header, payloadText }) {
+    append(event) {
+      const { header, payloadText } = event
       const { session_id, seq, agent_id, agent_type, epoch, line, ts, type, late } = header
       const added = insert.run(
         session_id,
@@ -46,9 +57,12 @@ export function createSessionEventTable(db: Db): SessionEventTable {
         payloadText,
       )
       if (added.changes === 1) return 'new'
-      return selectSame.get(session_id, seq, type, payloadText, epoch, agent_id, line) === 1
-        ? 'repeat'
-        : 'conflict'
+      return isSame(event) ? 'repeat' : 'conflict'
+    },
+    compare(event) {
+      const { session_id, seq } = event.header
+      const isTaken = selectPlace.get(session_id ?? '', seq ?? 0) === 1
+      return isTaken && !isSame(event) ? 'conflict' : 'repeat'
     },
     lastSeq: (sessionId) => selectLast.get(sessionId) ?? 0,
   }

@@ -42,7 +42,8 @@ function onSpawned(tables: Tables, header: AgentHeader, payload: AgentSpawned, e
   ensureAgent(tables, header, payload)
   tables.agents.supersede(session_id, header.epoch, ts)
   for (const agentId of tables.invocations.endSuperseded(session_id, ts)) {
-    markUnbilled(effects, agentId, session_id)
+    markUnbilled(effects, agentId)
+    effects.unsettled.add(session_id)
   }
   note(tables, header, 'spawned')
   if (header.late === true) return
@@ -100,7 +101,8 @@ function onExited(tables: Tables, header: AgentHeader, payload: AgentExited, eff
     error_message: payload.message,
   })
   tables.invocations.end(agent_id, session_id, payload.status, ts, payload.message)
-  markUnbilled(effects, header.agent_id, header.session_id)
+  markUnbilled(effects, header.agent_id)
+  effects.unsettled.add(header.session_id)
   note(tables, header, 'exited', { health_status: payload.status === 'completed' ? 'completed' : 'failed' })
   // What the session does next is the next event; without one (a hand-over) it waits for another pod.
   if (header.late !== true) tables.sessions.requeue(session_id)
@@ -119,7 +121,8 @@ function onClosed(tables: Tables, header: AgentHeader, payload: AgentClosed, eff
     tail_unknown: payload.tail_unknown,
   })
   note(tables, header, 'closed')
-  markUnbilled(effects, header.agent_id, header.session_id)
+  markUnbilled(effects, header.agent_id)
+  effects.unsettled.add(header.session_id)
   if (payload.tail_unknown) return
   effects.closed.push({ session_id: header.session_id, agent_id, epoch, lines: payload.lines })
 }

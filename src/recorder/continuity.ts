@@ -20,8 +20,11 @@ export interface ClosedSpool {
 }
 
 export interface Continuity {
-  /** To be called with a session's event before it is appended. */
-  expect(event: RawEvent): void
+  /**
+   * To be called with a session's event before it is appended. True where its number was recorded before: it is a
+   * repeat, also where retention has taken the event away since.
+   */
+  wasHere(event: RawEvent): boolean
   /** The event is new and in the ledger. True for a line that comes behind later ones of its agent. */
   took(event: RawEvent): boolean
   /** The agent has said its last. In the order of events, so that it does not matter how they are batched. */
@@ -102,9 +105,11 @@ export function createContinuity(tables: Tables, ts: string): Continuity {
   }
 
   return {
-    expect({ header: { session_id } }) {
-      if (session_id === null || lastSeqs.has(session_id)) return
-      lastSeqs.set(session_id, tables.sessionEvents.lastSeq(session_id))
+    wasHere({ header: { session_id, seq } }) {
+      if (session_id === null || seq === null) return false
+      const last = lastSeqs.get(session_id) ?? tables.sessionEvents.lastSeq(session_id)
+      lastSeqs.set(session_id, last)
+      return seq <= last && !tables.gaps.has({ session_id, agent_id: null, epoch: null }, seq)
     },
     took({ header, payloadText }) {
       const { session_id, seq, agent_id, epoch, line } = header

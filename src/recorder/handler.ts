@@ -23,8 +23,11 @@ export interface Effects {
   readonly unsettled: Set<string>
   /** Agents that have said their last with this event, and how many lines that was: taken out at once. */
   readonly closed: ClosedSpool[]
-  /** Agents that have ended, with their sessions: what they used beyond their results may have changed. */
-  readonly unbilled: Map<string, string>
+  /**
+   * Agents whose use beyond their results may have changed, since they ended or said something after it: the lowest
+   * line that is new, Infinity for none.
+   */
+  readonly unbilled: Map<string, number>
 }
 
 /** Changes rows for one event. The payload is what `core/events.ts` says for the event's type: each handler names it. */
@@ -43,7 +46,8 @@ export function mergeEffects(all: Effects, part: Effects): void {
   for (const id of part.taskIds) all.taskIds.add(id)
   for (const id of part.acceptedSessionIds) all.acceptedSessionIds.add(id)
   for (const id of part.unsettled) all.unsettled.add(id)
-  for (const [agentId, sessionId] of part.unbilled) all.unbilled.set(agentId, sessionId)
+  for (const [agentId, line] of part.unbilled)
+    all.unbilled.set(agentId, Math.min(line, all.unbilled.get(agentId) ?? line))
 }
 
 export function noEffects(): Effects {

@@ -72,7 +72,8 @@ function replay(opened: Opened): Omit<Rebuilt, 'ledger' | 'durationMs'> {
     settle(tables, effects)
   }
   // What is missing or refused is no event, and counts all the same.
-  settle(tables, { ...noEffects(), unsettled: new Set(tables.faults.sessionIds()) })
+  const incomplete = [...tables.faults.sessionIds(), ...tables.gaps.sessionIds()]
+  settle(tables, { ...noEffects(), unsettled: new Set(incomplete) })
   // The board fills it again, from the events that are here.
   opened.search.clear()
   const kept = rebuildTables.putBack()

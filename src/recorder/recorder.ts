@@ -138,6 +138,8 @@ export function createRecorder(parts: RecorderParts): Recorder {
         else limiter.warn('recorder', `Recording was interrupted and begins again: ${messageOf(error)}`)
       } finally {
         recording = false
+        // Whoever records next says what keeps it from it; of this one nothing would ever take it back.
+        clearRaised()
         await lease.release()
       }
       await sleep(failures === 0 ? 0 : retryDelay(failures), signal)
@@ -149,6 +151,8 @@ export function createRecorder(parts: RecorderParts): Recorder {
     const { epoch, streamId } = await persist(stop, () =>
       ledger.transaction(() => ledger.tables.position.claim(keys.events, now())),
     )
+    // Whoever recorded meanwhile did it over another connection.
+    ledger.tables.unbilled.forget()
     const over = new AbortController()
     const kept = createKept()
     const announce = (upTo: string): void =>

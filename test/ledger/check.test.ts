@@ -38,6 +38,19 @@ describe('checkFile', () => {
     expect(new Set(totals)).toEqual(new Set(['plain', 'restarted']))
   })
 
+  it('takes totals for sound that stop where an agent claimed more than there is', () => {
+    const agent = { agentId: 'architect-20261120-900', epoch: 900 }
+    const claimed = Object.fromEntries(
+      Array.from({ length: 64 }, (_, n) => [`model-${n}`, { inputTokens: 1, costUSD: 100_000 }]),
+    )
+    const result = { type: 'result', is_error: false, model_usage_since_last_result: claimed }
+    const session = scriptedSession('greedy').accepted().spawned(agent)
+    session.line(agent, 'claude.result.success', result).line(agent, 'claude.result.success', result)
+    recordTexts(temp.ledger, session.events)
+    expect(temp.ledger.sessions.get('greedy')?.estimated_cost_usd).toBe(9_000_000)
+    expect(checkFile(temp.path)).toMatchObject({ damage: [], totals: [] })
+  })
+
   it('rejects for a file that is not there, and ends with its signal', async () => {
     await expect(checkAside(join(temp.dir, 'none.db'), new AbortController().signal)).rejects.toThrow(
       'none.db',

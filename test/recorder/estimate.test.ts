@@ -67,6 +67,53 @@ describe('an agent that ends without a result', () => {
     ])
   })
 
+  it('is estimated for its own session only, also where its id was given out twice', () => {
+    const one = say(scriptedSession('s1').accepted().spawned(ONE), ONE, { input: 1000 })
+    record(one.exited(ONE, KILLED).events)
+    const again = { ...ONE, epoch: 300 }
+    record(say(scriptedSession('s2').accepted().spawned(again), again, { input: 7 }, true).events)
+    record(say(scriptedSession('s3'), again, { input: 7 }, true).events)
+    expect(session('s2')?.estimated_cost_usd).toBe(0)
+    expect(temp.ledger.cost('session').total.cost_usd).toBe(session('s1')?.estimated_cost_usd)
+  })
+
+  it('is the same when its lines come late: one by one, at once, with a gap that is filled, and repeated', () => {
+    const one = say(scriptedSession('s1').accepted().spawned(ONE), ONE, { id: 'msg_0', input: 10 })
+    one.exited(ONE, { status: 'superseded' })
+    for (let n = 1; n <= 6; n++) say(one, ONE, { id: `msg_${n}`, input: 100 * n, output: 3 * n }, true)
+    const [first, last] = [one.events.slice(0, 4), one.events.slice(4)]
+    record(first)
+    for (const text of [...last.slice(0, 2), ...last.slice(3), ...last.slice(1, 3), ...last]) record([text])
+    const other = createTempLedger()
+    try {
+      recordTexts(other.ledger, one.events)
+      const usage = 'SELECT * FROM invocation_model_usage'
+      expect(temp.rows(usage)).toEqual(other.rows(usage))
+      expect(temp.rows(usage)).toMatchObject([{ input_tokens: 2110, estimated: 1 }])
+    } finally {
+      other.remove()
+    }
+  })
+
+  it('is not taken from a batch that was undone', () => {
+    const one = say(scriptedSession('s1').accepted().spawned(ONE), ONE, { id: 'msg_0', input: 10 })
+    one.exited(ONE, { status: 'superseded' })
+    record(one.events)
+    say(one, ONE, { id: 'msg_1', input: 100 }, true)
+    say(one, ONE, { id: 'msg_2', input: 1000 }, true)
+    const late = one.events.slice(-2)
+    expect(() =>
+      temp.ledger.transaction(() => {
+        record(late)
+        throw new Error('undone')
+      }),
+    ).toThrow('undone')
+    record(late.slice(0, 1))
+    expect(session('s1')?.input_tokens).toBe(110)
+    record(late)
+    expect(session('s1')?.input_tokens).toBe(1110)
+  })
+
   it('is estimated when its successor starts, where nobody said its end', () => {
     const one = say(scriptedSession('s1').accepted().spawned(ONE), ONE, { input: 1000 })
     record(one.spawned(TWO).events)

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/core/clock.ts'
+import { splitEvent } from '../../src/core/envelope.ts'
+import { createLinesDigest } from '../../src/core/lines-digest.ts'
 import { prune } from '../../src/ledger/prune.ts'
 import { createHousekeeping, type Housekeeping } from '../../src/recorder/housekeeping.ts'
 import { createAlarms } from '../../src/telemetry/alarms.ts'
@@ -51,6 +53,23 @@ const linesOf = (id: string): unknown =>
   )[0]?.['n']
 
 describe('retention', () => {
+  it('is not undone by a stream that is read again', async () => {
+    const agent = { agentId: 'architect-20261120-001', epoch: 1 }
+    const session = scriptedSession('s').accepted().spawned(agent).started(agent)
+    for (let line = 0; line < 5; line++) session.line(agent, 'claude.assistant', { line })
+    const digest = createLinesDigest()
+    for (const { header, payloadText } of session.events.map(splitEvent))
+      if (header.line !== null) digest.add(header.line, payloadText)
+    session.exited(agent).closed(agent, { lines_digest: digest.hex() }).ended()
+    // The first time without one of its lines, which comes later.
+    recordTexts(temp.ledger, session.events.toSpliced(4, 1))
+    await prune(temp.ledger, { retentionDays: 30, maxSizeMb: 0 }, { pauseMs: 0, clock: IN_A_YEAR })
+    expect(recordTexts(temp.ledger, session.events).alarms).toEqual([])
+    expect(linesOf('s')).toBe(1)
+    expect(temp.ledger.sessions.get('s')?.incomplete).toBe(false)
+    expect(temp.ledger.gaps.ofSession('s')).toEqual([])
+  })
+
   it('takes the raw lines of ended sessions, and nothing else', async () => {
     record('a', 700)
     record('b', 20, false)
@@ -164,6 +183,7 @@ describe('housekeeping', () => {
     const { kept, alarms } = open(1)
     kept.start(null)
     await until(() => alarms.list().some(({ name }) => name === 'ledger_damaged'))
+    expect(() => temp.ledger.search.fill(10)).toThrow(/is damaged/)
     expect(() => temp.ledger.transaction(() => 1)).toThrow(/damaged .*drover ledger restore/)
     expect(() => temp.ledger.sessions.get('a')).toThrow(/damaged/)
     await kept.stop()

@@ -7,7 +7,7 @@ import { prune } from '../../src/ledger/prune.ts'
 import { rebuild } from '../../src/recorder/rebuild.ts'
 import { createTempLedger, type TempLedger } from '../ledger/temp-ledger.ts'
 import { mixedStream } from './mixed-stream.ts'
-import { recordAll } from './scripted-session.ts'
+import { recordAll, scriptedSession } from './scripted-session.ts'
 
 let temp: TempLedger
 beforeEach(() => {
@@ -54,6 +54,21 @@ describe('rebuild', () => {
     expect(dump()).toEqual(live)
     expect(temp.rows('PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }])
     expect(temp.rows('PRAGMA foreign_key_check')).toEqual([])
+  })
+
+  it('keeps a session incomplete that runs and has a gap', () => {
+    const agent = { agentId: 'architect-20261120-001', epoch: 100 }
+    const { events } = scriptedSession('s1')
+      .accepted()
+      .spawned(agent)
+      .line(agent, 'claude.assistant', {})
+      .line(agent, 'claude.assistant', {})
+    recordAll(temp.ledger, [...events.slice(0, 2), ...events.slice(3)], 50)
+    const live = dump()
+    expect(live['agent_sessions']).toMatchObject([{ incomplete: 1 }])
+    temp.ledger.close()
+    rebuild(temp.path)
+    expect(dump()).toEqual(live)
   })
 
   it('repairs rows that somebody changed, and says how many', () => {
