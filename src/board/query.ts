@@ -1,35 +1,68 @@
 /** Query strings and headers, checked: what a list takes, what an id may be. */
 import { z } from 'zod'
 import { invalidRequest } from '../core/errors.ts'
+import { nearest } from '../core/ids.ts'
 import { parseRequest } from '../core/request.ts'
+import { FAILURE_REASONS } from '../core/state.ts'
+import { CURSOR_RULE, isCursor, isLimit, isTime, LIMIT_RULE, TIME_RULE } from '../ledger/list.ts'
 import type { EventFilter, ListQuery, SaidFilter } from '../ledger/ledger.ts'
 
 const one = z.string({ error: 'must be given once' })
 
-/** What all lists take; limit, cursor and times are checked by the ledger. */
+const time = one.refine(isTime, TIME_RULE).optional()
+
+/** What all lists take. The ledger checks it too; here, so that all that is wrong is said at once. */
 const page = {
-  limit: one.transform((text) => (text.trim() === '' ? Number.NaN : Number(text))).optional(),
-  cursor: one.optional(),
-  since: one.optional(),
-  until: one.optional(),
+  limit: one
+    .transform((text) => (text.trim() === '' ? Number.NaN : Number(text)))
+    .refine(isLimit, LIMIT_RULE)
+    .optional(),
+  cursor: one.refine(isCursor, CURSOR_RULE).optional(),
+  since: time,
+  until: time,
 }
 
 /** Filters of one list and not of another. */
-export type OwnFilter = 'session_id' | 'pod_id' | 'created_by' | 'orchestrator_id' | 'failure_reason'
+export type OwnFilter = keyof typeof OWN_FILTERS
 
 /** `?limit&cursor&status&agent_type&task_id&since&until&q`, and what this list has beside them. */
 function listSchema(states: readonly string[], own: readonly OwnFilter[]) {
-  const known = (text: string): boolean => text.split(',').every((state) => states.includes(state))
   return z.strictObject({
     ...page,
-    status: one
-      .refine(known, `must be one of ${states.join(', ')}, or several with commas between them`)
-      .optional(),
+    status: severalOf(states).optional(),
     agent_type: one.optional(),
     task_id: one.optional(),
     q: one.optional(),
-    ...Object.fromEntries(own.map((name) => [name, one.optional()])),
+    ...Object.fromEntries(own.map((name) => [name, OWN_FILTERS[name].optional()])),
   })
+}
+
+/** `running`, or `queued,running`. */
+function severalOf(states: readonly string[]) {
+  const unknown = (text: unknown): string | undefined =>
+    String(text)
+      .split(',')
+      .find((state) => !states.includes(state))
+  return one.refine((text) => unknown(text) === undefined, {
+    error: ({ input }) => {
+      const rule = `must be one of ${states.join(', ')}, or several with commas between them`
+      const near = nearest(unknown(input) ?? '', states)
+      return near === null ? rule : `${rule}; did you mean "${near}"?`
+    },
+  })
+}
+
+const OWN_FILTERS = {
+  session_id: one,
+  pod_id: one,
+  created_by: one,
+  orchestrator_id: one,
+  failure_reason: z.enum(FAILURE_REASONS, { error: ({ input }) => reasonRule(String(input)) }),
+} as const
+
+function reasonRule(given: string): string {
+  const near = nearest(given, FAILURE_REASONS)
+  return `must be one of ${FAILURE_REASONS.join(', ')}${near === null ? '' : `; did you mean "${near}"?`}`
 }
 
 /** A parser of list queries over rows with these states. It throws `invalid_request` with all problems. */

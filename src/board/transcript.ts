@@ -99,7 +99,7 @@ function ofClaude(type: string, payload: Json): readonly Part[] {
 function ofResult(payload: Json): Part {
   const facts = [
     payload['is_error'] === true ? 'failed' : 'done',
-    `${numberOf(payload['num_turns'])} turns`,
+    numberOf(payload['num_turns']) === 1 ? '1 turn' : `${numberOf(payload['num_turns'])} turns`,
     `${numberOf(payload['duration_ms'])} ms`,
   ]
   return { title: `**result** ${code(facts.join(', '))}`, text: null }

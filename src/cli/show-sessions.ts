@@ -81,7 +81,7 @@ function facts(session: SessionView, gaps: readonly GapView[], colors: Colors): 
     ['ended', session.completed_at],
     ['took', session.duration_ms === null ? null : seconds(session.duration_ms)],
     ['cost', costOf(session)],
-    ['record', session.incomplete ? `incomplete: ${lossOf(gaps)}` : null],
+    ['record', recordOf(session, gaps)],
   ]
   return lines
     .flatMap(([name, value]) =>
@@ -93,6 +93,15 @@ function facts(session: SessionView, gaps: readonly GapView[], colors: Colors): 
 /** Our own colours stay; everything else may be a caller's text. */
 function safe(name: string, value: string): string {
   return name === 'status' ? value : visible(value)
+}
+
+/** What of it is not in the ledger, or not any more. */
+function recordOf({ incomplete, pruned_at }: SessionView, gaps: readonly GapView[]): string | null {
+  const parts = [
+    incomplete ? `incomplete: ${lossOf(gaps)}` : null,
+    pruned_at === null ? null : `retention took the raw lines away on ${pruned_at}; totals and results stay`,
+  ].filter((part) => part !== null)
+  return parts.length === 0 ? null : parts.join('; ')
 }
 
 /** `events 12–15 and lines 3–6 of architect-20261120-001 were lost` */

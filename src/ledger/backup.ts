@@ -5,7 +5,17 @@
  * The copy gets its name only when it is complete, checked and on the disk. Dying before that leaves a file
  * `<name>.part`, which nothing reads and the next backup of that name replaces.
  */
-import { closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { DroverError } from '../core/errors.ts'
 import { backupName } from './backups.ts'
@@ -29,7 +39,7 @@ export interface BackupOptions {
 /**
  * Copies the ledger at `path`, and checks the copy.
  *
- * @throws DroverError `invalid_request` for a name that is taken; `ledger_unavailable` for a ledger that cannot be
+ * @throws DroverError `invalid_request` for a name that is taken or in no directory; `ledger_unavailable` for a ledger that cannot be
  *   read, a copy that does not fit on the disk, or one that is damaged, which then is not kept
  */
 export function backup(path: string, options: BackupOptions = {}): Backup {
@@ -37,7 +47,8 @@ export function backup(path: string, options: BackupOptions = {}): Backup {
   const source = resolve(path)
   const file = resolve(options.file ?? backupName(source, new Date()))
   refuseTaken(source, file, options.force === true)
-  mkdirSync(dirname(file), { recursive: true })
+  if (options.file === undefined) mkdirSync(dirname(file), { recursive: true })
+  else requireDirectory(file)
   copyTo(source, `${file}.part`, 'The backup')
   renameSync(`${file}.part`, file)
   syncDirectory(dirname(file))
@@ -89,6 +100,16 @@ function refuseTaken(source: string, file: string, force: boolean): void {
       ? 'is there already (--force replaces it)'
       : 'is no regular file'
   throw new DroverError('invalid_request', `${file} ${reason}. Name another file for the backup.`, { file })
+}
+
+/** Made by us it would hide that a disk is not mounted. */
+function requireDirectory(file: string): void {
+  if (statSync(dirname(file), { throwIfNoEntry: false })?.isDirectory() === true) return
+  throw new DroverError(
+    'invalid_request',
+    `${dirname(file)} is no directory. Make it (or mount its disk), or name another file for the backup.`,
+    { file },
+  )
 }
 
 function syncFile(file: string): void {

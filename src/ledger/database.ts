@@ -6,13 +6,13 @@ import { restoreHint } from './backups.ts'
 
 export type Db = Database.Database
 
-/** How long opening and reading wait for another connection's lock. */
+/** How long opening waits for another connection's lock. */
 const BUSY_TIMEOUT_MS = 5000
 /**
- * How long the writer waits, once it is open. The wait blocks the whole process and its HTTP answers with it, and
- * the recorder repeats by itself: so it is short.
+ * How long it is waited for later. The wait blocks the whole process and its HTTP answers with it; the recorder repeats
+ * by itself, and readers meet a lock only where somebody mends the journal: so it is short.
  */
-const WRITER_BUSY_TIMEOUT_MS = 200
+const BRIEF_BUSY_TIMEOUT_MS = 200
 /** The write-ahead log is cut back to this after a checkpoint, so that one long reader leaves no giant file. */
 const WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 
@@ -37,7 +37,7 @@ export function openDatabase(path: string): Db {
 
 /** After opening: from now on a lock is waited for by repeating, not by blocking. */
 export function waitBriefly(db: Db): void {
-  db.pragma(`busy_timeout = ${WRITER_BUSY_TIMEOUT_MS}`)
+  db.pragma(`busy_timeout = ${BRIEF_BUSY_TIMEOUT_MS}`)
 }
 
 /** A reader's connection: cannot write, and never waits for the writer. */

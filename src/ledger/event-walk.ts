@@ -2,12 +2,14 @@
 import type { Db } from './database.ts'
 import type { EventFilter } from './ledger.ts'
 import { invalidRequest } from '../core/errors.ts'
-import { decodeCursor, isoTime } from './list.ts'
+import { CURSOR_RULE, decodeCursor, isoTime } from './list.ts'
 
 /** Events with `floor <= event_id < before` can be meant, and of those the ones that `isMeant`. */
 export interface EventRange {
   readonly before: number
   readonly floor: number
+  /** Of the events of tasks without a session, those with a lower id. */
+  readonly beforeTask: number
   /** The one session that is asked for, also by its agent. */
   readonly sessionId: string | null
   readonly isMeant: (row: EventPlace) => boolean
@@ -16,7 +18,7 @@ export interface EventRange {
 /** The header of a recorded event, as far as filters look at it. */
 export interface EventPlace {
   readonly event_id: number
-  readonly session_id: string
+  readonly session_id: string | null
   readonly agent_id: string | null
   readonly agent_type: string
   readonly ts: string
@@ -28,6 +30,7 @@ const SKEW_MS = 5 * 60_000
 /** So many sessions are asked: one that Redis had lost may have been recorded long after it was accepted. */
 const WITNESSES = 20
 const NEVER = Number.MAX_SAFE_INTEGER
+const NEWEST = { before: NEVER, beforeTask: NEVER }
 const WHOLE = { first: 0, last: NEVER - 1 }
 
 export function createEventRange(db: Db): (filter: EventFilter) => EventRange | null {
@@ -49,7 +52,7 @@ export function createEventRange(db: Db): (filter: EventFilter) => EventRange | 
   return ({ cursor, sessionId, agentId, agentType, type, since, until }) => {
     const from = since === undefined ? null : isoTime('since', since)
     const to = until === undefined ? null : isoTime('until', until)
-    const before = cursor === undefined ? NEVER : placeOf(cursor)
+    const { before, beforeTask } = cursor === undefined ? NEWEST : placeOf(cursor)
     const session = agentId === undefined ? (sessionId ?? null) : (selectSessionOf.get(agentId) ?? null)
     if (agentId !== undefined && (session === null || (sessionId ?? session) !== session)) return null
     const { first = null, last = 0 } = session === null ? WHOLE : (selectEnds.get(session) ?? {})
@@ -59,6 +62,7 @@ export function createEventRange(db: Db): (filter: EventFilter) => EventRange | 
     return {
       before: Math.min(before, last + 1),
       floor: Math.max(first, floor),
+      beforeTask,
       sessionId: session,
       isMeant: (row) =>
         (session === null || row.session_id === session) &&
@@ -71,15 +75,25 @@ export function createEventRange(db: Db): (filter: EventFilter) => EventRange | 
   }
 }
 
-/** The cursor behind an event. */
-export function cursorPlace({ event_id }: { readonly event_id: number }): readonly [string, string] {
-  return [String(event_id), 'event']
+/** The cursor behind which both kinds of events go on. */
+export function cursorPlace({
+  before,
+  beforeTask = NEVER,
+}: {
+  readonly before: number
+  readonly beforeTask?: number
+}): readonly [string, string] {
+  return [String(before), String(beforeTask)]
 }
 
-function placeOf(cursor: string): number {
-  const [place, kind] = decodeCursor(cursor)
-  if (kind === 'event' && /^\d{1,15}$/.test(place)) return Number(place)
-  throw invalidRequest([{ path: 'cursor', message: 'is not the next_cursor of an earlier page' }])
+const PLACE_PATTERN = /^\d{1,16}$/
+
+function placeOf(cursor: string): Pick<EventRange, 'before' | 'beforeTask'> {
+  const place = decodeCursor(cursor)
+  if (!place.every((part) => PLACE_PATTERN.test(part)))
+    throw invalidRequest([{ path: 'cursor', message: CURSOR_RULE }])
+  const [before, beforeTask] = place
+  return { before: Number(before), beforeTask: Number(beforeTask) }
 }
 
 function earlier(iso: string): string {

@@ -6,8 +6,9 @@
  * that happens, and it does not depend on the state of the ledger, which may be damaged. Like the ledger itself it
  * works between processes of one machine.
  */
+import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { DroverError } from '../core/errors.ts'
+import { DroverError, isDroverError } from '../core/errors.ts'
 import { isBusy } from './database.ts'
 
 /** A lock that is held until `release`, which is safe to call twice. */
@@ -33,6 +34,18 @@ export function holdAlone(path: string, purpose: string): Hold {
       `Stop "drover board" or "drover up" of this data directory, then ${purpose} again.`
     )
   })
+}
+
+/** Whether somebody has it open for writing now. Makes nothing where there is nothing. */
+export function isInUse(path: string): boolean {
+  if (!existsSync(lockPathOf(path))) return false
+  try {
+    hold(path, 'BEGIN EXCLUSIVE', () => '').release()
+    return false
+  } catch (error) {
+    if (isDroverError(error)) return true
+    throw error
+  }
 }
 
 function hold(path: string, begin: string, refusal: () => string): Hold {

@@ -135,16 +135,27 @@ function conditionsOf<Row, View>(
   return { conditions, values }
 }
 
+export const LIMIT_RULE = `must be a whole number from 1 to ${MAX_LIMIT}`
+export const TIME_RULE = 'must be a time such as "2025-10-26T10:30:00Z" or a day'
+export const CURSOR_RULE = 'is not the next_cursor of an earlier page'
+
+export function isLimit(limit: number): boolean {
+  return Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT
+}
+
 export function limitOf(limit: number = DEFAULT_LIMIT): number {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT) return limit
-  throw invalidRequest([{ path: 'limit', message: `must be a whole number from 1 to ${MAX_LIMIT}` }])
+  if (isLimit(limit)) return limit
+  throw invalidRequest([{ path: 'limit', message: LIMIT_RULE }])
+}
+
+export function isTime(text: string): boolean {
+  return !Number.isNaN(Date.parse(text))
 }
 
 /** The time in the ledger's own form, so that texts compare as times do. */
 export function isoTime(path: string, text: string): string {
-  const time = new Date(text)
-  if (!Number.isNaN(time.getTime())) return time.toISOString()
-  throw invalidRequest([{ path, message: 'must be a time such as "2025-10-26T10:30:00Z" or a day' }])
+  if (isTime(text)) return new Date(text).toISOString()
+  throw invalidRequest([{ path, message: TIME_RULE }])
 }
 
 export function encodeCursor(place: readonly [string, string]): string {
@@ -152,12 +163,21 @@ export function encodeCursor(place: readonly [string, string]): string {
 }
 
 export function decodeCursor(cursor: string): readonly [string, string] {
+  const place = placeIn(cursor)
+  if (place !== null) return place
+  throw invalidRequest([{ path: 'cursor', message: CURSOR_RULE }])
+}
+
+export function isCursor(text: string): boolean {
+  return placeIn(text) !== null
+}
+
+function placeIn(cursor: string): readonly [string, string] | null {
   try {
     const place: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    const [time, id]: unknown[] = Array.isArray(place) && place.length === 2 ? place : []
-    if (typeof time === 'string' && typeof id === 'string') return [time, id]
+    const [first, second]: unknown[] = Array.isArray(place) && place.length === 2 ? place : []
+    return typeof first === 'string' && typeof second === 'string' ? [first, second] : null
   } catch {
-    // Said below, like every other cursor that is not ours.
+    return null
   }
-  throw invalidRequest([{ path: 'cursor', message: 'is not the next_cursor of an earlier page' }])
 }

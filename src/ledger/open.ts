@@ -149,6 +149,7 @@ export function openLedgerReader(path: string): LedgerReader {
     const db = openDatabaseReadOnly(file)
     return closingOnError(db, () => {
       requireCurrentSchema(db)
+      waitBriefly(db)
       return readerOf(db, file, watchTrouble(file))
     })
   })

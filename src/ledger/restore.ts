@@ -8,7 +8,7 @@
  * its file then. Dying before that leaves the ledger as it was; dying after it, the restore is run again and takes
  * the steps that are left. Its position is inside the backup, so the recorder reads what the stream still holds.
  */
-import { lstatSync, mkdirSync, renameSync } from 'node:fs'
+import { lstatSync, mkdirSync, renameSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { DroverError } from '../core/errors.ts'
 import { copyTo, syncDirectory } from './backup.ts'
@@ -63,6 +63,8 @@ export function restore({ path, from, streamKey }: RestoreParts): Restored {
 function prepare(ledger: string, source: string, streamKey: string): FileFacts {
   if (source === ledger) throw refusal(source, 'is the ledger itself. Name a backup.')
   if (!isThere(source)) throw refusal(source, 'is not there. Name a file that "drover ledger backup" made.')
+  if (!statSync(source, { throwIfNoEntry: false })?.isFile())
+    throw refusal(source, 'is no regular file. Name a backup.')
   const restoring = restoringPathOf(ledger)
   const facts = factsOf(source)
   requireFit(facts, source, streamKey)

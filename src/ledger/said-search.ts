@@ -8,6 +8,7 @@ import { wordsQuery } from './search-words.ts'
 import { walk } from './walk.ts'
 
 interface HitRow extends EventPlace {
+  readonly session_id: string
   readonly seq: number
 }
 
@@ -57,7 +58,7 @@ export function createSaidSearch(db: Db): (filter: SaidFilter) => SaidPage {
     const snippets = found.length === 0 ? new Map<number, string>() : snippetsOf(words, found)
     return {
       rows: found.map(({ event_id, ...row }) => ({ ...row, ...shown(snippets.get(event_id) ?? '', mark) })),
-      nextCursor: last === null ? null : encodeCursor(cursorPlace(last)),
+      nextCursor: last === null ? null : encodeCursor(cursorPlace({ before: last.event_id })),
       pending,
     }
   }

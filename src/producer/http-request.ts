@@ -26,6 +26,8 @@ export interface BoardRequest {
 
 /** A host that drops packets would be waited for two minutes. */
 const CONNECT_TIMEOUT_MS = 10_000
+/** What is read is answered within two seconds. What is asked for may wait for a session. */
+const READ_TIMEOUT_MS = 30_000
 
 /**
  * Sends, and resolves with the answer once its head is here; the body is still to be read. An abort rejects with the
@@ -53,11 +55,16 @@ export async function send(board: Board, options: BoardRequest): Promise<Incomin
         },
         ...(signal === undefined ? {} : { signal }),
       })
-      const connecting = setTimeout(() => {
-        sending.destroy(new Error(`no connection after ${CONNECT_TIMEOUT_MS / 1000} s`))
-      }, CONNECT_TIMEOUT_MS)
+      const giveUpAfter = (ms: number, what: string): NodeJS.Timeout =>
+        setTimeout(() => sending.destroy(new Error(`no ${what} after ${ms / 1000} s`)), ms)
+      const connecting = giveUpAfter(CONNECT_TIMEOUT_MS, 'connection')
+      const reading = method === 'GET' ? giveUpAfter(READ_TIMEOUT_MS, 'answer') : undefined
       sending.once('socket', (socket) => socket.once('connect', () => clearTimeout(connecting)))
-      sending.once('close', () => clearTimeout(connecting))
+      sending.once('response', () => clearTimeout(reading))
+      sending.once('close', () => {
+        clearTimeout(connecting)
+        clearTimeout(reading)
+      })
       sending.once('response', resolve)
       sending.on('error', reject)
       sending.end(body)

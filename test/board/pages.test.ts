@@ -237,6 +237,23 @@ describe.skipIf(chromium === null)('in Chromium', () => {
     await page.close()
   })
 
+  test('what was said is found, and leads to where it was said', async () => {
+    const page = await open('/', { phone: true })
+    await page.getByLabel('Search').fill('"no tests found"')
+    const hit = page.locator('#said a')
+    await hit.waitFor()
+    expect(await hit.locator('mark').allTextContents()).toEqual(['no tests found'])
+    await picture(page, 'search-phone')
+    await noSidewaysScroll(page)
+    await page.getByLabel('Agent type', { exact: true }).selectOption('code_developer')
+    await page.getByText('Nothing.').waitFor()
+    await page.getByText('None.').waitFor()
+    await page.getByLabel('Agent type', { exact: true }).selectOption('architect')
+    await hit.click()
+    await page.locator('.event.target').getByText('exit 1: no tests found').waitFor()
+    await page.close()
+  })
+
   test('a session that is not there is said so', async () => {
     const page = await open('/sessions/nope')
     await page.getByText('There is no session "nope".').waitFor()

@@ -72,6 +72,22 @@ test.each([
   expect([status, body.error, body.issues[0].path]).toEqual([400, 'invalid_request', wrong])
 })
 
+test('all that is wrong with a list is said at once', async () => {
+  const { body } = await board.get(
+    '/api/v1/sessions?status=runing&since=x&limit=999&cursor=x&failure_reason=timout&odd=1',
+  )
+  expect(body.issues.map((issue: any) => issue.path).toSorted()).toEqual([
+    'cursor',
+    'failure_reason',
+    'limit',
+    'odd',
+    'since',
+    'status',
+  ])
+  expect(body.message).toContain('did you mean "running"?')
+  expect(body.message).toContain('did you mean "timeout"?')
+})
+
 test('lists take several states, a range of times, and what they know beside', async () => {
   const open = await board.spawn({ orchestrator_id: 'nightly' })
   const idsOf = async (query: string): Promise<string[]> =>

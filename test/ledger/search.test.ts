@@ -304,7 +304,31 @@ describe('the events of all sessions', () => {
       'b:1 session.accepted',
       'a:2 agent.spawned',
       'a:1 session.accepted',
+      'null:null task.pending',
     ])
+  })
+
+  it('have those of tasks without a session among them, in the order of recording', () => {
+    recordTexts(temp.ledger, [pendingTask('TASK-2', ['TASK-1'])])
+    recordTexts(temp.ledger, scriptedSession('c').accepted().events)
+    recordTexts(temp.ledger, [pendingTask('TASK-3', []), pendingTask('TASK-4', [])])
+    expect(types({ limit: 4 })).toEqual([
+      'null:null task.pending',
+      'null:null task.pending',
+      'c:1 session.accepted',
+      'null:null task.pending',
+    ])
+    expect(types({ type: 'drover.task' })).toHaveLength(4)
+    expect(types({ type: 'drover.session', sessionId: 'c' })).toHaveLength(1)
+    const all = temp.ledger.listEvents().rows
+    const byOne: string[] = []
+    for (let cursor: string | null | undefined; cursor !== null;) {
+      const page = temp.ledger.listEvents({ limit: 1, ...(cursor === undefined ? {} : { cursor }) })
+      byOne.push(...page.rows)
+      cursor = page.nextCursor
+    }
+    expect(byOne).toEqual(all)
+    expect(all.map((text) => parseEvent(text).payload).filter((one: any) => one.task_id)).toHaveLength(4)
   })
 
   it('are filtered', () => {

@@ -16,7 +16,8 @@ export function homePage(facts: PageFacts): string {
     <section aria-labelledby="sessions-title">
       <div class="bar">
         <h2 id="sessions-title">Sessions</h2>
-        <input id="q" class="search" type="search" maxlength="500" placeholder="Id, type or prompt" aria-label="Search sessions">
+        <input id="q" class="search" type="search" maxlength="500" placeholder="Search ids, prompts, what was said" aria-label="Search">
+        <select id="type" class="pick" aria-label="Agent type"><option value="">All agent types</option></select>
         <div class="tabs" role="group" aria-label="Which sessions">
           <button type="button" data-show="all" aria-pressed="true">All</button>
           <button type="button" data-show="open" aria-pressed="false">Open</button>
@@ -24,6 +25,10 @@ export function homePage(facts: PageFacts): string {
         </div>
       </div>
       <div id="sessions"></div>
+    </section>
+    <section id="said-section" aria-labelledby="said-title" hidden>
+      <h2 id="said-title">What was said</h2>
+      <div id="said"></div>
     </section>`,
   )
 }

@@ -9,6 +9,8 @@ const LONGEST_TEXT = 20000
 const sessionId = decodeURIComponent(location.pathname.split('/')[2] ?? '')
 const events = document.getElementById('events')
 const live = document.getElementById('live')
+/** The event that a search led to. */
+const target = location.hash.slice(1)
 let left = 0
 let ended = false
 
@@ -48,7 +50,17 @@ function tokens(session) {
   return input.toLocaleString('en') + ' in · ' + session.output_tokens.toLocaleString('en') + ' out'
 }
 
-function factsOf(session, children, tree) {
+/** What of it is not in the ledger, or not any more. */
+function recordOf(session, gaps) {
+  const lost = gaps.slice(0, 5).map(({ agent_id, first, last }) =>
+    (agent_id === null ? 'events ' : 'lines ') + first + '–' + last + (agent_id === null ? '' : ' of ' + agent_id))
+  return [
+    session.incomplete ? 'incomplete: ' + (lost.length > 0 ? lost.join(', ') + ' missing' : 'something is missing') : null,
+    session.pruned_at === null ? null : 'raw lines taken away by retention on ' + stamp(session.pruned_at) + '; totals and results stay',
+  ].filter(Boolean).join('; ')
+}
+
+function factsOf(session, children, tree, gaps) {
   const started = session.started_at !== null
   return [
     fact('Task', session.task_id),
@@ -65,6 +77,7 @@ function factsOf(session, children, tree) {
     fact('Restart of', session.restart_of === null ? null : sessionLink(session.restart_of, session.restart_of)),
     fact('Children', childrenOf(children), 'wide'),
     fact('Whole tree', treeOf(tree)),
+    fact('Record', recordOf(session, gaps), 'wide'),
     fact('Workspace', session.workspace_dir, 'wide'),
     fact('Prompt', cut(session.task_description ?? ''), 'wide'),
   ].filter(Boolean)
@@ -83,11 +96,11 @@ function agentRow(agent) {
 
 async function refresh() {
   try {
-    const { session, agents, children, tree } = await ask('/sessions/' + encodeURIComponent(sessionId))
+    const { session, agents, children, tree, gaps } = await ask('/sessions/' + encodeURIComponent(sessionId))
     document.title = session.agent_type + ' · Drover'
     document.getElementById('title').textContent = session.agent_type
     document.getElementById('state').replaceChildren(stateOf(session.status))
-    document.getElementById('facts').replaceChildren(...factsOf(session, children, tree))
+    document.getElementById('facts').replaceChildren(...factsOf(session, children, tree, gaps))
     const problem = document.getElementById('problem')
     problem.hidden = !session.error_message
     problem.textContent = [session.failure_reason, session.error_message].filter(Boolean).join(': ')
@@ -111,6 +124,10 @@ function cut(text) {
 function folded(summary, text) {
   if (text === '') return element('span', 'quiet', summary)
   return element('details', '', element('summary', '', summary), element('pre', '', cut(text)))
+}
+
+function turns(count) {
+  return (count ?? '?') + (count === 1 ? ' turn' : ' turns')
 }
 
 function firstLine(text) {
@@ -137,7 +154,7 @@ function linesOfClaude(event) {
   if (type === 'claude.system.init') return [['own', 'Started with ' + payload.model]]
   if (type.startsWith('claude.result')) {
     const bad = payload?.is_error === true
-    return [[bad ? 'own bad' : 'own', (bad ? 'Failed' : 'Done') + ' after ' + (payload?.num_turns ?? '?') + ' turns']]
+    return [[bad ? 'own bad' : 'own', (bad ? 'Failed' : 'Done') + ' after ' + turns(payload?.num_turns)]]
   }
   const content = payload?.message?.content
   if (typeof content === 'string') return [[type.startsWith('claude.user') ? 'own' : 'say', folded('Message: ' + firstLine(content), content)]]
@@ -199,7 +216,13 @@ function entry(event, [kind, body]) {
   const time = element('time', '', new Date(event.ts).toLocaleTimeString('en-GB'))
   time.dateTime = event.ts
   time.title = event.ts + ' · ' + event.type + ' · ' + event.seq
-  return element('li', 'event ' + kind, time, element('div', 'body', body))
+  const made = element('li', 'event ' + kind, time, element('div', 'body', body))
+  if (String(event.seq) === target) {
+    made.classList.add('target')
+    // Until the reader moves, what comes after it does not take it out of sight.
+    requestAnimationFrame(() => made.scrollIntoView({ block: 'center' }))
+  }
+  return made
 }
 
 function add(event) {
@@ -214,7 +237,7 @@ function add(event) {
   note.hidden = left === 0
   note.textContent = left + ' older entries are not shown; drover sessions show has all of them.'
   // Who reads on further up is left alone.
-  if (atEnd && !ended && entries.length > 0 && events.childElementCount > 20) scrollTo(0, document.documentElement.scrollHeight)
+  if (atEnd && !ended && target === '' && entries.length > 0 && events.childElementCount > 20) scrollTo(0, document.documentElement.scrollHeight)
 }
 
 function follow() {

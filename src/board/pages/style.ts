@@ -34,6 +34,15 @@ main > section:first-child { margin-top: 0; }
 .search { flex: 1 1 12rem; max-width: 24rem; margin-left: auto; padding: .3rem .7rem; font: inherit; font-size: .88rem;
   color: var(--text); background: var(--card); border: 1px solid var(--line); border-radius: 8px; min-width: 0; }
 .search:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
+.pick { max-width: 14rem; padding: .3rem .5rem; font: inherit; font-size: .88rem; color: var(--text);
+  background: var(--card); border: 1px solid var(--line); border-radius: 8px; min-width: 0; }
+.pick:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
+.hit { display: grid; grid-template-columns: 1fr auto; gap: .1rem 1rem; padding: .6rem 1rem; color: inherit; }
+.hit:hover { background: var(--code); text-decoration: none; }
+.hit .type { font-weight: 550; min-width: 0; overflow-wrap: anywhere; }
+.hit .numbers { color: var(--quiet); font-size: .86rem; }
+.hit .said { grid-column: 1 / -1; color: var(--quiet); font-size: .9rem; overflow-wrap: anywhere; }
+mark { background: none; color: var(--accent); font-weight: 650; }
 .tabs { display: inline-flex; border: 1px solid var(--line); border-radius: 8px; overflow: hidden;
   background: var(--card); }
 .tabs button { border: 0; background: none; color: var(--quiet); font: inherit; font-size: .88rem;
@@ -83,6 +92,7 @@ dd { margin: 0; overflow-wrap: anywhere; }
 .event { display: grid; grid-template-columns: 4.6rem 1fr; gap: .2rem .8rem; padding: .35rem 0; }
 .event time { color: var(--quiet); font-size: .78rem; font-variant-numeric: tabular-nums; padding-top: .18rem; }
 .event .body { min-width: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+.event.target { box-shadow: -.4rem 0 0 -.2rem var(--accent); }
 .event.own .body { color: var(--quiet); font-size: .88rem; }
 .event.bad .body, .event.bad summary, .event.bad .quiet { color: var(--bad); }
 .event.say .body { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .55rem .8rem; }

@@ -8,6 +8,7 @@ import { isDroverError, messageOf } from '../../core/errors.ts'
 import { listBackups, restoreHint } from '../../ledger/backups.ts'
 import { checkFile } from '../../ledger/check.ts'
 import { damagedError } from '../../ledger/database.ts'
+import { isInUse } from '../../ledger/in-use.ts'
 import { readFileFacts } from '../../ledger/file-facts.ts'
 import { openLedgerReader } from '../../ledger/open.ts'
 import { createHttpClient } from '../../producer/client.ts'
@@ -20,7 +21,7 @@ const CHECKED_BYTES = 500 * 1024 * 1024
 /** Sound, with the schema of this version? How large, and how old is its last backup? None is made. */
 export function checkLedger(dataDir: string): Check {
   const file = join(dataDir, 'orchestrator.db')
-  if (!existsSync(file)) return ok('ledger', `none yet; the first start makes ${file}`)
+  if (!existsSync(file)) return missingLedger(file)
   try {
     openLedgerReader(file).close()
     const { bytes, schema } = readFileFacts(file)
@@ -47,6 +48,18 @@ export function checkLedger(dataDir: string): Check {
       `Run "drover migrate"; if that fails too, stop Drover and run "${restoreHint(file)}".`,
     )
   }
+}
+
+/** Gone while somebody writes into it, or not made yet? */
+function missingLedger(file: string): Check {
+  if (isInUse(file)) {
+    return fail(
+      'ledger',
+      `${file} was moved or deleted while a board uses it`,
+      `Put it back. If it is lost: stop Drover, and run "${restoreHint(file)}".`,
+    )
+  }
+  return ok('ledger', `none yet; the first start makes ${file}`)
 }
 
 function backupText(file: string): string {
