@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: [],
+    setupFiles: ['test/support/properties.ts'],
     // Real processes on 2 cores: two files at a time, generous bounds, conditions instead of sleeps.
     pool: 'forks',
     maxWorkers: 2,

@@ -48,11 +48,12 @@ function isTelling(line: string): boolean {
 function written(value: string): Form {
   // Quoting doubles backslashes, so a run of them is one unit of any length.
   const characters = value.match(/\\+|[^\\]/gsu) ?? []
-  const plain = /[A-Za-z0-9_.~-]{4}/.exec(value)
+  const plain = /[A-Za-z0-9]{4}/.exec(value)
   return { units: characters.map(spellings), grams: plain === null ? null : [plain[0]] }
 }
 
-const PLAIN = /^[A-Za-z0-9_.~-]$/
+/** What no encoder touches. Forms write `~` as `%7E`, some encoders `_`, `.` and `-` too. */
+const PLAIN = /^[A-Za-z0-9]$/
 const NAMED: Readonly<Record<string, string>> = { '\n': 'n', '\r': 'r', '\t': 't', '\b': 'b', '\f': 'f' }
 
 function spellings(character: string): string {

@@ -47,7 +47,6 @@ const KINDS = Object.keys(COMMANDS) as Kind[]
 let field: Field
 /** Resolves when the case is over, and all about it is as it should be. */
 const cases = new Map<Kind, Promise<void>>()
-let recorderProxy: Proxy
 let producerProxy: Proxy
 let producer: Producer
 
@@ -58,9 +57,8 @@ beforeAll(async () => {
     types: Object.fromEntries(LANES.map((type) => [type, {}])),
   })
   const port = (): number => field.redis.options.port ?? 0
-  recorderProxy = await createProxy(port, field.random.stream('recorder'))
   producerProxy = await createProxy(port, field.random.stream('producer'))
-  await field.startBoard({ REDIS_URL: `redis://127.0.0.1:${recorderProxy.port}` })
+  await field.startBoard()
   const pods = await Promise.all(LANES.map((type) => field.startPod({ id: type, types: [type] })))
   for (const [at, kind] of KINDS.entries()) {
     const lane = at % LANES.length
@@ -82,7 +80,6 @@ afterAll(async () => {
   await producer.close()
   // The field looks for ports that are left.
   await field.board().stop()
-  await recorderProxy.close()
   await producerProxy.close()
   await field.close()
 })
@@ -153,25 +150,7 @@ test.for(['accept', 'add'] as const)('F12 the answer to %s is lost to the produc
   await expectOneRun(id)
 })
 
-/** It trims once a second, after a commit: this one commits for longer. */
-const LONG_TALK: FakeScript = { ...TALK, lines: 24 }
-
-test.for(['publish', 'xtrim', 'xread'] as const)(
-  "F12 the answer to the recorder's %s is lost",
-  async (command) => {
-    const before = recorderProxy.counts.repliesDropped
-    recorderProxy.mode({ kind: 'drop-replies', match: command })
-    const id = await field.spawn(command === 'xtrim' ? LONG_TALK : TALK)
-    await until(() => recorderProxy.counts.repliesDropped > before, {
-      message: `an answer to ${command} to be dropped`,
-    })
-    expect(recorderProxy.counts.repliesDropped).toBe(before + 1)
-    recorderProxy.mode('pass')
-    await expectOneRun(id)
-  },
-)
-
 test('F12 the invariants hold', async () => {
-  // The cases', two for each loss of the producer's, and one for each of the recorder's.
-  expect(await checkInvariants(field)).toMatchObject({ sessions: KINDS.length + 4 + 3, tailsUnknown: 0 })
+  // The cases', and two for each loss of the producer's. The recorder's own are in recorder-lost-reply.test.ts.
+  expect(await checkInvariants(field)).toMatchObject({ sessions: KINDS.length + 4, tailsUnknown: 0 })
 })
