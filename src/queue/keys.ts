@@ -37,6 +37,8 @@ export interface Keys {
   readonly doorbell: string
   /** Session id → agent type: jobs for which a pod found no hash (`recorder/lost-sessions.ts`). */
   readonly noRecord: string
+  /** Session id → how often in a row its claim failed, as JSON (`failed-claims.ts`). */
+  readonly failedClaims: string
   /** Ids of the pods that were seen lately. */
   readonly pods: string
   /** What a pod says of itself; goes by itself when the pod does. */
@@ -78,6 +80,7 @@ export function keysOf(namespace: string): Keys {
     vouched: `${tag}:vouched`,
     doorbell: `${tag}:doorbell`,
     noRecord: `${tag}:no-record`,
+    failedClaims: `${tag}:failed-claims`,
     pods: `${tag}:pods`,
     pod: (podId) => `${tag}:pod:${podId}`,
     transcript: (sessionId) => `${tag}:transcript:${sessionId}`,

@@ -10,6 +10,8 @@
  *     ended            open                        its end is published again: the event was lost
  *     a note of its    open                        it ends as the note says; what it said last is lost
  *     end alone
+ *     every claim      open                        after ten minutes it ends: failed, `lost` (`unclaimable.ts`)
+ *     throws
  *
  * Nothing of that is hurried: a session is looked at twice, a minute apart, and only while Redis is confirmed
  * (`queue/incarnation.ts`, which writes back far more at once after a loss that shows) and everything that Redis said
@@ -28,9 +30,11 @@ import type { Keys } from '../queue/keys.ts'
 import { loseSession, repeatEnd } from '../queue/lose-session.ts'
 import { restoreSessions } from '../queue/restore.ts'
 import { runIdOf } from '../queue/run-id.ts'
+import { createSessionStore } from '../queue/session-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Recorder } from './recorder.ts'
 import { restoredSession } from './restore.ts'
+import { endUnclaimable } from './unclaimable.ts'
 
 const PASS_MS = 60_000
 /** Sessions of one question to Redis. */
@@ -48,6 +52,8 @@ export interface LostSessionsParts {
   readonly onWrittenBack: (sessionId: string) => void
   /** @default 60000 */
   readonly passMs?: number
+  /** @default 600000 */
+  readonly unclaimableAfterMs?: number
 }
 
 export interface LostSessions {
@@ -57,8 +63,10 @@ export interface LostSessions {
 }
 
 export function createLostSessions(parts: LostSessionsParts): LostSessions {
-  const { redis, keys, ledger, recorder, log, passMs = PASS_MS } = parts
+  const { redis, keys, ledger, recorder, log, passMs = PASS_MS, unclaimableAfterMs } = parts
+  const after = unclaimableAfterMs === undefined ? {} : { afterMs: unclaimableAfterMs }
   const { restorable } = ledger
+  const store = createSessionStore(redis, keys)
   /** Session id → agent type, of the pass before. */
   let suspects: ReadonlyMap<string, string | null> = new Map()
   let timer: NodeJS.Timeout | null = null
@@ -68,13 +76,24 @@ export function createLostSessions(parts: LostSessionsParts): LostSessions {
     const before = suspects
     suspects = new Map()
     if (!recorder.recording || !(await isConfirmed())) return
+    await endUnclaimable({ redis, keys, store, log, ...after }).catch((error: unknown) => failed('', error))
     const reported = await redis.hgetall(keys.noRecord)
     suspects = await findSuspects(reported)
     const again = [...suspects].filter(([id]) => before.has(id))
     if (again.length === 0) return
     const [newest] = await redis.xrevrange(keys.events, '+', '-', 'COUNT', 1)
     if (newest !== undefined && !(await recorder.waitFor(newest[0], CATCH_UP_MS))) return
-    for (const [sessionId, agentType] of again) await settle(sessionId, agentType)
+    for (const [sessionId, agentType] of again) {
+      // One that cannot be settled must not keep the others from it.
+      await settle(sessionId, agentType).catch((error: unknown) => failed(`of ${sessionId} `, error))
+    }
+  }
+
+  function failed(of: string, error: unknown): void {
+    log.warn(
+      { kind: 'lost_sessions' },
+      `What Redis has lost ${of}could not be looked for; in a minute again: ${messageOf(error)}`,
+    )
   }
 
   async function isConfirmed(): Promise<boolean> {
@@ -161,12 +180,7 @@ export function createLostSessions(parts: LostSessionsParts): LostSessions {
 
   function begin(): void {
     passing ??= pass()
-      .catch((error: unknown) => {
-        log.warn(
-          { kind: 'lost_sessions' },
-          `Sessions that Redis has lost could not be looked for; in a minute again: ${messageOf(error)}`,
-        )
-      })
+      .catch((error: unknown) => failed('', error))
       .finally(() => {
         passing = null
       })

@@ -38,6 +38,10 @@ export interface ClaimsParts {
   readonly run: (sessionId: string, spec: AgentSpec, extendLock: () => Promise<void>) => Promise<Claim>
   /** A job has no session: the recorder's process sees to it, since it may know of one. */
   readonly onNoRecord: (sessionId: string, agentType: string) => Promise<unknown>
+  /** A claim threw, or did not; whatever this does, the claim does not wait for it. */
+  readonly onClaim: (sessionId: string, failure: string | null) => Promise<unknown>
+  /** Takes secrets out of what BullMQ keeps of a failed job, for Bull Board's viewers. */
+  readonly redact: (text: string) => string
   /** The number of claims has changed. */
   readonly onChange: () => void
   readonly limiter: ErrorLimiter
@@ -85,11 +89,7 @@ export async function startClaims(parts: ClaimsParts): Promise<Claims> {
     try {
       // Several workers may have claimed in the same moment: those that are too many give their job back.
       if (claims.size > limit) return await giveBack(job, token)
-      const claim = await parts.run(
-        job.id,
-        spec,
-        async () => void (await job.extendLock(token, parts.lockMs)),
-      )
+      const claim = await run(spec, job, job.id, token)
       if (claim === 'no_record') {
         await parts.onNoRecord(job.id, spec.name)
         await later(job, token, NO_RECORD_DELAY_MS)
@@ -101,6 +101,28 @@ export async function startClaims(parts: ClaimsParts): Promise<Claims> {
     } finally {
       claims.delete(job)
       update()
+    }
+  }
+
+  async function run(
+    spec: AgentSpec,
+    job: Job<SessionJob>,
+    sessionId: string,
+    token: string,
+  ): Promise<Claim> {
+    try {
+      const claim = await parts.run(
+        sessionId,
+        spec,
+        async () => void (await job.extendLock(token, parts.lockMs)),
+      )
+      parts.onClaim(sessionId, null).catch(onQueueError)
+      return claim
+    } catch (error) {
+      const message = parts.redact(messageOf(error))
+      // What a pod that stops gives up is no fault of the session.
+      if (!closing) parts.onClaim(sessionId, message).catch(onQueueError)
+      throw new Error(message, { cause: error })
     }
   }
 

@@ -36,6 +36,7 @@ import { readinessOf, STARTING, type Readiness } from './readiness.ts'
 import { watchRoom } from './room.ts'
 import { runSession } from './session-run.ts'
 import { createOutbox } from './outbox.ts'
+import { forgetFailedClaims, noteFailedClaim } from '../queue/failed-claims.ts'
 import { redactedStore } from './redacted-store.ts'
 import { createSpoolKeeper } from './spool-keeper.ts'
 
@@ -237,6 +238,11 @@ export async function createPod(parts: PodParts): Promise<Pod> {
         closing: closing.signal,
       }),
     onNoRecord: (sessionId, agentType) => redis.hset(keys.noRecord, sessionId, agentType),
+    onClaim: (sessionId, problem) =>
+      problem === null
+        ? forgetFailedClaims(redis, keys, sessionId)
+        : noteFailedClaim(redis, keys, sessionId, problem),
+    redact: parts.secrets.text,
     onChange: entry.changed,
     limiter,
   })

@@ -1,4 +1,4 @@
-/** Jobs whose session has no hash: what ended long ago does not run again, what was lost does not wait for ever. */
+/** Jobs that no pod can do: what ended long ago does not run again, what was lost or cannot be claimed does not wait for ever. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import { createQueues } from '../../src/queue/jobs.ts'
@@ -89,3 +89,56 @@ test('a job of a session that nobody knows ends as lost, and its queue goes on',
     temp.remove()
   }
 }, 40_000)
+
+test.each([
+  ['its hash cannot be read', { request: '{', cancel: 'x' }],
+  ['it is said to run, without an agent', { state: 'running' }],
+])(
+  'a session whose every claim throws ends as lost: %s',
+  async (_why, fields) => {
+    const temp = createTempLedger()
+    const recorder = createRecorder({ ...house, ledger: temp.ledger, log: SILENT, leaseTtlMs: 3000 })
+    const lost = createLostSessions({
+      ...house,
+      ledger: temp.ledger,
+      recorder,
+      log: SILENT,
+      onWrittenBack: () => {},
+      passMs: 100,
+      unclaimableAfterMs: 0,
+    })
+    const queues = createQueues(house.redis, house.keys, () => {})
+    try {
+      recorder.start()
+      lost.start()
+      // It announces the types, and must not have the session before it is stuck.
+      await (await house.startPod()).stop(0)
+      const stuck = await house.spawn({})
+      const other = await house.spawn({})
+      await house.redis.hset(house.keys.session(stuck), fields)
+      await house.startPod()
+      const row = await until(
+        async () => {
+          // As ensureJobs does every minute.
+          await queues.ensure({ sessionId: stuck, agentType: 'architect', priority: 1 })
+          const session = temp.ledger.sessions.get(stuck)
+          return session?.status === 'failed' && session
+        },
+        { timeoutMs: 20_000 },
+      )
+      expect(row).toMatchObject({ failure_reason: 'lost' })
+      expect(row.error_message).toMatch(/^No worker can take it: \d\d claims in a row failed since 20/)
+      expect(await house.redis.hget(house.keys.session(stuck), 'state')).toBe('failed')
+      // Its neighbour was claimed, and nothing is noted any more.
+      await house.events(other)
+      await until(async () => (await house.redis.exists(house.keys.failedClaims)) === 0)
+      expect(starts()).toBe(1)
+    } finally {
+      await lost.stop()
+      await recorder.stop()
+      await queues.close()
+      temp.remove()
+    }
+  },
+  40_000,
+)
