@@ -7,6 +7,7 @@ import { invalidRequest } from '../core/errors.ts'
 import type { Db } from './database.ts'
 import type { ListQuery, Page } from './ledger.ts'
 import { hasTrigram, partOf, partQuery } from './search-words.ts'
+import { walk, type Walked } from './walk.ts'
 
 export const DEFAULT_LIMIT = 50
 export const MAX_LIMIT = 200
@@ -18,8 +19,8 @@ export type ListColumn = Exclude<keyof ListQuery, 'limit' | 'cursor' | 'since' |
 
 /** A search by a trigram index. */
 export interface IndexedSearch {
-  /** `SELECT … FROM index … JOIN …`, without a WHERE. */
-  readonly select: string
+  /** `index … JOIN …`, as it stands behind FROM. */
+  readonly from: string
   /** The index's rows that are meant, with `@q`. */
   readonly matches: string
   /** The row number in the index, and that of the row with `@cursorId`. */
@@ -50,15 +51,19 @@ export function createList<Row, View>(
   db: Db,
   parts: ListParts<Row, View>,
 ): (query?: ListQuery) => Page<View> {
-  const statements = new Map<string, Statement<[Record<string, unknown>], Row>>()
+  const statements = new Map<string, Statement<[Record<string, unknown>]>>()
 
-  return (query = {}) => {
-    const limit = limitOf(query.limit)
-    const { sql, values } = statementOf(parts, query)
+  function prepared<Found>(sql: string): Statement<[Record<string, unknown>], Found> {
     const statement = statements.get(sql) ?? db.prepare(sql)
     statements.set(sql, statement)
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the SQL says what its rows are
+    return statement as Statement<[Record<string, unknown>], Found>
+  }
+
+  function inOrderOfTime(query: ListQuery, limit: number): Page<View> {
+    const { sql, values } = listed(parts, query)
     // One row more than asked for tells whether there is a next page.
-    const rows = statement.all({ ...values, limit: limit + 1 })
+    const rows = prepared<Row>(sql).all({ ...values, limit: limit + 1 })
     const shown = rows.slice(0, limit)
     const last = rows.length > limit ? shown.at(-1) : undefined
     return {
@@ -66,6 +71,35 @@ export function createList<Row, View>(
       nextCursor: last === undefined ? null : encodeCursor(parts.placeOf(last)),
     }
   }
+
+  /** The index knows the words alone: for all else each row that has them is looked at, while there is time. */
+  function asIndexed(indexed: IndexedSearch, q: string, query: ListQuery, limit: number): Page<View> {
+    const { sql, values } = searched(parts, indexed, q, query)
+    const { found, last }: Walked<Place> = walk(
+      prepared<Place>(sql).iterate(values),
+      limit,
+      ({ wanted }) => wanted === 1,
+    )
+    const ids = JSON.stringify(found.map(({ id }) => id))
+    const rows = prepared<Row>(
+      `${parts.select} WHERE ${parts.id} IN (SELECT value FROM json_each(@ids))`,
+    ).all({ ids })
+    const byId = new Map(rows.map((row) => [parts.placeOf(row)[1], row]))
+    return {
+      rows: found.flatMap(({ id }) => byId.get(id) ?? []).map(parts.toView),
+      nextCursor: last === null ? null : encodeCursor([last.time, last.id]),
+    }
+  }
+
+  // One snapshot for both looks.
+  return db.transaction((query: ListQuery = {}): Page<View> => {
+    const limit = limitOf(query.limit)
+    const { indexed } = parts
+    const { q = '' } = query
+    return indexed !== undefined && hasTrigram(q)
+      ? asIndexed(indexed, q, query, limit)
+      : inOrderOfTime(query, limit)
+  })
 }
 
 /** A column cut for a list; what was cut is seen by the ellipsis. */
@@ -83,34 +117,46 @@ interface Asked {
   readonly values: Record<string, unknown>
 }
 
-function statementOf<Row, View>(parts: ListParts<Row, View>, query: ListQuery): Asked {
+/** A row that the index has, and whether the other filters want it. */
+interface Place {
+  readonly time: string
+  readonly id: string
+  readonly wanted: 0 | 1
+}
+
+function searched<Row, View>(
+  parts: ListParts<Row, View>,
+  indexed: IndexedSearch,
+  q: string,
+  query: ListQuery,
+): Asked {
+  const { conditions, values } = conditionsOf(parts, query)
+  const wanted = conditions.length === 0 ? '1' : conditions.join(' AND ')
+  const from = query.cursor === undefined ? null : decodeCursor(query.cursor)
+  const behind = from === null ? '' : `AND ${indexed.place} < ${indexed.cursorPlace}`
+  const sql = `SELECT ${parts.time} AS time, ${parts.id} AS id, coalesce(${wanted}, 0) AS wanted
+    FROM ${indexed.from} WHERE ${indexed.matches} ${behind} ORDER BY ${indexed.place} DESC`
+  return { sql, values: { ...values, q: partQuery(q), ...(from === null ? {} : { cursorId: from[1] }) } }
+}
+
+function listed<Row, View>(parts: ListParts<Row, View>, query: ListQuery): Asked {
   const { indexed, time, id } = parts
   const { conditions, values } = conditionsOf(parts, query)
   const { q, cursor } = query
-  const isSearch = q !== undefined && q !== ''
   const add = (condition: string, value: Record<string, unknown>): void => {
     conditions.push(condition)
     Object.assign(values, value)
   }
   const from = cursor === undefined ? null : decodeCursor(cursor)
-  if (isSearch && indexed !== undefined && hasTrigram(q)) {
-    add(indexed.matches, { q: partQuery(q) })
-    if (from !== null) add(`${indexed.place} < ${indexed.cursorPlace}`, { cursorId: from[1] })
-    return { sql: inOrder(indexed.select, conditions, `${indexed.place} DESC`), values }
-  }
-  if (isSearch) {
+  if (q !== undefined && q !== '') {
     const any = parts.searched.map((column) => `${column} LIKE @q ESCAPE '\\'`).join(' OR ')
     add(`(${any})`, { q: `%${partOf(q).replace(/[\\%_]/g, '\\$&')}%` })
     if (indexed !== undefined) conditions.push(`${time} >= ${indexed.oldestForShort}`)
   }
   if (from !== null)
     add(`(${time}, ${id}) < (@cursorTime, @cursorId)`, { cursorTime: from[0], cursorId: from[1] })
-  return { sql: inOrder(parts.select, conditions, `${time} DESC, ${id} DESC`), values }
-}
-
-function inOrder(select: string, conditions: readonly string[], order: string): string {
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
-  return `${select} ${where} ORDER BY ${order} LIMIT @limit`
+  return { sql: `${parts.select} ${where} ORDER BY ${time} DESC, ${id} DESC LIMIT @limit`, values }
 }
 
 function conditionsOf<Row, View>(

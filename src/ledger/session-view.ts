@@ -34,7 +34,7 @@ interface SessionRow extends Omit<
 }
 
 /** The columns of a session; the texts as the caller wants them. */
-function selectOf(result: string, description: string, from = 'agent_sessions AS s'): string {
+function selectOf(result: string, description: string): string {
   return `SELECT
     s.session_id, s.agent_type, s.task_id, ${description} AS task_description, s.workspace_dir, s.created_by,
     s.restart_of, s.orchestrator_id, s.status, s.created_at, s.started_at, s.completed_at, s.success,
@@ -45,13 +45,13 @@ function selectOf(result: string, description: string, from = 'agent_sessions AS
     CASE WHEN s.status = 'queued' AND s.task_id IS NOT NULL THEN (
       SELECT json_group_array(depends_on) FROM (${waitedFor('s.task_id')}))
     ELSE '[]' END AS waiting_for
-  FROM ${from}
+  FROM agent_sessions AS s
   LEFT JOIN agent_lifecycle AS a ON a.agent_id = (
     SELECT agent_id FROM agent_lifecycle WHERE session_id = s.session_id ORDER BY epoch DESC LIMIT 1)`
 }
 
 const ASKED: IndexedSearch = {
-  select: selectOf(previewOf('s.result'), previewOf('s.task_description'), ASKED_FROM),
+  from: ASKED_FROM,
   matches: 'f.text MATCH @q',
   place: 'f.rowid',
   cursorPlace: '(SELECT event_id FROM session_event WHERE session_id = @cursorId AND seq = 1)',

@@ -4,9 +4,7 @@
  */
 
 /** One page may look at rows for so long; the first one is always looked at. */
-const PATIENCE_MS = 100
-/** The clock is read once per so many rows. */
-const ROWS_PER_LOOK = 128
+const PATIENCE_MS = 50
 
 export interface Walked<Row> {
   readonly found: readonly Row[]
@@ -18,15 +16,13 @@ export interface Walked<Row> {
 export function walk<Row>(rows: Iterable<Row>, limit: number, isWanted: (row: Row) => boolean): Walked<Row> {
   const over = performance.now() + PATIENCE_MS
   const found: Row[] = []
-  let looked = 0
   let last: Row | null = null
   for (const row of rows) {
     // Only now it is known that there is more behind the last one.
     if (found.length === limit) return { found, last }
     if (isWanted(row)) found.push(row)
     last = row
-    looked += 1
-    if (looked % ROWS_PER_LOOK === 0 && performance.now() > over) return { found, last }
+    if (performance.now() > over) return { found, last }
   }
   return { found, last: null }
 }
