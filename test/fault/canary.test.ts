@@ -2,11 +2,12 @@
  * I12: a secret of the agent leaves the pod in no form. The agent prints its own key in every form, on standard output
  * and standard error, split over deltas and cut by its death; then every sink is searched, byte for byte.
  */
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ENCODINGS } from '../core/encodings.ts'
 import { openField, type Field } from './rig/field.ts'
+import { sinksOf } from './rig/sinks.ts'
 
 const CANARY = 'canary-Zx81q/PLmW02+vBnRs77KeTq"49\\hJ'
 const FORMS = Object.entries(ENCODINGS).map(([name, written]) => ({ name, text: written(CANARY) }))
@@ -46,27 +47,6 @@ function output(): string {
   return `${[...lines.map((line) => JSON.stringify(line)), ...raw].join('\n')}\n{"type":"assistant","text":"${CANARY.slice(0, 20)}`
 }
 
-/** All files below a directory, as one text of bytes. */
-async function bytesOf(dir: string): Promise<string> {
-  const entries = await readdir(dir, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
-  return (await Promise.all(files.map((file) => readFile(file, 'latin1')))).join('\n')
-}
-
-async function answers(sessionId: string): Promise<string> {
-  const base = `${String(field.board().ready['url'])}/api/v1`
-  const paths = [
-    `/sessions/${sessionId}`,
-    `/sessions/${sessionId}/events?limit=1000`,
-    `/sessions/${sessionId}/export?format=markdown`,
-    '/sessions',
-    `/agents?session_id=${sessionId}`,
-    '/events?limit=200',
-  ]
-  const texts = await Promise.all(paths.map(async (path) => await (await fetch(base + path)).text()))
-  return texts.join('\n')
-}
-
 test('no sink has it in any form', async () => {
   const [stdout, stderr] = ['stdout.txt', 'stderr.txt'].map((name) => join(field.scratch.dir, name)) as [
     string,
@@ -82,13 +62,7 @@ test('no sink has it in any form', async () => {
   await field.ended(sessionId)
   await field.settled()
 
-  const sinks = {
-    ledger: await bytesOf(join(field.scratch.dir, 'board')),
-    'Redis (every command, AOF)': await bytesOf(join(field.scratch.dir, 'redis')),
-    'log of the pod': field.pods.map((pod) => pod.log()).join('\n'),
-    'log of the board': field.board().log(),
-    'HTTP answers': await answers(sessionId),
-  }
+  const sinks = await sinksOf(field, sessionId)
   for (const [sink, text] of Object.entries(sinks)) {
     expect(text.length, sink).toBeGreaterThan(0)
     for (const { name, needle } of NEEDLES) expect(text.includes(needle), `${sink}: ${name}`).toBe(false)

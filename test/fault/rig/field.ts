@@ -75,8 +75,8 @@ export interface Field {
   /** All that were started, the dead ones too. */
   readonly pods: readonly FieldPod[]
   readonly freezes: readonly Freeze[]
-  /** Sessions whose spawn was acknowledged, in that order. */
-  readonly accepted: readonly string[]
+  /** Sessions whose spawn was acknowledged, in that order. Who asks for one past `spawn` adds it. */
+  readonly accepted: string[]
   /** What the witness saw so far, in the order of time. */
   witness(): WitnessRecord[]
   startPod(options?: PodOptions): Promise<FieldPod>

@@ -19,7 +19,7 @@ interface Lies {
   readonly events?: (events: readonly EventRow[]) => readonly EventRow[]
   readonly agents?: (agents: readonly AgentRow[]) => readonly AgentRow[]
   readonly witness?: (records: readonly WitnessRecord[]) => readonly WitnessRecord[]
-  readonly accepted?: readonly string[]
+  readonly accepted?: string[]
 }
 
 /** The same field, seen through the lies. */
@@ -101,7 +101,7 @@ const CASES: readonly (readonly [what: string, lies: Lies, breach: RegExp])[] = 
   ],
   [
     'a cost that is not what was reported',
-    { agents: (agents) => agents.map((agent) => ({ ...agent, cost_micros: 1 })) },
+    { agents: (agents) => agents.map((agent) => ({ ...agent, billed_micros: 1 })) },
     /I9: .* reported 250000 micro-dollars, the ledger has 1/,
   ],
 ]

@@ -221,7 +221,9 @@ function lineBreaches(field: Field, agent: AgentRow, history: readonly EventRow[
       `I5: ${who} printed ${printed.length} lines, the ledger has ${lines.length} and no mark of it`,
     )
   }
-  const different = lines.findIndex((event, index) => !isSameLine(event, printed[index] ?? ''))
+  const different = lines.findIndex(
+    (event, index) => !event.payload.includes('[redacted:') && !isSameLine(event, printed[index] ?? ''),
+  )
   if (different >= 0) breaches.push(`I5: line ${different + 1} of ${who} is not what it printed`)
   if (
     agent.spool_sha256 !== null &&
@@ -230,8 +232,8 @@ function lineBreaches(field: Field, agent: AgentRow, history: readonly EventRow[
     breaches.push(`I5: the closing digest of ${who} is not its spool's`)
   }
   const cost = costOf(printed.slice(0, lines.length))
-  if (cost > 0 && cost !== agent.cost_micros) {
-    breaches.push(`I9: ${who} reported ${cost} micro-dollars, the ledger has ${agent.cost_micros}`)
+  if (cost > 0 && cost !== agent.billed_micros) {
+    breaches.push(`I9: ${who} reported ${cost} micro-dollars, the ledger has ${agent.billed_micros}`)
   }
   return breaches
 }

@@ -38,6 +38,8 @@ export interface AgentRow {
   readonly tail_unknown: number
   /** Of its invocation. */
   readonly cost_micros: number | null
+  /** The same without the estimate for what no result bills. */
+  readonly billed_micros: number | null
   /** 1: a cost that its results reported was no plausible one, and is not in the sum. */
   readonly cost_suspect: number | null
 }
@@ -77,7 +79,7 @@ export function openFieldLedger(file: string): FieldLedger {
     db ??= new Database(file, { readonly: true })
     return db.prepare<unknown[], T>(sql).all(...values)
   }
-  const AGENTS = `SELECT a.*, (SELECT count(*) FROM event_gap g WHERE g.session_id = a.session_id AND g.filled_at IS NULL) AS open_gaps, i.cost_micros, i.cost_suspect FROM agent_lifecycle a LEFT JOIN claude_invocations i USING (agent_id)`
+  const AGENTS = `SELECT a.*, (SELECT count(*) FROM event_gap g WHERE g.session_id = a.session_id AND g.filled_at IS NULL) AS open_gaps, (SELECT CAST(round(sum(u.cost_nanos) / 1000.0) AS INTEGER) FROM invocation_model_usage u WHERE u.invocation_id = a.agent_id AND u.estimated = 0) AS billed_micros, i.cost_micros, i.cost_suspect FROM agent_lifecycle a LEFT JOIN claude_invocations i USING (agent_id)`
 
   const events = (sessionId: string): EventRow[] =>
     all('SELECT * FROM session_event WHERE session_id = ? ORDER BY seq', sessionId)
