@@ -12,6 +12,7 @@ export async function connect(context: CliContext): Promise<HttpClient> {
     url: config.client.url,
     token: config.client.token,
     userAgent: `drover-cli/${context.version}`,
+    asSession: context.env['DROVER_SESSION_ID'] || null,
     onStale: ({ as_of, stale_seconds }) =>
       context.output.note(
         `The ledger is ${stale_seconds} s behind: this is as of ${as_of}. Its recorder does not keep up; /readyz says why.`,

@@ -43,6 +43,8 @@ export interface HttpClientOptions {
   readonly token?: string | null
   /** Recorded as the door it came through: the command line's begins with `drover-cli`. */
   readonly userAgent?: string
+  /** The session whose agent asks: kills, restarts and tasks are recorded as its. Spawns name theirs (`createdBy`). */
+  readonly asSession?: string | null
   /** Told where an answer is older than it should be: the recorder is behind. At most once. */
   readonly onStale?: (freshness: Freshness) => void
 }
@@ -249,8 +251,9 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   }
   const get = <T>(path: string, filter: object = {}): Promise<T> =>
     request<T>(board, { method: 'GET', path: `/api/v1${path}${queryOf(filter)}` }).then(noticed)
+  const asks = sessionHeader(options.asSession)
   const post = <T>(path: string, body: object, signal: AbortSignal | undefined): Promise<T> =>
-    request<T>(board, { method: 'POST', path: `/api/v1${path}`, body, signal })
+    request<T>(board, { method: 'POST', path: `/api/v1${path}`, body, signal, headers: asks })
   const one = (id: string): string => encodeURIComponent(id)
 
   return {
@@ -287,7 +290,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     killStalled: (signal) => post('/agents/kill-stalled', {}, signal),
     restart: (id, body = {}, signal) => post(`/sessions/${one(id)}/restart`, body, signal),
     restartFailed: (body = {}, signal) => post('/sessions/restart-failed', body, signal),
-    addTasks: (tasks) => request(board, { method: 'POST', path: '/api/v1/tasks', body: { tasks } }),
+    addTasks: (tasks) => post('/tasks', { tasks }, undefined),
     agentTypes: () => get('/agent-types'),
     agentType: (name) => get(`/agent-types/${one(name)}`),
   }
@@ -301,7 +304,7 @@ async function accept(
   const patience = createPatience(patienceMs)
   const headers = {
     ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
-    ...(createdBy === undefined ? {} : { 'drover-session': createdBy }),
+    ...sessionHeader(createdBy),
   }
   let wasThere = false
   for (;;) {
@@ -321,6 +324,10 @@ async function accept(
       signal?.throwIfAborted()
     }
   }
+}
+
+function sessionHeader(sessionId: string | null | undefined): Readonly<Record<string, string>> {
+  return sessionId == null ? {} : { 'drover-session': sessionId }
 }
 
 /** The connection was made, and lost before the answer was here: the session may be accepted. */

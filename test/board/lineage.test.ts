@@ -89,3 +89,27 @@ test('the TypeScript clients name the parent', async () => {
     await producer.close()
   }
 })
+
+test('what an agent asks for beside sessions is recorded as its own', async () => {
+  const agent = await board.spawn()
+  const client = createHttpClient({ url: board.url, userAgent: 'drover-cli/0', asSession: agent })
+  const victim = await board.spawn()
+  await client.kill(victim)
+  const { session_id: again } = await client.restart(victim)
+  await client.addTasks([
+    { task_id: 'TASK-OF-AGENT', agent_type: 'architect', prompt: 'x', workspace_dir: WORKSPACE },
+  ])
+
+  const by = { via: 'cli', name: agent }
+  const actorIn = async (id: string, type: string): Promise<unknown> => {
+    const { events } = (await board.get(`/api/v1/sessions/${id}/events`)).body
+    return events.find((event: { type: string }) => event.type === type)?.payload.actor
+  }
+  expect(await actorIn(victim, 'drover.session.cancel_requested')).toEqual(by)
+  expect(await actorIn(again, 'drover.session.accepted')).toEqual(by)
+  const { events } = (await board.get('/api/v1/events?type=drover.task.pending')).body
+  expect(events[0].payload).toMatchObject({ task_id: 'TASK-OF-AGENT', actor: by })
+
+  const refused = await board.post(`/api/v1/sessions/${again}/kill`, {}, { 'drover-session': 'me' })
+  expect(refused).toMatchObject({ status: 400, body: { issues: [{ path: 'Drover-Session' }] } })
+})

@@ -30,7 +30,7 @@ export function sessionRoutes(app: FastifyInstance, parts: SessionRoutesParts): 
     const { httpStatus, answer } = await parts.spawn(body, {
       actor: actorOf(request),
       idempotencyKey: idempotencyKeyOf(request.headers['idempotency-key']),
-      createdBy: await parentOf(parts, request.headers['drover-session']),
+      createdBy: await parentOf(parts, sessionThatAsks(request)),
       signal: parts.untilGone(reply),
     })
     return await reply.code(httpStatus).send(answer)
@@ -61,29 +61,38 @@ export function sessionRoutes(app: FastifyInstance, parts: SessionRoutesParts): 
 /**
  * The session whose agent asks, as the header `Drover-Session` says; null without it.
  *
- * @throws DroverError `invalid_request` for what is no session of this Drover: a lineage that leads nowhere helps nobody
+ * @throws DroverError `invalid_request` for what is no session's id
  */
+function sessionThatAsks(request: FastifyRequest): string | null {
+  const header = request.headers['drover-session']
+  if (header === undefined) return null
+  if (typeof header === 'string' && SESSION_ID_PATTERN.test(header)) return header
+  throw noParent('must be the id of a session, a UUID in lower case')
+}
+
+/** @throws DroverError `invalid_request` for no session of this Drover: a lineage that leads nowhere helps nobody */
 async function parentOf(
   parts: Pick<SessionRoutesParts, 'ledger' | 'store'>,
-  header: string | readonly string[] | undefined,
+  sessionId: string | null,
 ): Promise<string | null> {
-  if (header === undefined) return null
-  const problem = (message: string): DroverError => invalidRequest([{ path: 'Drover-Session', message }])
-  if (typeof header !== 'string' || !SESSION_ID_PATTERN.test(header)) {
-    throw problem('must be the id of a session, a UUID in lower case')
-  }
-  if (parts.ledger.sessions.get(header) !== null) return header
+  if (sessionId === null || parts.ledger.sessions.get(sessionId) !== null) return sessionId
   // Accepted a moment ago. Redis away: what is not in the ledger is not known.
-  if ((await parts.store.read(header).catch(() => null)) !== null) return header
-  throw problem(
-    `names ${header}, which is no session of this Drover. Leave it out; drover spawn does with --created-by none`,
+  if ((await parts.store.read(sessionId).catch(() => null)) !== null) return sessionId
+  throw noParent(
+    `names ${sessionId}, which is no session of this Drover. Leave it out; drover spawn does with --created-by none`,
   )
 }
 
-/** Who asks: the command line says so in its `User-Agent`. */
+const noParent = (message: string): DroverError => invalidRequest([{ path: 'Drover-Session', message }])
+
+/**
+ * Who asks: the command line says so in its `User-Agent`, an agent its session. Both are what the caller claims.
+ *
+ * @throws DroverError `invalid_request` where what it calls its session is no id
+ */
 export function actorOf(request: FastifyRequest): Actor {
   const fromCli = request.headers['user-agent']?.startsWith('drover-cli') ?? false
-  return { via: fromCli ? 'cli' : 'http', name: null }
+  return { via: fromCli ? 'cli' : 'http', name: sessionThatAsks(request) }
 }
 
 /**
