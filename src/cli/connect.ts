@@ -15,7 +15,9 @@ export async function connect(context: CliContext): Promise<HttpClient> {
     asSession: context.env['DROVER_SESSION_ID'] || null,
     onStale: ({ as_of, stale_seconds }) =>
       context.output.note(
-        `The ledger is ${stale_seconds} s behind: this is as of ${as_of}. Its recorder does not keep up; /readyz says why.`,
+        stale_seconds === null
+          ? `Redis does not answer the board: this is as of ${as_of}, and what happened since is not known.`
+          : `The ledger is ${stale_seconds} s behind: this is as of ${as_of}. Its recorder does not keep up; /readyz says why.`,
       ),
   })
 }

@@ -7,12 +7,8 @@ import { table } from './table.ts'
 
 const HEADS = ['time', 'session', 'seq', 'event', 'agent']
 
-/** `events list` */
-export function eventsTable(
-  events: readonly Envelope[],
-  nextCursor: string | null,
-  { width }: Pick<Output, 'width'>,
-): string {
+/** `events list`: nothing of it is cut, since all of it may be asked for by name. */
+export function eventsTable(events: readonly Envelope[], nextCursor: string | null): string {
   if (events.length === 0) return 'No events.'
   const rows = events.map(({ ts, session_id, seq, agent_id, agent_type, type }) => [
     ts,
@@ -21,7 +17,7 @@ export function eventsTable(
     visible(type),
     agent_id ?? agent_type,
   ])
-  return `${table(HEADS, rows, width)}${more(nextCursor)}`
+  return `${table(HEADS, rows)}${more(nextCursor)}`
 }
 
 /** `sessions search`: where it was said, then the text around it with the words in front. */

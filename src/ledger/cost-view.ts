@@ -69,6 +69,11 @@ const NOTHING: Summed = {
 const EVER = ''
 const DEFAULT_ROWS = 1000
 const MOST_ROWS = 10_000
+export const COST_LIMIT_RULE = `must be a whole number from 1 to ${MOST_ROWS}`
+
+export function isCostLimit(limit: number): boolean {
+  return Number.isInteger(limit) && limit >= 1 && limit <= MOST_ROWS
+}
 
 export function createCostView(db: Db): (by: CostBy, query?: CostQuery) => CostReport {
   const prepare = (sql: string): Statement<[string, number], Grouped> =>
@@ -87,9 +92,7 @@ export function createCostView(db: Db): (by: CostBy, query?: CostQuery) => CostR
 
   return (by, { since, limit = DEFAULT_ROWS } = {}) => {
     const from = since === undefined ? EVER : isoTime('since', since)
-    if (!Number.isInteger(limit) || limit < 1 || limit > MOST_ROWS) {
-      throw invalidRequest([{ path: 'limit', message: `must be a whole number from 1 to ${MOST_ROWS}` }])
-    }
+    if (!isCostLimit(limit)) throw invalidRequest([{ path: 'limit', message: COST_LIMIT_RULE }])
     // One snapshot, so that rows and total are of the same moment.
     return db.transaction((): CostReport => {
       const { key: _none, ...total } = toRow(inAll.get(from) ?? NOTHING)

@@ -243,7 +243,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   let said = false
   const noticed = <T>(document: T): T => {
     const { as_of = null, stale_seconds = null } = document as Partial<Freshness>
-    if (!said && (stale_seconds ?? 0) >= STALE_SECONDS) {
+    // Without Redis nobody knows how old it is: that is said too.
+    if (!said && as_of !== null && (stale_seconds ?? STALE_SECONDS) >= STALE_SECONDS) {
       said = true
       options.onStale?.({ as_of, stale_seconds })
     }

@@ -52,7 +52,7 @@ export function sessionPage(facts: PageFacts): string {
     <section aria-labelledby="events-title">
       <div class="bar">
         <h2 id="events-title">Transcript</h2>
-        <span><a id="export">As Markdown</a> <span id="live" class="quiet" role="status"></span></span>
+        <span><a id="export">As Markdown</a> · <span id="live" class="quiet" role="status"></span></span>
       </div>
       <p id="cut" class="quiet" hidden></p>
       <ol id="events" class="events"></ol>

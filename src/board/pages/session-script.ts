@@ -182,6 +182,12 @@ function entryOfBlock(block) {
   }
 }
 
+/** 'drover.task.spawned' → Task spawned */
+function inWords(type) {
+  const words = type.replace('drover.', '').replaceAll(/[._]/g, ' ')
+  return words[0].toUpperCase() + words.slice(1)
+}
+
 /** Drover's own events, each in a few words. */
 function lineOfDrover({ type, agent_id, payload }) {
   switch (type) {
@@ -208,7 +214,7 @@ function lineOfDrover({ type, agent_id, payload }) {
     case 'drover.agent.closed':
       return null
     default:
-      return ['own', type.replace('drover.', '').replaceAll('.', ' ').replaceAll('_', ' ')]
+      return ['own', inWords(type)]
   }
 }
 

@@ -47,8 +47,11 @@ const STALE_SECONDS = 5
 /** Says how old an answer is where it is older than it should be. */
 function sayStale({ as_of, stale_seconds }) {
   const place = document.getElementById('stale')
-  place.hidden = !(stale_seconds >= STALE_SECONDS)
-  if (!place.hidden) place.textContent = 'The record is behind: this is as of ' + stamp(as_of) + '. What happened since will be shown when it is recorded.'
+  place.hidden = as_of === null || (stale_seconds !== null && stale_seconds < STALE_SECONDS)
+  if (place.hidden) return
+  place.textContent = stale_seconds === null
+    ? 'Redis does not answer: this is as of ' + stamp(as_of) + '. What happened since is not known.'
+    : 'The record is behind: this is as of ' + stamp(as_of) + '. What happened since will be shown when it is recorded.'
 }
 
 const OPEN_STATES = ['queued', 'starting', 'running', 'restarting', 'paused_limit', 'waiting_input', 'waiting_workspace']

@@ -46,8 +46,6 @@ export const registerEvents: Register = (program, context) => {
         ),
       ])
       const document = { ...pages.at(-1), events: pages.flatMap((page) => page.events) }
-      await context.output.answer(document, () =>
-        eventsTable(document.events, document.next_cursor ?? null, context.output),
-      )
+      await context.output.answer(document, () => eventsTable(document.events, document.next_cursor ?? null))
     })
 }
