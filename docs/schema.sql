@@ -287,7 +287,9 @@ CREATE INDEX agent_sessions_root ON agent_sessions (root_session_id, created_at)
 
 CREATE INDEX agent_sessions_spent ON agent_sessions (
   coalesce(started_at, created_at), agent_type, task_id, root_session_id, session_id, input_tokens, output_tokens,
-  cache_read_tokens, cache_creation_tokens, cost_nanos, cost_estimated);
+  cache_read_tokens, cache_creation_tokens, cost_nanos, cost_estimated,
+  -- For the day, which is made from the expression: SQLite takes that from these.
+  started_at, created_at);
 
 CREATE VIRTUAL TABLE said_search USING fts5 (
   text, content = 'said', content_rowid = 'event_id', columnsize = 0,

@@ -52,7 +52,9 @@ CREATE INDEX agent_sessions_root ON agent_sessions (root_session_id, created_at)
 DROP INDEX agent_sessions_spent;
 CREATE INDEX agent_sessions_spent ON agent_sessions (
   coalesce(started_at, created_at), agent_type, task_id, root_session_id, session_id, input_tokens, output_tokens,
-  cache_read_tokens, cache_creation_tokens, cost_nanos, cost_estimated);
+  cache_read_tokens, cache_creation_tokens, cost_nanos, cost_estimated,
+  -- For the day, which is made from the expression: SQLite takes that from these.
+  started_at, created_at);
 
 -- A session's cost is on the day it started.
 DROP VIEW cost_by_day;

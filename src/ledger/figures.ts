@@ -50,8 +50,8 @@ export function createFigures(db: Db, path: string): Figures {
   const selectSpent = db.prepare<[], SpentByType>(`
     SELECT agent_type, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
       sum(cache_read_tokens) AS cache_read_tokens, sum(cache_creation_tokens) AS cache_creation_tokens,
-      sum(estimated_cost_micros) AS cost_micros
-    FROM agent_sessions GROUP BY agent_type`)
+      CAST(round(total(cost_nanos) / 1000) AS INTEGER) AS cost_micros
+    FROM agent_sessions INDEXED BY agent_sessions_spent GROUP BY agent_type`)
   const selectFaults = db.prepare<[], { readonly count: number; readonly since: string | null }>(
     'SELECT count(*) AS count, min(recorded_at) AS since FROM recorder_fault',
   )

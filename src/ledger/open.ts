@@ -239,9 +239,9 @@ function readerOf(db: Db, file: string, { requireSound, condemn }: TroubleWatch)
 function soundOnly(search: SearchIndex, { requireSound }: TroubleWatch): SearchIndex {
   return {
     ...search,
-    fill(limit) {
+    fill(limit, bytes) {
       requireSound()
-      return search.fill(limit)
+      return search.fill(limit, bytes)
     },
     clear() {
       requireSound()

@@ -23,15 +23,19 @@ export function createSaidSearch(db: Db): (filter: SaidFilter) => SaidPage {
   // Nobody can have said it.
   const mark = randomUUID()
   const rangeOf = createEventRange(db)
+  // The casts: JavaScript's numbers are bound as reals, and FTS5 reads past a bound that is no integer (25 ms instead of
+  // 0.4 for 500,000 hits).
   const select = db.prepare<[Pick<EventRange, 'before' | 'floor'> & { words: string }], HitRow>(`
     SELECT e.event_id, e.session_id, e.agent_id, e.agent_type, e.seq, e.ts, e.type
     FROM said_search AS f CROSS JOIN session_event AS e ON e.event_id = f.rowid
-    WHERE f.text MATCH @words AND f.rowid < @before AND f.rowid >= @floor ORDER BY f.rowid DESC`)
+    WHERE f.text MATCH @words AND f.rowid < CAST(@before AS INTEGER) AND f.rowid >= CAST(@floor AS INTEGER)
+    ORDER BY f.rowid DESC`)
   // The unary plus: one way through the index instead of one per hit.
   const selectSnippets = db.prepare<[{ words: string; ids: string; from: number; to: number }], SnippetRow>(`
     SELECT rowid AS event_id, snippet(said_search, 0, '${mark}', '${mark}', '…', ${SNIPPET_WORDS}) AS snippet
     FROM said_search
-    WHERE text MATCH @words AND rowid BETWEEN @from AND @to AND +rowid IN (SELECT value FROM json_each(@ids))
+    WHERE text MATCH @words AND rowid BETWEEN CAST(@from AS INTEGER) AND CAST(@to AS INTEGER)
+      AND +rowid IN (SELECT value FROM json_each(@ids))
     ORDER BY rowid DESC`)
   const selectPending = db
     .prepare<[], number>(

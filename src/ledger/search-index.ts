@@ -10,8 +10,11 @@
 import type { Db } from './database.ts'
 
 export interface SearchIndex {
-  /** Indexes up to `limit` events that are recorded and not indexed; answers how many are left. */
-  fill(limit: number): number
+  /**
+   * Indexes events that are recorded and not indexed, in their order: up to `limit`, and no more after `bytes` of
+   * payload. Answers how many are left.
+   */
+  fill(limit: number, bytes?: number): number
   /** Takes the events of these ids (JSON array) out. Call it while they are still in `session_event`. */
   forget(eventIds: readonly number[]): void
   /** Empties both; `fill` begins at the first event. */
@@ -24,12 +27,10 @@ export function createSearchIndex(db: Db): SearchIndex {
   const selectPosition = db.prepare<[], number>('SELECT event_id FROM search_position WHERE id = 1').pluck()
   const selectLast = db.prepare<[], number>('SELECT coalesce(max(event_id), 0) FROM session_event').pluck()
   // Ids may have holes, where events were taken away: the step ends at the event, not at the number.
-  const selectEnd = db
-    .prepare<[number, number], number>(
-      `SELECT coalesce(max(event_id), 0) FROM (
-         SELECT event_id FROM session_event WHERE event_id > ? ORDER BY event_id LIMIT ?)`,
-    )
-    .pluck()
+  const selectSizes = db.prepare<[number, number], { readonly event_id: number; readonly bytes: number }>(
+    `SELECT event_id, octet_length(payload) AS bytes FROM session_event
+     WHERE event_id > ? ORDER BY event_id LIMIT ?`,
+  )
   const moveTo = db.prepare<[number]>('UPDATE search_position SET event_id = ? WHERE id = 1')
   const inserts = INDEXES.map((name) =>
     db.prepare<[number, number]>(
@@ -50,9 +51,19 @@ export function createSearchIndex(db: Db): SearchIndex {
   const position = (): number => selectPosition.get() ?? 0
   const last = (): number => selectLast.get() ?? 0
 
-  const step = db.transaction((limit: number): number => {
+  function endOf(from: number, limit: number, bytes: number): number {
+    let [end, size] = [from, 0]
+    for (const next of selectSizes.iterate(from, limit)) {
+      end = next.event_id
+      size += next.bytes
+      if (size >= bytes) break
+    }
+    return end
+  }
+
+  const step = db.transaction((limit: number, bytes: number): number => {
     const from = position()
-    const to = selectEnd.get(from, limit) ?? 0
+    const to = endOf(from, limit, bytes)
     if (to <= from) return from
     for (const insert of inserts) insert.run(from, to)
     moveTo.run(to)
@@ -60,10 +71,10 @@ export function createSearchIndex(db: Db): SearchIndex {
   })
 
   return {
-    fill(limit) {
+    fill(limit, bytes = Number.MAX_SAFE_INTEGER) {
       // Looked at without the write lock, which the recorder may want.
       if (last() <= position()) return 0
-      return Math.max(0, last() - step.immediate(limit))
+      return Math.max(0, last() - step.immediate(limit, bytes))
     },
     forget(eventIds) {
       const filled = position()

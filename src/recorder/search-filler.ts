@@ -10,12 +10,13 @@ import { sqliteCode } from '../ledger/database.ts'
 import type { SearchIndex } from '../ledger/search-index.ts'
 import type { ErrorLimiter } from '../telemetry/error-limiter.ts'
 
-/** About 20 ms of the write lock. */
-const STEP_EVENTS = 1000
+/** About 5 ms of CPU each; more than that is a share of a long text, which costs some 25 µs per 1,000 characters. */
+const STEP_EVENTS = 400
+const STEP_BYTES = 200_000
 /** After a commit there may be another one at once: larger steps are cheaper than many. */
 const GATHER_MS = 100
 /** Between steps while the recorder goes on committing. */
-const GIVE_WAY_MS = 200
+const GIVE_WAY_MS = 50
 const RETRY_MS = 5000
 /** What another board recorded, which this one takes over from. */
 const LOOK_AGAIN_MS = 60_000
@@ -64,7 +65,7 @@ export function createSearchFiller({ search, limiter }: SearchFillerParts): Sear
   /** How many events are left; null where it could not be done now. */
   function step(): number | null {
     try {
-      return search.fill(STEP_EVENTS)
+      return search.fill(STEP_EVENTS, STEP_BYTES)
     } catch (error) {
       limiter.warn('search', `Search is behind: ${messageOf(error)}. Recording goes on; it is tried again.`)
       if (sqliteCode(error) === 'SQLITE_CORRUPT_VTAB' && !mended) beginAgain()
