@@ -3,7 +3,8 @@
  * recorder waits for, however long it lasts, and what it makes is one file without a journal.
  *
  * The copy gets its name only when it is complete, checked and on the disk. Dying before that leaves a file
- * `<name>.part`, which nothing reads and the next backup of that name replaces.
+ * `<name>.part`, which nothing reads; the next backup of that name replaces it, and housekeeping removes those of the
+ * default names.
  */
 import {
   closeSync,

@@ -1,5 +1,5 @@
 /** Where backups lie and what they are called: `<data_dir>/backups/orchestrator-20261121T021500Z.db`. */
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 const PATTERN = /^orchestrator-(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z\.db$/
@@ -27,6 +27,22 @@ export function listBackups(path: string): readonly FoundBackup[] {
       return [{ file: join(backupsDir(path), name), at }]
     })
     .toSorted((a, b) => b.at.getTime() - a.at.getTime())
+}
+
+/** Longer than a copy that goes on leaves its file alone. */
+const ABANDONED_MS = 3_600_000
+
+/**
+ * Removes what backups of the default name left when they were killed: each may be as large as the ledger. A copy that
+ * is being written stays.
+ */
+export function removeAbandonedParts(path: string, now: Date): void {
+  for (const name of namesIn(backupsDir(path))) {
+    if (!name.endsWith('.part') || !PATTERN.test(name.slice(0, -'.part'.length))) continue
+    const part = join(backupsDir(path), name)
+    const written = statSync(part, { throwIfNoEntry: false })?.mtimeMs ?? now.getTime()
+    if (now.getTime() - written > ABANDONED_MS) rmSync(part, { force: true })
+  }
 }
 
 /** The name of a backup that begins now. */

@@ -165,9 +165,13 @@ export function createRestorable(db: Db): Restorable {
     FROM (SELECT ${modelSums('u')} FROM invocation_model_usage AS u WHERE session_id = @sessionId AND estimated = 0)`)
   const selectAgents = db.prepare<[string], Omit<RestorableAgent, 'closed'> & { readonly closed: 0 | 1 }>(`
     SELECT a.agent_id, a.epoch, a.pid, a.pod_id, a.spool_lines IS NOT NULL AND NOT a.tail_unknown AS closed,
-      (SELECT coalesce(max(line), 0) FROM session_event AS e WHERE e.agent_id = a.agent_id AND e.line IS NOT NULL)
-        AS line
-    FROM agent_lifecycle AS a WHERE a.session_id = ? ORDER BY a.epoch`)
+      -- Not the highest of session_event, where retention may have taken it away; less what is missing at the end.
+      coalesce(g.first - 1, r.last_line, 0) AS line
+    FROM agent_lifecycle AS a
+    LEFT JOIN recorded_spool AS r USING (agent_id, epoch)
+    LEFT JOIN event_gap AS g ON g.session_id = a.session_id AND g.agent_id = a.agent_id AND g.epoch = a.epoch
+      AND g.last = r.last_line AND g.filled_at IS NULL
+    WHERE a.session_id = ? ORDER BY a.epoch`)
   const selectEpoch = db.prepare<[], number>('SELECT coalesce(max(epoch), 0) FROM agent_lifecycle').pluck()
   const selectAgentIds = db
     .prepare<[string], string>('SELECT agent_id FROM agent_lifecycle WHERE spawned_at >= ?')

@@ -1,5 +1,5 @@
 /** What the recorder's process does for the file: check, backup, retention. */
-import { readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -68,6 +68,8 @@ describe('retention', () => {
     expect(linesOf('s')).toBe(1)
     expect(temp.ledger.sessions.get('s')?.incomplete).toBe(false)
     expect(temp.ledger.gaps.ofSession('s')).toEqual([])
+    // Nor does a Redis that is written back ask for them.
+    expect(temp.ledger.restorable.session('s')?.agents).toMatchObject([{ line: 5 }])
   })
 
   it('takes the raw lines of ended sessions, and nothing else', async () => {
@@ -141,17 +143,24 @@ describe('housekeeping', () => {
 
   it('keeps so many backups, and takes lines away', async () => {
     record('a', 10)
+    const dir = join(temp.dir, 'backups')
+    mkdirSync(dir)
+    const parts = [
+      'orchestrator-20261120T000000Z.db.part',
+      'orchestrator-20271120T000000Z.db.part',
+      'mine.part',
+    ]
+    for (const name of parts) writeFileSync(join(dir, name), '')
+    const inTheFuture = new Date(Date.now() + 365 * 86_400_000)
+    utimesSync(join(dir, parts[1] ?? ''), inTheFuture, inTheFuture)
     const { kept } = open(2)
     kept.start(null)
-    const backups = (): string[] => {
-      try {
-        return readdirSync(join(temp.dir, 'backups')).filter((name) => name.endsWith('.db'))
-      } catch {
-        return []
-      }
-    }
+    const backups = (): string[] => readdirSync(dir).filter((name) => name.endsWith('.db'))
     await until(() => backups().length === 1 && linesOf('a') === 0)
     const [first = ''] = backups()
+    // One that was killed long ago is gone.
+    expect(readdirSync(dir)).toEqual(expect.arrayContaining(parts.slice(1)))
+    expect(readdirSync(dir)).not.toContain(parts[0])
     await until(() => backups().length === 2 && !backups().includes(first), { timeoutMs: 15_000 })
     expect(linesOf('a')).toBe(0)
   })
