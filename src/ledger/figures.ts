@@ -34,11 +34,14 @@ export interface Figures {
   faults(): number
   /** Gaps in what sessions and agents said that nothing has filled. */
   gaps(): number
-  /** What is noted as wrong and stays so until somebody looks. */
+  /** What was noted as wrong within the last seven days. */
   alarms(): readonly LedgerAlarm[]
   /** Bytes of the file and of its write-ahead log; 0 for one that is not there. */
   fileBytes(): { readonly file: number; readonly wal: number }
 }
+
+/** So long what was noted stands as an alarm. */
+const ALARM_DAYS = 7
 
 export function createFigures(db: Db, path: string): Figures {
   const selectSessions = db.prepare<[], CountOf>(
@@ -52,25 +55,29 @@ export function createFigures(db: Db, path: string): Figures {
       sum(cache_read_tokens) AS cache_read_tokens, sum(cache_creation_tokens) AS cache_creation_tokens,
       CAST(round(total(cost_nanos) / 1000) AS INTEGER) AS cost_micros
     FROM agent_sessions INDEXED BY agent_sessions_spent GROUP BY agent_type`)
-  const selectFaults = db.prepare<[], { readonly count: number; readonly since: string | null }>(
-    'SELECT count(*) AS count, min(recorded_at) AS since FROM recorder_fault',
+  const selectFaults = db.prepare<[], number>('SELECT count(*) FROM recorder_fault').pluck()
+  const selectGaps = db.prepare<[], number>('SELECT count(*) FROM event_gap WHERE filled_at IS NULL').pluck()
+  // A gap of last year is in the figures; an alarm that nothing ends would only teach people to overlook alarms.
+  const lately = (column: string): string =>
+    `${column} >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-${ALARM_DAYS} days')`
+  const selectNewFaults = db.prepare<[], { readonly count: number; readonly since: string | null }>(
+    `SELECT count(*) AS count, min(recorded_at) AS since FROM recorder_fault WHERE ${lately('recorded_at')}`,
   )
-  const selectGaps = db.prepare<[], { readonly count: number; readonly since: string | null }>(
-    'SELECT count(*) AS count, min(noticed_at) AS since FROM event_gap WHERE filled_at IS NULL',
+  const selectNewGaps = db.prepare<[], { readonly count: number; readonly since: string | null }>(
+    `SELECT count(*) AS count, min(noticed_at) AS since FROM event_gap
+     WHERE filled_at IS NULL AND ${lately('noticed_at')}`,
   )
-  const faults = (): { readonly count: number; readonly since: string | null } =>
-    selectFaults.get() ?? { count: 0, since: null }
-  const gaps = (): { readonly count: number; readonly since: string | null } =>
-    selectGaps.get() ?? { count: 0, since: null }
+  const nothing = { count: 0, since: null }
 
   return {
     sessionsByState: () => selectSessions.all(),
     agentsByType: () => selectAgents.all(),
     spentByType: () => selectSpent.all(),
-    faults: () => faults().count,
-    gaps: () => gaps().count,
+    faults: () => selectFaults.get() ?? 0,
+    gaps: () => selectGaps.get() ?? 0,
     alarms() {
-      const [faulty, missing] = [faults(), gaps()]
+      const faulty = selectNewFaults.get() ?? nothing
+      const missing = selectNewGaps.get() ?? nothing
       return [
         ...(faulty.since === null
           ? []

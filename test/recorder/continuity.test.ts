@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3'
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createLinesDigest } from '../../src/core/lines-digest.ts'
@@ -66,7 +67,18 @@ describe('a jump of numbers', () => {
     )
     expect(alarms[1]).toMatch(/^Lines 2–4 of architect-20261120-001 of session s1: /)
     expect(temp.ledger.figures.gaps()).toBe(2)
+    const noticed = (days: number): void => {
+      const db = new Database(temp.path)
+      db.prepare('UPDATE event_gap SET noticed_at = ?').run(
+        new Date(Date.now() - days * 86_400_000).toISOString(),
+      )
+      db.close()
+    }
+    noticed(6)
     expect(temp.ledger.figures.alarms()).toMatchObject([{ name: 'event_gaps' }])
+    noticed(8)
+    expect(temp.ledger.figures.alarms()).toEqual([])
+    expect(temp.ledger.figures.gaps()).toBe(2)
     expect(temp.ledger.events.lastSeq('s1')).toBe(9)
   })
 
