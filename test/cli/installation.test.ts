@@ -1,11 +1,12 @@
 /** `config print`, `migrate`, `doctor`: what looks at this installation. */
-import { chmod, mkdir, readlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readlink, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readMigrations } from '../../src/ledger/migrate.ts'
+import { openLedger } from '../../src/ledger/open.ts'
 import { openBoard } from '../board/open-board.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { openCli, type Cli } from './run-cli.ts'
@@ -179,6 +180,21 @@ describe('doctor', () => {
     expect(await readlink(join(cli.dir, 'nowhere')).catch((error: { code: string }) => error.code)).toBe(
       'ENOENT',
     )
+  })
+
+  test('a ledger that was taken away from a board is not taken for one that is not made yet', async () => {
+    const file = join(cli.dir, 'held/orchestrator.db')
+    const ledger = openLedger(file)
+    try {
+      await rm(file)
+      const { checks } = await doctor({ REDIS_URL: redis.url }, ['--data-dir', 'held'])
+      expect(checks.get('ledger')).toMatchObject({
+        status: 'fail',
+        value: expect.stringContaining('was moved or deleted while a board uses it'),
+      })
+    } finally {
+      ledger.close()
+    }
   })
 
   test('without a Redis it looks for a program; without a login it says so', async () => {
