@@ -62,7 +62,6 @@ function neverStarted(message: string): SessionEnded {
     message,
     output: null,
     cost_micros: 0,
-    cost_estimated: false,
     usage: NO_USAGE,
     num_turns: 0,
     duration_ms: 0,

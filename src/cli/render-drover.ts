@@ -111,7 +111,7 @@ function ended(end: SessionEnded): Line[] {
     seconds(end.duration_ms),
     counted(end.num_turns, 'turn'),
     counted(tokens, 'token'),
-    `${usd(end.cost_micros / 1e6)}${end.cost_estimated ? ' (estimated)' : ''}`,
+    usd(end.cost_micros / 1e6),
     ...(end.restarts > 0 ? [counted(end.restarts, 'restart')] : []),
   ]
   if (end.status === 'completed') return [paint('good', `completed: ${facts.join(', ')}`)]

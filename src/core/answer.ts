@@ -51,8 +51,10 @@ export interface CompletedAnswer {
   readonly timeout_seconds: number
   readonly completed_at: string
   readonly output: string | null
-  /** USD */
+  /** USD. Without the ledger (`createProducer`) that of results alone: what a killed agent used is not in it. */
   readonly cost: number
+  /** A part of cost and usage is an estimate, for an agent that ended without a result. Only of the ledger's answers. */
+  readonly cost_estimated?: boolean
   readonly usage: Usage
   readonly num_turns: number
   readonly duration_ms: number

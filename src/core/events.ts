@@ -57,9 +57,9 @@ export interface SessionEnded {
   readonly message: string | null
   /** The agent's final text, cut at `OUTPUT_LIMIT` characters. */
   readonly output: string | null
+  /** What the results of its agents cost. An estimate for an agent that ended without one is made in the ledger only. */
   readonly cost_micros: number
-  /** True when a part of the cost was estimated, because an agent ended without a result. */
-  readonly cost_estimated: boolean
+  /** Of its results, too. */
   readonly usage: Usage
   readonly num_turns: number
   /** From the first agent's start to the end. */

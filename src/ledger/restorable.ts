@@ -60,7 +60,6 @@ export interface RestorableEnd {
   readonly error_message: string | null
   readonly result: string | null
   readonly duration_ms: number | null
-  readonly cost_estimated: boolean
   /** JSON */
   readonly permission_denials: string
   /** JSON: usage and `cost_micros` as the end reported them. */
@@ -108,7 +107,6 @@ type SessionRow = Omit<
   readonly error_message: string | null
   readonly result: string | null
   readonly duration_ms: number | null
-  readonly cost_estimated: 0 | 1
   readonly permission_denials: string
   readonly reported_totals: string | null
 }
@@ -129,7 +127,7 @@ export function createRestorable(db: Db): Restorable {
   const selectSession = db.prepare<[string], SessionRow>(`
     SELECT session_id, agent_type, status, created_at, created_by, restart_of, priority, timeout_seconds,
       request_digest, started_at, restarts, workspace_id, cancel_requested_at, completed_at, failure_reason,
-      error_message, result, duration_ms, cost_estimated, permission_denials, reported_totals
+      error_message, result, duration_ms, permission_denials, reported_totals
     FROM agent_sessions WHERE session_id = ?`)
   const selectSeq = db
     .prepare<[string], number>('SELECT coalesce(max(seq), 0) FROM session_event WHERE session_id = ?')
@@ -228,7 +226,6 @@ function endOf(row: SessionRow): RestorableEnd | null {
     error_message: row.error_message,
     result: row.result,
     duration_ms: row.duration_ms,
-    cost_estimated: row.cost_estimated === 1,
     permission_denials: row.permission_denials,
     reported_totals: row.reported_totals,
   }

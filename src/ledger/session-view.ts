@@ -132,6 +132,7 @@ function toAnswer(row: SessionRow, status: EndState): CompletedAnswer {
     completed_at: row.completed_at ?? row.created_at,
     output: row.result,
     cost: microsToUsd(row.estimated_cost_micros),
+    cost_estimated: row.cost_estimated === 1,
     usage: {
       input_tokens: row.input_tokens,
       output_tokens: row.output_tokens,

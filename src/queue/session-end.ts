@@ -44,7 +44,6 @@ export function endOf(
     message: ending.status === 'completed' ? null : ending.message,
     output: ending.output === null ? null : ending.output.slice(0, OUTPUT_LIMIT),
     cost_micros: record.costMicros,
-    cost_estimated: false,
     usage: record.usage,
     num_turns: record.numTurns,
     duration_ms: startedAt === null ? 0 : completedAt.getTime() - Date.parse(startedAt),

@@ -212,7 +212,6 @@ function endOf(session: RestorableSession | null, status: SessionEnded['status']
           : 'Its end was lost with Redis; what it said last is not known.',
     output: null,
     cost_micros,
-    cost_estimated: false,
     usage: { ...NO_USAGE, ...usage },
     num_turns,
     duration_ms: 0,

@@ -90,7 +90,6 @@ function endedOf(session: RestorableSession, ended: RestorableEnd): SessionEnded
     message: ended.error_message,
     output: ended.result,
     cost_micros,
-    cost_estimated: ended.cost_estimated,
     usage: { input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens },
     num_turns: session.totals.num_turns,
     duration_ms: ended.duration_ms ?? 0,

@@ -112,7 +112,6 @@ const ENDED: SessionEnded = {
   message: null,
   output: 'The spec is written.',
   cost_micros: 0,
-  cost_estimated: false,
   usage: { input_tokens: 0, output_tokens: 0, cache_read_tokens: 0, cache_creation_tokens: 0 },
   num_turns: 0,
   duration_ms: 1200,

@@ -108,7 +108,6 @@ test("the session's end shows what it cost, and why it failed", () => {
     failure_reason: null,
     message: null,
     cost_micros: 12_300,
-    cost_estimated: false,
     usage: { input_tokens: 100, output_tokens: 20, cache_read_tokens: 3, cache_creation_tokens: 0 },
     num_turns: 3,
     duration_ms: 12_300,

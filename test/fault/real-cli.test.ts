@@ -8,6 +8,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createTranscripts } from '../../src/queue/transcripts.ts'
+import type { SessionDocument } from '../../src/producer/client.ts'
 import { loadScript } from '../../src/rehearsal/load-script.ts'
 import { startRehearsal, type Rehearsal } from '../../src/rehearsal/rehearsal.ts'
 import { claudePath } from '../support/claude.ts'
@@ -222,6 +223,10 @@ async function post(path: string): Promise<{ readonly session_id: string }> {
   return (await answer.json()) as { session_id: string }
 }
 
+async function get(path: string): Promise<SessionDocument> {
+  return (await (await fetch(`${api()}${path}`)).json()) as SessionDocument
+}
+
 const api = (): string => `${String(field.board().ready['url'])}/api/v1`
 
 test('the bill: every reader says what the model was asked for, to the micro-dollar', async () => {
@@ -240,14 +245,19 @@ test('the bill: every reader says what the model was asked for, to the micro-dol
   // The restart belongs to what it goes on from.
   expect(Object.keys(ledger['trees'] ?? {})).toHaveLength(4)
 
-  const answer = async (by: string): Promise<Record<string, Spent>> =>
+  for (const [sessionId, { cost_micros }] of Object.entries(bySession)) {
+    const { answer: said, session } = await get(`/sessions/${sessionId}`)
+    expect(said?.cost).toBeCloseTo(cost_micros / 1e6, 9)
+    expect(said?.cost_estimated).toBe(session.cost_estimated)
+  }
+  const costs = async (by: string): Promise<Record<string, Spent>> =>
     spentIn((await (await fetch(`${api()}/cost?by=${by}`)).json()) as CostDocument)
-  expect(await answer('session')).toEqual({ ...bySession, total: all })
-  expect(await answer('model')).toEqual({ ...byModel, total: all })
-  expect(await answer('agent_type')).toEqual({ ...byType, total: all })
-  expect(await answer('tree')).toEqual({ ...ledger['trees'], total: all })
-  expect(await answer('task')).toEqual({ none: all, total: all })
-  const { total, ...days } = await answer('day')
+  expect(await costs('session')).toEqual({ ...bySession, total: all })
+  expect(await costs('model')).toEqual({ ...byModel, total: all })
+  expect(await costs('agent_type')).toEqual({ ...byType, total: all })
+  expect(await costs('tree')).toEqual({ ...ledger['trees'], total: all })
+  expect(await costs('task')).toEqual({ none: all, total: all })
+  const { total, ...days } = await costs('day')
   expect(total).toEqual(all)
   expect(Object.values(days).reduce((sum, { cost_micros }) => sum + cost_micros, 0)).toBe(all?.cost_micros)
 

@@ -44,7 +44,6 @@ const ENDED = {
   message: null,
   output: 'Done.',
   cost_micros: 0,
-  cost_estimated: false,
   usage: { input_tokens: 0, output_tokens: 0, cache_read_tokens: 0, cache_creation_tokens: 0 },
   num_turns: 1,
   duration_ms: 5,

@@ -61,7 +61,7 @@ function histories(): readonly (readonly string[])[] {
     .own('drover.agent.killed', { actor: { via: 'cli', name: null } }, third)
     .exited(third, { status: 'killed', exit_code: null, exit_signal: 'SIGTERM' })
     .closed(third, { tail_unknown: true, lines: 0 })
-    .ended({ status: 'cancelled', ...costs(50, 9), cost_estimated: true, output: null })
+    .ended({ status: 'cancelled', ...costs(50, 9), output: null })
 
   const fifth = agent(5, 5)
   const open = scriptedSession('open')

@@ -102,6 +102,7 @@ describe('a session from acceptance to its end', () => {
       completed_at: at(11),
       output: 'The spec is there.',
       cost: 0.500001,
+      cost_estimated: false,
       usage: { input_tokens: 11, output_tokens: 6, cache_read_tokens: 3, cache_creation_tokens: 2 },
       num_turns: 2,
       duration_ms: 6000,

@@ -28,7 +28,6 @@ const ENDED: SessionEnded = {
   message: null,
   output: 'Done.',
   cost_micros: 0,
-  cost_estimated: false,
   usage: NO_USAGE,
   num_turns: 0,
   duration_ms: 5,

@@ -175,7 +175,6 @@ export function scriptedSession(sessionId: string, agentType = 'architect'): Scr
           message: null,
           output: 'Done.',
           cost_micros: 0,
-          cost_estimated: false,
           usage: { input_tokens: 0, output_tokens: 0, cache_read_tokens: 0, cache_creation_tokens: 0 },
           num_turns: 1,
           duration_ms: 1000,

@@ -200,7 +200,6 @@ async function writeSession(
           message: null,
           output: 'Done.',
           cost_micros: totals.costMicros,
-          cost_estimated: false,
           usage: {
             input_tokens: totals.inputTokens,
             output_tokens: 0,
