@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createTranscripts } from '../../src/queue/transcripts.ts'
 import type { SessionDocument } from '../../src/producer/client.ts'
 import { loadScript } from '../../src/rehearsal/load-script.ts'
@@ -19,6 +19,8 @@ import { sessionOf, spentBy, spentIn, spentInLedger, type CostDocument, type Spe
 import { openField, type Field } from './rig/field.ts'
 import { checkInvariants } from './rig/invariants.ts'
 import { sinksOf } from './rig/sinks.ts'
+
+vi.setConfig({ testTimeout: 180_000 })
 
 /** What the shell of the Bash call has among its arguments. */
 const MARK = 'drover-real-cli-marker'
@@ -131,12 +133,19 @@ async function conversationTravelled(sessionId: string, podId: string): Promise<
     const [slug = ''] = await readdir(config).catch(() => [])
     return await readFile(join(config, slug, `${sessionId}.jsonl`), 'utf8').catch(() => '')
   }
-  const text = await until(async () => {
-    const found = await written()
-    return found.includes(MARK) && found
-  })
+  const text = await until(
+    async () => {
+      const found = await written()
+      return found.includes(MARK) && found
+    },
+    { timeoutMs: 30_000, message: 'the CLI to write its transcript' },
+  )
   const transcripts = createTranscripts(field.redis, field.keys)
-  await until(async () => ((await transcripts.head(sessionId))?.mark.bytes ?? 0) >= Buffer.byteLength(text))
+  // Looked at every 5 s, and on a busy machine less often: copying takes a twentieth of the time at most.
+  await until(async () => ((await transcripts.head(sessionId))?.mark.bytes ?? 0) >= Buffer.byteLength(text), {
+    timeoutMs: 40_000,
+    message: 'the conversation to be copied',
+  })
 }
 
 /** The agents of a session that has ended well, and what the last request to the model held. */

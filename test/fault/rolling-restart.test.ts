@@ -98,7 +98,8 @@ async function start(number: number, graceMs: number): Promise<{ pod: FieldPod; 
 }
 
 async function keepBusy(): Promise<void> {
-  while (load.goesOn) {
+  // On a quick machine the pods are through before a first session ends: the last pod gets another one then.
+  while (load.goesOn || field.accepted.length <= LOAD * TYPES.length) {
     for (const type of TYPES) {
       const open = field.accepted.filter((id) => typeOf.get(id) === type && !isOver(id))
       if (open.length < LOAD) typeOf.set(await field.spawn(SCRIPT, { agentType: type }), type)
@@ -161,7 +162,7 @@ function handedOver(): HandOver[] {
 test('F27 every session completed, and none of them used a try', () => {
   const rows = field.accepted.map((id) => field.ledger.session(id))
   process.stdout.write(`F27: ${rows.length} sessions, ${handedOver().length} handed over\n`)
-  expect(rows.length).toBeGreaterThan(2 * TYPES.length)
+  expect(rows.length).toBeGreaterThan(LOAD * TYPES.length)
   for (const row of rows) {
     expect(row, row?.session_id).toMatchObject({ status: 'completed', restarts: 0, incomplete: 0 })
   }
