@@ -19,6 +19,7 @@ import { sessionEventRoutes, type EventRoutesParts } from './routes/session-even
 import { sessionRoutes, type SessionRoutesParts } from './routes/sessions.ts'
 import { taskRoutes, type TaskRoutesParts } from './routes/tasks.ts'
 import { createSameSiteCheck } from './same-site.ts'
+import { speakZod } from './zod-routes.ts'
 
 /**
  * JSON writes a control character as six bytes: the longest prompt fits however it is written, and one that is too
@@ -54,6 +55,7 @@ export function createApp(parts: AppParts): App {
     bodyLimit: BODY_LIMIT_BYTES,
     routerOptions: { maxParamLength: LONGEST_ID },
   })
+  speakZod(app)
   // Before any parsing, so that a stranger's body is not even read.
   const refusalOf = createSameSiteCheck({ host: parts.host, port: () => portOf(app) })
   app.addHook('onRequest', async (request, reply) => {
