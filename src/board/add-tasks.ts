@@ -2,6 +2,7 @@
 import type { Actor } from '../core/envelope.ts'
 import { DroverError, invalidRequest } from '../core/errors.ts'
 import { DEFAULT_PRIORITY, type TaskRequest } from '../core/request.ts'
+import type { AddedTasks } from '../core/task-view.ts'
 import type { LedgerReader, TaskView } from '../ledger/ledger.ts'
 import type { Tasks } from '../producer/tasks.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
@@ -19,16 +20,6 @@ export interface AddTasksParts {
   readonly types: AgentTypeRegistry
   readonly recorder: Pick<Recorder, 'waitFor'>
   readonly viaRedis: ViaRedis
-}
-
-export interface AddedTasks {
-  readonly success: true
-  /** `ledger`: recorded for good. `redis`: on the durable stream, not yet seen in the ledger. */
-  readonly durability: 'ledger' | 'redis'
-  /** How many were new; a task that was there already, just so, is left as it is. */
-  readonly added: number
-  /** In the order of the request; those that the ledger does not have yet are missing. */
-  readonly tasks: readonly TaskView[]
 }
 
 type NewTask = TaskRequest & { readonly workspace_dir: string }

@@ -2,7 +2,7 @@
 import { fastify, type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { PROMPT_LIMIT_BYTES } from '../core/request.ts'
-import { mountBullBoard, type BullBoardParts, type MountedBullBoard } from './bull-board.ts'
+import { bullBoardScope, mountBullBoard, type BullBoardParts, type MountedBullBoard } from './bull-board.ts'
 import { answerFailures, sendFailure } from './failures.ts'
 import { answerFreshness } from './freshness.ts'
 import { agentRoutes } from './routes/agents.ts'
@@ -50,12 +50,14 @@ export interface App {
 
 /** Listens on nothing yet. */
 export function createApp(parts: AppParts): App {
-  const app = fastify({
-    logger: false,
-    bodyLimit: BODY_LIMIT_BYTES,
-    routerOptions: { maxParamLength: LONGEST_ID },
-  })
-  speakZod(app)
+  const app = speakZod(
+    fastify({
+      logger: false,
+      bodyLimit: BODY_LIMIT_BYTES,
+      routerOptions: { maxParamLength: LONGEST_ID },
+    }),
+    bullBoardScope,
+  )
   // Before any parsing, so that a stranger's body is not even read.
   const refusalOf = createSameSiteCheck({ host: parts.host, port: () => portOf(app) })
   app.addHook('onRequest', async (request, reply) => {
@@ -66,6 +68,7 @@ export function createApp(parts: AppParts): App {
   app.addHook('onSend', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer')
   })
+  app.decorateRequest('principal', null)
   answerFailures(app, parts.log)
   answerFreshness(app, parts)
   sessionRoutes(app, parts)

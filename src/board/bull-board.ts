@@ -10,8 +10,10 @@ import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { FastifyAdapter } from '@bull-board/fastify'
 import type { BeforeHookResult, HookContext, QueueJobJson, UIConfig } from '@bull-board/api/typings/app'
-import type { FastifyInstance } from 'fastify'
-import type { AgentTypeRegistry, AgentTypeSummary } from '../queue/agent-types.ts'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { AgentTypeSummary } from '../core/type-view.ts'
+import type { AgentTypeRegistry } from '../queue/agent-types.ts'
+import type { Scope } from '../core/scope.ts'
 import type { Queues } from '../queue/jobs.ts'
 
 /** Where it is. */
@@ -44,6 +46,13 @@ export interface MountedBullBoard {
   /** Looks for new types now. */
   look(): Promise<void>
   stop(): void
+}
+
+/** What its routes need: looking needs `read`, the few changes that are not refused `admin`. Null for other routes. */
+export function bullBoardScope({ method, url }: Pick<RouteOptions, 'method' | 'url'>): Scope | null {
+  if (url !== QUEUES_PATH && !url.startsWith(`${QUEUES_PATH}/`)) return null
+  const methods = typeof method === 'string' ? [method] : method
+  return methods.every((name) => name === 'GET' || name === 'HEAD') ? 'read' : 'admin'
 }
 
 export function mountBullBoard(app: FastifyInstance, parts: BullBoardParts): MountedBullBoard {

@@ -9,15 +9,10 @@
 import type { FastifyInstance } from 'fastify'
 import type { Redis } from 'ioredis'
 import { sleep } from '../core/clock.ts'
+import type { Freshness } from '../core/documents.ts'
 import type { LedgerReader } from '../ledger/ledger.ts'
 import type { Keys } from '../queue/keys.ts'
 import { timeOf } from '../recorder/stream-id.ts'
-
-/** What is said in the documents. */
-export interface Freshness {
-  readonly as_of: string | null
-  readonly stale_seconds: number | null
-}
 
 export interface FreshnessParts {
   readonly redis: Redis

@@ -1,23 +1,36 @@
-/** Query strings and headers, checked: what a list takes, what an id may be. */
+/** Query strings: what lists take. */
 import { z } from 'zod'
-import { invalidRequest } from '../core/errors.ts'
 import { nearest } from '../core/ids.ts'
-import { parseRequest } from '../core/request.ts'
 import { FAILURE_REASONS } from '../core/state.ts'
-import { CURSOR_RULE, isCursor, isLimit, isTime, LIMIT_RULE, TIME_RULE } from '../ledger/list.ts'
+import { COST_BY } from '../core/request.ts'
+import { COST_LIMIT_RULE, isCostLimit } from '../ledger/cost-view.ts'
+import {
+  CURSOR_RULE,
+  DEFAULT_LIMIT,
+  isCursor,
+  isLimit,
+  isTime,
+  LIMIT_RULE,
+  MAX_LIMIT,
+  TIME_RULE,
+} from '../ledger/list.ts'
 import type { EventFilter, ListQuery, SaidFilter } from '../ledger/ledger.ts'
 
 const one = z.string({ error: 'must be given once' })
 
-const time = one.refine(isTime, TIME_RULE).optional()
+/** A number, in the words of its rule. */
+function numeric(isRight: (value: number) => boolean, rule: string) {
+  return one.transform((text) => (text.trim() === '' ? Number.NaN : Number(text))).refine(isRight, rule)
+}
+
+const time = one.refine(isTime, TIME_RULE).optional().describe('An ISO time.')
 
 /** What all lists take. The ledger checks it too; here, so that all that is wrong is said at once. */
 const page = {
-  limit: one
-    .transform((text) => (text.trim() === '' ? Number.NaN : Number(text)))
-    .refine(isLimit, LIMIT_RULE)
-    .optional(),
-  cursor: one.refine(isCursor, CURSOR_RULE).optional(),
+  limit: numeric(isLimit, LIMIT_RULE)
+    .optional()
+    .meta({ type: 'integer', minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT }),
+  cursor: one.refine(isCursor, CURSOR_RULE).optional().describe('`next_cursor` of the page before.'),
   since: time,
   until: time,
 }
@@ -25,7 +38,7 @@ const page = {
 /** Filters of one list and not of another. */
 export type OwnFilter = keyof typeof OWN_FILTERS
 
-/** `?limit&cursor&status&agent_type&task_id&since&until&q`, and what this list has beside them. */
+/** `?limit&cursor&status&agent_type&task_id&since&until&q`, and what a list has beside them. */
 function listSchema(states: readonly string[], own: readonly OwnFilter[]) {
   return z.strictObject({
     ...page,
@@ -65,13 +78,9 @@ function reasonRule(given: string): string {
   return `must be one of ${FAILURE_REASONS.join(', ')}${near === null ? '' : `; did you mean "${near}"?`}`
 }
 
-/** A parser of list queries over rows with these states. It throws `invalid_request` with all problems. */
-export function createListQueryParser(
-  states: readonly string[],
-  own: readonly OwnFilter[] = [],
-): (query: unknown) => ListQuery {
-  const schema = listSchema(states, own)
-  return (query) => camelized(parseRequest(schema, query))
+/** The query of a list whose rows have these states. */
+export function listQuery(states: readonly string[], own: readonly OwnFilter[] = []) {
+  return listSchema(states, own).transform((query): ListQuery => camelized(query))
 }
 
 /** `agent_type` as `agentType`; what was not given is left out. */
@@ -94,31 +103,32 @@ const eventFilter = {
     .regex(/^[a-z_]+(\.[a-z_]+)*$/i, 'must be an event type, or its first words, such as drover.session')
     .optional(),
 }
-const eventFilterSchema = z.strictObject(eventFilter)
-const searchSchema = z.strictObject({ ...eventFilter, q: one.default('') })
 
 /** `?limit&cursor&session_id&agent_id&agent_type&type&since&until` */
-export function parseEventFilter(query: unknown): EventFilter {
-  return camelized(parseRequest(eventFilterSchema, query))
-}
+export const eventFilterQuery = z
+  .strictObject(eventFilter)
+  .transform((query): EventFilter => camelized(query))
 
 /** The same and `q`. */
-export function parseSearch(query: unknown): SaidFilter {
-  const { q, ...filter } = parseRequest(searchSchema, query)
-  return { ...camelized(filter), q }
-}
+export const searchQuery = z
+  .strictObject({
+    ...eventFilter,
+    q: one.default('').describe('Words and "quoted phrases", all of which were said in the same event.'),
+  })
+  .transform(({ q, ...filter }): SaidFilter => ({ ...camelized(filter), q }))
 
-const whole = one.regex(/^\d{1,15}$/, 'must be a whole number').transform(Number)
+const whole = one
+  .regex(/^\d{1,15}$/, 'must be a whole number')
+  .transform(Number)
+  .optional()
+  .meta({ type: 'integer', minimum: 0 })
 
 /** `?after=<seq>&limit=` of a session's events. */
-export const eventsQuerySchema = z.strictObject({ after: whole.optional(), limit: whole.optional() })
+export const sessionEventsQuery = z.strictObject({ after: whole, limit: whole })
 
-/** 1 to 200 printable characters. */
-const IDEMPOTENCY_KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/
-
-/** The `Idempotency-Key` header; null without one. */
-export function idempotencyKeyOf(header: string | readonly string[] | undefined): string | null {
-  if (header === undefined) return null
-  if (typeof header === 'string' && IDEMPOTENCY_KEY.test(header)) return header
-  throw invalidRequest([{ path: 'Idempotency-Key', message: 'must be 1 to 200 printable characters' }])
-}
+/** `?by&since&limit` of what was spent. */
+export const costQuery = z.strictObject({
+  by: z.enum(COST_BY, { error: `must be one of ${COST_BY.join(', ')}` }).default('agent_type'),
+  since: time,
+  limit: numeric(isCostLimit, COST_LIMIT_RULE).optional().meta({ type: 'integer', minimum: 1 }),
+})

@@ -1,7 +1,8 @@
 /** Tasks as tables and pages for people. */
 import type { TaskState } from '../core/state.ts'
 import type { TaskView } from '../ledger/ledger.ts'
-import type { AddedTasksDocument, ListDocument, TaskDocument } from '../producer/client.ts'
+import type { AddedTasks } from '../core/task-view.ts'
+import type { ListDocument, TaskDocument } from '../producer/client.ts'
 import { ago } from './format.ts'
 import type { Colors, Output } from './output.ts'
 import { visible, visibleLines } from './safe-text.ts'
@@ -39,7 +40,7 @@ export function tasksTable(
 }
 
 /** What `tasks add` and `tasks import` did; `asked`: how many tasks were sent. */
-export function addedText({ added, tasks, durability }: AddedTasksDocument, asked: number): string {
+export function addedText({ added, tasks, durability }: AddedTasks, asked: number): string {
   const before = asked - added
   const states = tasks.map((task) => `${task.task_id} ${task.status}`)
   return [

@@ -1,7 +1,7 @@
 /** Agent types for people, from a board or from the spec file. */
 import { findAgentType, type AgentSpec } from '../config/agent-spec.ts'
-import type { AgentTypeView } from '../producer/client.ts'
-import { summaryOf, type AgentTypeSummary } from '../queue/agent-types.ts'
+import type { AgentTypeSummary, AgentTypeView } from '../core/type-view.ts'
+import { summaryOf } from '../queue/agent-types.ts'
 import { counted, seconds } from './format.ts'
 import type { Output } from './output.ts'
 import { visible } from './safe-text.ts'

@@ -9,6 +9,9 @@
  * payload can be taken out byte for byte as the CLI printed it, without a parse and a print that would reorder
  * keys or round numbers.
  */
+import type { Envelope, EventHeader, Usage } from './event-schema.ts'
+
+export type { Actor, Envelope, EventHeader, Usage } from './event-schema.ts'
 
 /** Drover's own events; `claude.<type>[.<subtype>]` are the CLI's lines. */
 export const OWN_EVENTS = [
@@ -37,28 +40,6 @@ export const OWN_EVENTS = [
 ] as const
 export type OwnEventType = (typeof OWN_EVENTS)[number]
 
-export interface EventHeader {
-  /** null only for task events that belong to no session yet. */
-  readonly session_id: string | null
-  /** null before the first agent. */
-  readonly agent_id: string | null
-  readonly agent_type: string
-  /** 0 before the first agent. */
-  readonly epoch: number
-  /** 1…n over all events of the session, without a gap; null for task events without a session. */
-  readonly seq: number | null
-  /** Line number in the agent's spool for `claude.*` events, else null. */
-  readonly line: number | null
-  readonly ts: string
-  readonly type: string
-  /** A superseded agent's line that arrived after its successor had started. */
-  readonly late?: true
-}
-
-export interface Envelope extends EventHeader {
-  readonly payload: unknown
-}
-
 /** An event as it came off the wire: the header parsed, the payload still the text that was sent. */
 export interface RawEvent {
   readonly header: EventHeader
@@ -84,22 +65,6 @@ export function parseEvent(text: string): Envelope {
 /** The text form of a header and a payload text: what the session script composes, for tests and the ledger's reader. */
 export function composeEvent(header: EventHeader, payloadText: string): string {
   return `${JSON.stringify(header).slice(0, -1)}${PAYLOAD_MARK}${payloadText}}`
-}
-
-/** Who asked for something (CFR-014): recorded with every spawn, kill, restart, message and answer. */
-export interface Actor {
-  /** The door it came through. */
-  readonly via: 'cli' | 'http' | 'mcp' | 'typescript' | 'drover'
-  /** A name, where one is known: the token's, the caller's session id, the component of Drover. */
-  readonly name: string | null
-}
-
-/** Token counts as Drover keeps them, money in integer micro-dollars. */
-export interface Usage {
-  readonly input_tokens: number
-  readonly output_tokens: number
-  readonly cache_read_tokens: number
-  readonly cache_creation_tokens: number
 }
 
 export const NO_USAGE: Usage = {

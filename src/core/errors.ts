@@ -48,6 +48,9 @@ export const ERROR_CATALOGUE = {
 
 /** A stable error code. New ones are added to the catalogue and to `docs/errors.md`, never renamed. */
 export type ErrorCode = keyof typeof ERROR_CATALOGUE
+/** All of them. */
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of a constant
+export const ERROR_CODES = Object.keys(ERROR_CATALOGUE) as [ErrorCode, ...ErrorCode[]]
 
 /** One problem of a bad input: where it is and what to do about it. */
 export interface Issue {

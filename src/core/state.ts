@@ -84,7 +84,8 @@ export const TASK_TRANSITIONS: Machine<TaskState> = {
   blocked: ['pending', 'cancelled'],
 }
 
-export type EndState = 'completed' | 'failed' | 'cancelled'
+export const END_STATES = ['completed', 'failed', 'cancelled'] as const
+export type EndState = (typeof END_STATES)[number]
 
 export function isEnded(state: SessionState): state is EndState {
   return SESSION_TRANSITIONS[state].length === 0

@@ -5,11 +5,20 @@
  * (`openLedgerReader`, read-only). Readers see what was committed and never block the writer.
  * All methods are synchronous; a query that SQLite refuses throws `ledger_unavailable`.
  */
+import type { AgentView } from '../core/agent-view.ts'
 import type { CompletedAnswer } from '../core/answer.ts'
-import type { Usage } from '../core/envelope.ts'
+import type { CostReport } from '../core/cost.ts'
+import type { SaidHit } from '../core/documents.ts'
 import type { CostBy } from '../core/request.ts'
-import type { AgentState, SessionState, TaskState } from '../core/state.ts'
+import type { GapView, ModelCost, SessionTree, SessionView } from '../core/session-view.ts'
+import type { TaskView } from '../core/task-view.ts'
 import type { Figures } from './figures.ts'
+
+export type { AgentView } from '../core/agent-view.ts'
+export type { CostReport, CostRow } from '../core/cost.ts'
+export type { SaidHit } from '../core/documents.ts'
+export type { GapView, ModelCost, RelatedSession, SessionTree, SessionView } from '../core/session-view.ts'
+export type { TaskView } from '../core/task-view.ts'
 
 /** What every list takes. Rows come newest first; the cursor of the last page is null. */
 export interface ListQuery {
@@ -44,51 +53,6 @@ export interface Page<Row> {
   readonly nextCursor: string | null
 }
 
-/** A row of `agent_sessions`, with what lists and pages show beside it. */
-export interface SessionView {
-  readonly session_id: string
-  readonly agent_type: string
-  readonly task_id: string | null
-  /** The prompt, cut at `DESCRIPTION_LIMIT` characters; the whole of it is in the session's first event. */
-  readonly task_description: string | null
-  readonly workspace_dir: string | null
-  readonly created_by: string | null
-  readonly restart_of: string | null
-  readonly orchestrator_id: string | null
-  readonly status: SessionState
-  readonly created_at: string
-  readonly started_at: string | null
-  readonly completed_at: string | null
-  readonly success: boolean | null
-  /** The agent's final text; in lists cut at `PREVIEW_LIMIT` characters. */
-  readonly result: string | null
-  readonly error_message: string | null
-  readonly failure_reason: string | null
-  readonly restarts: number
-  /** USD. Despite its name exact, unless `cost_estimated`. */
-  readonly estimated_cost_usd: number
-  /** A part of cost and tokens was estimated, because an agent ended without a result. */
-  readonly cost_estimated: boolean
-  readonly input_tokens: number
-  readonly output_tokens: number
-  readonly cache_read_tokens: number
-  readonly cache_creation_tokens: number
-  readonly num_turns: number
-  readonly duration_ms: number | null
-  /** Something of this session is known to be missing: lines, a readable event, or totals that do not agree. */
-  readonly incomplete: boolean
-  /** When retention took its raw lines away; its results, Drover's own events and the totals stay. */
-  readonly pruned_at: string | null
-  readonly priority: number
-  readonly timeout_seconds: number | null
-  /** The latest agent of the session, null before the first. */
-  readonly agent_id: string | null
-  readonly pid: number | null
-  readonly pod_id: string | null
-  /** While `queued`: the tasks it waits for. */
-  readonly waiting_for: readonly string[]
-}
-
 export interface SessionViews {
   get(sessionId: string): SessionView | null
   list(query?: ListQuery): Page<SessionView>
@@ -98,66 +62,11 @@ export interface SessionViews {
   restartOf(sessionId: string): string | null
 }
 
-/** A row of `agent_lifecycle`. */
-export interface AgentView {
-  readonly agent_id: string
-  readonly agent_type: string
-  readonly status: AgentState
-  readonly session_id: string
-  readonly task_id: string | null
-  readonly pid: number | null
-  readonly pod_id: string | null
-  readonly epoch: number
-  readonly command: string | null
-  /** How its processes were held together: a `TierName` of `guard/tier.ts`. */
-  readonly tier: string | null
-  readonly worktree_path: string | null
-  readonly worktree_branch: string | null
-  readonly retry_count: number
-  readonly created_at: string
-  readonly spawned_at: string
-  readonly started_at: string | null
-  readonly completed_at: string | null
-  /** The last change of health that was recorded; the beats themselves are in Redis. */
-  readonly last_heartbeat: string | null
-  readonly exit_code: number | null
-  readonly exit_signal: string | null
-  readonly error_message: string | null
-  /** Its pod never came back: lines of it may be missing. */
-  readonly tail_unknown: boolean
-}
-
 export interface AgentViews {
   get(agentId: string): AgentView | null
   list(query?: ListQuery): Page<AgentView>
   /** The agents of a session, oldest first. */
   ofSession(sessionId: string): readonly AgentView[]
-}
-
-/** A row of `orchestrator_task`, with its dependencies. */
-export interface TaskView {
-  readonly task_id: string
-  readonly agent_type: string
-  /** In lists cut at `PREVIEW_LIMIT` characters. */
-  readonly prompt: string
-  readonly status: TaskState
-  readonly priority: number
-  readonly priority_number: number | null
-  /** The agent that runs or ran it. */
-  readonly assigned_agent: string | null
-  readonly workspace_dir: string | null
-  readonly created_at: string
-  readonly spawned_at: string | null
-  readonly started_at: string | null
-  readonly completed_at: string | null
-  readonly error_message: string | null
-  /** 0 for the first run; each retry counts one. */
-  readonly run: number
-  /** The session of the current run. */
-  readonly session_id: string | null
-  readonly depends_on: readonly string[]
-  /** Those of `depends_on` that are not completed. */
-  readonly waiting_for: readonly string[]
 }
 
 export interface TaskViews {
@@ -183,17 +92,6 @@ export interface EventViews {
   lastSeq(sessionId: string): number
   /** Is the session's end recorded? Events may still follow it (late lines, the agent's closing). */
   ended(sessionId: string): boolean
-}
-
-/** Numbers that are missing: events of the session, or lines of one of its agents. */
-export interface GapView {
-  /** null: `seq` of the session; else lines of this agent. */
-  readonly agent_id: string | null
-  readonly first: number
-  readonly last: number
-  /** `not_on_stream`, `not_sent` or `cut_tail`: docs/ledger.md */
-  readonly reason: string
-  readonly noticed_at: string
 }
 
 export interface GapViews {
@@ -222,21 +120,6 @@ export interface SaidFilter extends EventFilter {
   readonly q: string
 }
 
-/** Something that was said, with a searched word in it. */
-export interface SaidHit {
-  readonly session_id: string
-  readonly agent_id: string | null
-  readonly agent_type: string
-  readonly seq: number
-  readonly ts: string
-  /** Of the event: `claude.assistant`, `claude.user` (what a tool answered), `drover.session.accepted` (the prompt) … */
-  readonly type: string
-  /** The text around the first match. Untrusted, with its line breaks. */
-  readonly snippet: string
-  /** Where the matches are in `snippet`: from, to (exclusive), in UTF-16 units. */
-  readonly matches: readonly (readonly [from: number, to: number])[]
-}
-
 export interface SaidPage extends Page<SaidHit> {
   /** Events that are recorded and not searched yet; 0 but for a moment after each commit. */
   readonly pending: number
@@ -250,63 +133,10 @@ export interface Recorded {
   readonly asOf: string | null
 }
 
-/** A session beside another one of its tree. */
-export interface RelatedSession {
-  readonly session_id: string
-  readonly agent_type: string
-  readonly status: SessionState
-  /** The session whose agent asked for it. */
-  readonly created_by: string | null
-  readonly restart_of: string | null
-  /** `restart_of`, else `created_by`: where it stands in the tree. */
-  readonly parent_session_id: string | null
-  readonly created_at: string
-  readonly started_at: string | null
-  readonly completed_at: string | null
-  readonly duration_ms: number | null
-  readonly estimated_cost_usd: number
-  readonly cost_estimated: boolean
-}
-
-/** What came of a session, and the tree that it is a part of. */
-export interface SessionTree {
-  /** Sessions that its agents asked for, and restarts of it: oldest first, at most 200. */
-  readonly children: readonly RelatedSession[]
-  /** The whole tree, from its root: `sessions`, tokens and cost of all of it. */
-  readonly tree: Omit<CostRow, 'key'> & {
-    /** May name a session that is not recorded. */
-    readonly root_session_id: string
-    /** Oldest first, at most 200. */
-    readonly members: readonly RelatedSession[]
-  }
-}
-
-/** What a session used a model for. */
-export interface ModelCost extends Usage {
-  readonly model: string
-  readonly web_search_requests: number
-  readonly cost_usd: number
-  /** A part of it was estimated. */
-  readonly estimated: boolean
-}
-
 export interface SessionTrees {
   of(sessionId: string): SessionTree
   /** By the model's name. */
   models(sessionId: string): readonly ModelCost[]
-}
-
-export interface CostRow {
-  /** Agent type, UTC day, task id, session id, id of the tree's root, or model; null for sessions without a task. */
-  readonly key: string | null
-  readonly sessions: number
-  readonly input_tokens: number
-  readonly output_tokens: number
-  readonly cache_read_tokens: number
-  readonly cache_creation_tokens: number
-  readonly cost_usd: number
-  /** True when a part of it was estimated. */
-  readonly estimated: boolean
 }
 
 /** What a report is asked for with. */
@@ -315,15 +145,6 @@ export interface CostQuery {
   readonly since?: string
   /** 1 to 10,000, default 1000. */
   readonly limit?: number
-}
-
-export interface CostReport {
-  readonly by: CostBy
-  /** By task, session and tree the dearest first, else in the order of the keys. */
-  readonly rows: readonly CostRow[]
-  /** Rows beyond the limit. The total has them all. */
-  readonly rows_omitted: number
-  readonly total: Omit<CostRow, 'key'>
 }
 
 /** The ledger as everybody but the recorder sees it. */

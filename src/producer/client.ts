@@ -1,5 +1,6 @@
 /** Drover over HTTP: what the command line and services without Redis use. Loads neither BullMQ nor SQLite. */
 import type { z } from 'zod'
+import type { AgentView } from '../core/agent-view.ts'
 import type {
   AcceptedAnswer,
   CompletedAnswer,
@@ -10,6 +11,8 @@ import type {
   SpawnAnswer,
   StartedAnswer,
 } from '../core/answer.ts'
+import type { CostReport } from '../core/cost.ts'
+import type { eventsDocumentSchema, Freshness, searchDocumentSchema } from '../core/documents.ts'
 import { parseEvent, type Envelope } from '../core/envelope.ts'
 import type { ExportFormat } from '../core/export-format.ts'
 import type {
@@ -20,17 +23,9 @@ import type {
   spawnBodySchema,
   TaskRequest,
 } from '../core/request.ts'
-import type {
-  AgentView,
-  CostReport,
-  GapView,
-  ModelCost,
-  SaidHit,
-  SessionTree,
-  SessionView,
-  TaskView,
-} from '../ledger/ledger.ts'
-import type { AgentTypeSummary } from '../queue/agent-types.ts'
+import type { sessionDocumentSchema, SessionView } from '../core/session-view.ts'
+import type { AddedTasks, taskDocumentSchema, TaskView } from '../core/task-view.ts'
+import type { AgentTypeView } from '../core/type-view.ts'
 import { followEvents, type EventsOptions } from './event-stream.ts'
 import { readText, request, type Board, type BoardRequest } from './http-request.ts'
 import { createPatience } from './patience.ts'
@@ -47,14 +42,6 @@ export interface HttpClientOptions {
   readonly asSession?: string | null
   /** Told where an answer is older than it should be: the recorder is behind. At most once. */
   readonly onStale?: (freshness: Freshness) => void
-}
-
-/** How old an answer from the ledger is. */
-export interface Freshness {
-  /** All that happened until then is in it. */
-  readonly as_of: string | null
-  /** How long ago that was; null where it is not known. */
-  readonly stale_seconds: number | null
 }
 
 /** The body of `POST /api/v1/sessions`; prompt and workspace may come from the task. */
@@ -100,21 +87,15 @@ export interface EventQuery {
   readonly until?: string
 }
 
-/** `GET /api/v1/search` */
-export interface SearchDocument {
-  readonly success: true
-  readonly hits: readonly SaidHit[]
-  readonly next_cursor: string | null
-  /** Events that are recorded and not searched yet. */
-  readonly pending_events: number
-}
-
 /** What `GET /cost` takes. */
 export interface CostFilter {
   readonly by?: CostBy | undefined
   readonly since?: string | undefined
   readonly limit?: number | undefined
 }
+
+/** `GET /api/v1/search` */
+export type SearchDocument = Readonly<z.infer<typeof searchDocumentSchema>>
 
 /** A page of a list: `{"success": true, "sessions": […], "next_cursor": …}`. */
 export type ListDocument<Name extends string, Row> = {
@@ -123,51 +104,13 @@ export type ListDocument<Name extends string, Row> = {
 } & { readonly [K in Name]: readonly Row[] }
 
 /** `GET /api/v1/sessions/:id` */
-export interface SessionDocument extends SessionTree {
-  readonly success: true
-  readonly session: SessionView
-  /** Its processes, oldest first. */
-  readonly agents: readonly AgentView[]
-  /** What it used, by model. */
-  readonly models: readonly ModelCost[]
-  /** What is known to be missing of its events and lines; none of an older board. */
-  readonly gaps?: readonly GapView[]
-  /** What a caller that waited for the end was answered; null before it. */
-  readonly answer: CompletedAnswer | null
-}
+export type SessionDocument = Readonly<z.infer<typeof sessionDocumentSchema>>
 
 /** `GET /api/v1/sessions/:id/events` */
-export interface EventsDocument {
-  readonly success: true
-  readonly events: readonly Envelope[]
-  /** `after` of the next page. */
-  readonly next: number
-  /** The session has ended and this page has its last event. */
-  readonly ended: boolean
-}
+export type EventsDocument = Readonly<z.infer<typeof eventsDocumentSchema>>
 
 /** `GET /api/v1/tasks/:id` */
-export interface TaskDocument {
-  readonly success: true
-  readonly task: TaskView
-  /** Tasks that wait for this one. */
-  readonly dependents: readonly string[]
-}
-
-/** `POST /api/v1/tasks` */
-export interface AddedTasksDocument {
-  readonly success: true
-  readonly durability: 'ledger' | 'redis'
-  /** How many were new; the others were there already. */
-  readonly added: number
-  readonly tasks: readonly TaskView[]
-}
-
-/** An agent type as it was announced, and how busy it is. */
-export interface AgentTypeView extends AgentTypeSummary {
-  readonly active: number
-  readonly waiting: number
-}
+export type TaskDocument = Readonly<z.infer<typeof taskDocumentSchema>>
 
 /** The HTTP API as functions. Ids may be any text: they are escaped. */
 export interface HttpClient {
@@ -216,7 +159,7 @@ export interface HttpClient {
   tasks(filter?: ListFilter): Promise<ListDocument<'tasks', TaskView>>
   task(taskId: string): Promise<TaskDocument>
   /** All or none. Repeating the same tasks changes nothing. */
-  addTasks(tasks: readonly TaskRequest[]): Promise<AddedTasksDocument>
+  addTasks(tasks: readonly TaskRequest[]): Promise<AddedTasks>
   /** Ends a session, named by its id or by its agent's; resolves when it has ended. */
   kill(id: string, body?: KillBody, signal?: AbortSignal): Promise<KillAnswer>
   /** Ends every session whose agent is stalled or dead. */

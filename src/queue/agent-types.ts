@@ -3,18 +3,8 @@ import type { Redis } from 'ioredis'
 import type { AgentSpec } from '../config/agent-spec.ts'
 import { DroverError } from '../core/errors.ts'
 import { didYouMean } from '../core/ids.ts'
+import type { AgentTypeSummary } from '../core/type-view.ts'
 import type { Keys } from './keys.ts'
-
-/** What producers and boards need to know of a type without its spec. */
-export interface AgentTypeSummary {
-  readonly name: string
-  readonly description: string
-  readonly model: string
-  readonly use_cases: readonly string[]
-  /** Seconds; a session's whole life where it names no `timeout_seconds`. */
-  readonly timeout: number
-  readonly max_instances: number
-}
 
 export function summaryOf(spec: AgentSpec): AgentTypeSummary {
   return {

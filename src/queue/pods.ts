@@ -4,33 +4,8 @@
  * for the pods in it. Who may run is not decided by it.
  */
 import type { Redis } from 'ioredis'
+import type { PodRow, PodState } from '../core/pod-row.ts'
 import type { Keys } from './keys.ts'
-
-/**
- * `ready`: claims. All others claim nothing: `starting`, `draining` (told to stop), `no_room` (CPU, memory, sessions),
- * `no_guard` (its guard died, another one is being started), `waiting_redis` (Redis is away or refuses).
- */
-export type PodState = 'starting' | 'ready' | 'draining' | 'no_room' | 'no_guard' | 'waiting_redis'
-
-/** A pod as `GET /api/v1/pods` shows it. Times are UTC; `beat_at` is by Redis' clock. */
-export interface PodRow {
-  readonly pod_id: string
-  readonly state: PodState
-  /** Why it claims nothing; null where it does. */
-  readonly why: string | null
-  readonly host: string
-  readonly pid: number
-  readonly version: string
-  readonly agent_types: readonly string[]
-  /** How its guard keeps agents from leaving processes behind; null while it is not known. */
-  readonly tier: string | null
-  /** Sessions at once; null: no limit. */
-  readonly max_sessions: number | null
-  /** Sessions claimed at this moment. */
-  readonly running: number
-  readonly started_at: string
-  readonly beat_at: string
-}
 
 /** Fields of the hash. */
 export type PodFields = Readonly<Record<string, string | number>>

@@ -1,5 +1,5 @@
 /** Whether a pod claims sessions, and if not, why: one answer for its workers, its registry entry and `/readyz`. */
-import type { PodState } from '../queue/pods.ts'
+import type { PodState } from '../core/pod-row.ts'
 
 /** What decides it. */
 export interface ReadinessInput {

@@ -1,12 +1,11 @@
 /** `/api/v1/sessions/:id/export`: a session's whole record as a file. */
 import { Readable } from 'node:stream'
-import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { parseEvent } from '../../core/envelope.ts'
 import { EXPORT_FORMATS, type ExportFormat } from '../../core/export-format.ts'
-import { parseRequest } from '../../core/request.ts'
 import type { LedgerReader, SessionView } from '../../ledger/ledger.ts'
 import { transcriptHead, transcriptOf } from '../transcript.ts'
+import type { BoardApp } from '../zod-routes.ts'
 import { recordedSession, type SessionRoutesParts } from './sessions.ts'
 
 const querySchema = z.strictObject({
@@ -23,14 +22,29 @@ const PAGE = 200
 
 /** Declares it. */
 export function exportRoutes(
-  app: FastifyInstance,
+  app: BoardApp,
   parts: Pick<SessionRoutesParts, 'ledger' | 'store' | 'recorder'>,
 ): void {
-  app.get<{ Params: { id: string } }>(
+  app.get(
     '/api/v1/sessions/:id/export',
-    { exposeHeadRoute: false },
+    {
+      exposeHeadRoute: false,
+      config: {
+        scope: 'read',
+        texts: {
+          'application/x-ndjson': 'One event per line, as it was published.',
+          'text/markdown': 'The session as a person reads it.',
+        },
+      },
+      schema: {
+        tags: ['Sessions'],
+        summary: "A session's whole record as a file",
+        params: z.object({ id: z.string() }),
+        querystring: querySchema,
+      },
+    },
     async (request, reply) => {
-      const { format } = parseRequest(querySchema, request.query)
+      const { format } = request.query
       const session = await recordedSession(parts, request.params.id)
       const { type, ending } = FORMATS[format]
       return await reply

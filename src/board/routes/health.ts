@@ -1,6 +1,6 @@
 /** `/healthz`: who is here. `/readyz`: can it do its work? */
-import type { FastifyInstance } from 'fastify'
 import type { Redis } from 'ioredis'
+import { z } from 'zod'
 import { sleep } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { LedgerReader } from '../../ledger/ledger.ts'
@@ -9,6 +9,7 @@ import type { Keys } from '../../queue/keys.ts'
 import { readLag } from '../../recorder/lag.ts'
 import type { Recorder } from '../../recorder/recorder.ts'
 import type { Alarm, Alarms } from '../../telemetry/alarms.ts'
+import type { BoardApp } from '../zod-routes.ts'
 
 export interface HealthRoutesParts {
   readonly version: string
@@ -30,18 +31,65 @@ const LAG_LIMIT_MS = 10_000
 /** Nobody's id, so that the question costs one look into an index. */
 const NO_SESSION = ''
 
-interface Check {
-  /** `waiting`: it will be `ok` by itself, and requests are taken meanwhile. */
-  readonly status: 'ok' | 'waiting' | 'fail'
-  readonly [fact: string]: unknown
-}
+const checkSchema = z.looseObject({
+  status: z
+    .enum(['ok', 'waiting', 'fail'])
+    .describe('waiting: it will be ok by itself, and requests are taken meanwhile.'),
+})
+type Check = Readonly<z.infer<typeof checkSchema>>
 
-export function healthRoutes(app: FastifyInstance, parts: HealthRoutesParts): void {
-  const identity = { service: 'drover', version: parts.version, namespace: parts.namespace, pid: process.pid }
+const identitySchema = z.object({
+  service: z.literal('drover'),
+  version: z.string(),
+  namespace: z.string(),
+  pid: z.int(),
+})
+const healthSchema = identitySchema.extend({ status: z.literal('ok'), data_dir: z.string() })
+const readinessSchema = identitySchema
+  .extend({
+    status: z.enum(['ok', 'unavailable']),
+    checks: z.object({
+      redis: checkSchema,
+      ledger: checkSchema,
+      recorder: checkSchema,
+      leases: checkSchema,
+    }),
+    alarms: z
+      .array(z.object({ name: z.string(), message: z.string(), since: z.string() }))
+      .readonly()
+      .describe('What somebody should look at, also while requests are taken.'),
+  })
+  .meta({ id: 'Readiness' })
 
-  app.get('/healthz', () => ({ ...identity, status: 'ok', data_dir: parts.dataDir }))
+const tags = ['Operation']
 
-  app.get('/readyz', async (_request, reply) => {
+/** Declares them. */
+export function healthRoutes(app: BoardApp, parts: HealthRoutesParts): void {
+  const identity = {
+    service: 'drover' as const,
+    version: parts.version,
+    namespace: parts.namespace,
+    pid: process.pid,
+  }
+
+  app.get(
+    '/healthz',
+    {
+      config: { scope: 'open' },
+      schema: { tags, summary: 'Who is here', response: { 200: healthSchema } },
+    },
+    async () => ({ ...identity, status: 'ok' as const, data_dir: parts.dataDir }),
+  )
+
+  const readiness = {
+    config: { scope: 'read' },
+    schema: {
+      tags,
+      summary: 'Can the board do its work?',
+      response: { 200: readinessSchema, 503: readinessSchema },
+    },
+  } as const
+  app.get('/readyz', readiness, async (_request, reply) => {
     const [redis, ledger, recorder, leases] = await Promise.all([
       check(async () => ({ answer: await parts.redis.ping() })),
       check(async () => askLedger(parts.ledger)),
@@ -50,9 +98,12 @@ export function healthRoutes(app: FastifyInstance, parts: HealthRoutesParts): vo
     ])
     const checks = { redis, ledger, recorder, leases }
     const ready = Object.values(checks).every(({ status }) => status !== 'fail')
-    return await reply
-      .code(ready ? 200 : 503)
-      .send({ ...identity, status: ready ? 'ok' : 'unavailable', checks, alarms: alarmsOf(parts) })
+    return await reply.code(ready ? 200 : 503).send({
+      ...identity,
+      status: ready ? ('ok' as const) : ('unavailable' as const),
+      checks,
+      alarms: alarmsOf(parts),
+    })
   })
 }
 

@@ -1,5 +1,4 @@
 /** `/metrics`: the board's figures for Prometheus. What cannot be asked at the moment is left out; `drover_up` says so. */
-import type { FastifyInstance } from 'fastify'
 import { sleep, systemClock } from '../../core/clock.ts'
 import type { Figures, SpentByType } from '../../ledger/figures.ts'
 import { readLag } from '../../recorder/lag.ts'
@@ -12,6 +11,7 @@ import {
   type ProcessMetrics,
   type Sample,
 } from '../../telemetry/exposition.ts'
+import type { BoardApp } from '../zod-routes.ts'
 import { alarmsOf, type HealthRoutesParts } from './health.ts'
 
 export interface MetricsRoutesParts extends Pick<
@@ -27,10 +27,14 @@ const SPENT_EVERY_MS = 30_000
 /** Prometheus itself waits 10 s. */
 const ASK_MS = 2000
 
-export function metricsRoutes(app: FastifyInstance, parts: MetricsRoutesParts): void {
+export function metricsRoutes(app: BoardApp, parts: MetricsRoutesParts): void {
   const spent = cached(() => parts.ledger.figures.spentByType(), SPENT_EVERY_MS)
 
-  app.get('/metrics', async (_request, reply) => {
+  const declared = {
+    config: { scope: 'read', texts: { 'text/plain': 'Prometheus text format.' } },
+    schema: { tags: ['Operation'], summary: 'Figures for Prometheus' },
+  } as const
+  app.get('/metrics', declared, async (_request, reply) => {
     const stream = await askOrNothing(() => streamMetrics(parts))
     const ledger = await askOrNothing(() => ledgerMetrics(parts, spent()))
     const { version, namespace } = parts

@@ -19,16 +19,18 @@ const CONTENT_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
+const read = { config: { scope: 'read' } } as const
+
 export function pageRoutes(app: FastifyInstance, facts: PageFacts): void {
   const asset = (path: string, type: string, text: string): void => {
-    app.get(path, (_request, reply) => reply.type(type).header('cache-control', 'no-cache').send(text))
+    app.get(path, read, (_request, reply) => reply.type(type).header('cache-control', 'no-cache').send(text))
   }
   const page = (reply: FastifyReply, html: string): FastifyReply =>
     reply.type('text/html; charset=utf-8').header('content-security-policy', CONTENT_POLICY).send(html)
 
-  app.get('/', (_request, reply) => page(reply, homePage(facts)))
+  app.get('/', read, (_request, reply) => page(reply, homePage(facts)))
   // The same for every id: the script asks for the session, and shows what the answer is.
-  app.get('/sessions/:id', (_request, reply) => page(reply, sessionPage(facts)))
+  app.get('/sessions/:id', read, (_request, reply) => page(reply, sessionPage(facts)))
   asset('/assets/board.css', 'text/css; charset=utf-8', STYLE)
   asset('/assets/icon.svg', 'image/svg+xml; charset=utf-8', ICON)
   asset('/assets/shared.js', 'text/javascript; charset=utf-8', SHARED_SCRIPT)

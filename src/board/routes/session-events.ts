@@ -1,9 +1,12 @@
 /** `/api/v1/sessions/:id/events`: a JSON page, or a stream of Server-Sent Events. */
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply } from 'fastify'
-import { parseRequest } from '../../core/request.ts'
+import type { FastifyReply } from 'fastify'
+import { z } from 'zod'
+import { eventsDocumentSchema } from '../../core/documents.ts'
 import { followEvents, type FeedItem, type FeedOptions, type FeedParts } from '../event-feed.ts'
-import { eventsQuerySchema } from '../query.ts'
+import { sessionEventsQuery } from '../query.ts'
+import { sendAsIs, sendJsonText } from '../send-json.ts'
+import type { BoardApp } from '../zod-routes.ts'
 import { recordedSession, type SessionRoutesParts } from './sessions.ts'
 
 export interface EventRoutesParts extends Omit<SessionRoutesParts, 'spawn'> {
@@ -16,27 +19,44 @@ const DEFAULT_PAGE = 200
 /** How soon a browser comes back after a cut, in milliseconds. */
 const RETRY_MS = 1000
 
-export function sessionEventRoutes(app: FastifyInstance, parts: EventRoutesParts): void {
-  app.get<{ Params: { id: string } }>(
+export function sessionEventRoutes(app: BoardApp, parts: EventRoutesParts): void {
+  app.get(
     '/api/v1/sessions/:id/events',
-    { exposeHeadRoute: false },
+    {
+      exposeHeadRoute: false,
+      config: {
+        scope: 'read',
+        texts: {
+          'text/event-stream':
+            'With `Accept: text/event-stream`: what is recorded, then live. `id` is the `seq`, `data` the event; ' +
+            '`Last-Event-ID` resumes. The last one is `event: end`.',
+        },
+      },
+      schema: {
+        tags: ['Sessions'],
+        summary: "A session's events: a page, or a stream",
+        params: z.object({ id: z.string() }),
+        querystring: sessionEventsQuery,
+        response: { 200: eventsDocumentSchema },
+      },
+    },
     async (request, reply) => {
-      const { after = 0, limit = DEFAULT_PAGE } = parseRequest(eventsQuerySchema, request.query)
+      const { after = 0, limit = DEFAULT_PAGE } = request.query
       const { session_id } = await recordedSession(parts, request.params.id)
       if (!(request.headers.accept ?? '').includes('text/event-stream')) {
-        return await sendPage(reply, parts.feed.events.page(session_id, after, limit))
+        return sendPage(reply, parts.feed.events.page(session_id, after, limit))
       }
       const stream = serverSentEvents(parts.feed, session_id, {
         after: lastEventId(request.headers['last-event-id']) ?? after,
         idleMs: parts.heartbeatMs,
         signal: parts.untilGone(reply),
       })
-      return await reply
+      reply
         .header('content-type', 'text/event-stream; charset=utf-8')
         .header('cache-control', 'no-cache, no-transform')
         .header('x-accel-buffering', 'no')
-        // Pulled as fast as the client takes it, no faster.
-        .send(Readable.from(stream))
+      // Pulled as fast as the client takes it, no faster.
+      return sendAsIs(reply, Readable.from(stream))
     },
   )
 }
@@ -45,11 +65,12 @@ export function sessionEventRoutes(app: FastifyInstance, parts: EventRoutesParts
 function sendPage(
   reply: FastifyReply,
   page: { events: readonly string[]; next: number; ended: boolean },
-): FastifyReply {
+): Promise<never> {
   const events = page.events.join(',')
-  return reply
-    .header('content-type', 'application/json; charset=utf-8')
-    .send(`{"success":true,"events":[${events}],"next":${page.next},"ended":${page.ended}}`)
+  return sendJsonText(
+    reply,
+    `{"success":true,"events":[${events}],"next":${page.next},"ended":${page.ended}}`,
+  )
 }
 
 async function* serverSentEvents(

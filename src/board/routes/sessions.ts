@@ -1,16 +1,21 @@
 /** `/api/v1/sessions`: asking for sessions, lists and single ones. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Actor } from '../../core/envelope.ts'
+import type { FastifyReply } from 'fastify'
+import { z } from 'zod'
+import { spawnAnswerSchema } from '../../core/answer.ts'
+import { listDocument, recorded } from '../../core/documents.ts'
 import { DroverError, invalidRequest } from '../../core/errors.ts'
-import { SESSION_ID_PATTERN } from '../../core/ids.ts'
-import { parseRequest, spawnBodySchema } from '../../core/request.ts'
+import { spawnBodySchema } from '../../core/request.ts'
+import { sessionDocumentSchema, sessionViewSchema } from '../../core/session-view.ts'
 import { SESSION_STATES } from '../../core/state.ts'
 import type { LedgerReader, SessionView } from '../../ledger/ledger.ts'
 import type { SessionStore } from '../../queue/session-store.ts'
 import type { Recorder } from '../../recorder/recorder.ts'
 import { sessionNotFound } from '../known.ts'
-import { createListQueryParser, idempotencyKeyOf } from '../query.ts'
+import { spawnHeaders } from '../headers.ts'
+import { askingSession, actorOf } from '../principal.ts'
+import { listQuery } from '../query.ts'
 import { LEDGER_WAIT_MS, type Spawn } from '../spawn.ts'
+import type { BoardApp } from '../zod-routes.ts'
 
 export interface SessionRoutesParts {
   readonly ledger: LedgerReader
@@ -21,78 +26,89 @@ export interface SessionRoutesParts {
   readonly untilGone: (reply: FastifyReply) => AbortSignal
 }
 
-export function sessionRoutes(app: FastifyInstance, parts: SessionRoutesParts): void {
+const tags = ['Sessions']
+
+/** Declares them. */
+export function sessionRoutes(app: BoardApp, parts: SessionRoutesParts): void {
   const { ledger } = parts
-  const parseList = createListQueryParser(SESSION_STATES, ['created_by', 'orchestrator_id', 'failure_reason'])
 
-  app.post('/api/v1/sessions', async (request, reply) => {
-    const body = parseRequest(spawnBodySchema, request.body)
-    const { httpStatus, answer } = await parts.spawn(body, {
-      actor: actorOf(request),
-      idempotencyKey: idempotencyKeyOf(request.headers['idempotency-key']),
-      createdBy: await parentOf(parts, sessionThatAsks(request)),
-      signal: parts.untilGone(reply),
-    })
-    return await reply.code(httpStatus).send(answer)
-  })
+  app.post(
+    '/api/v1/sessions',
+    {
+      config: { scope: 'submit' },
+      schema: {
+        tags,
+        summary: 'Ask for a session (202), or find the one that was asked for with the same key (200)',
+        headers: spawnHeaders,
+        body: spawnBodySchema,
+        response: { 200: spawnAnswerSchema, 202: spawnAnswerSchema },
+      },
+    },
+    async (request, reply) => {
+      const { httpStatus, answer } = await parts.spawn(request.body, {
+        actor: actorOf(request),
+        idempotencyKey: request.headers['idempotency-key'] ?? null,
+        createdBy: await knownSession(parts, askingSession(request)),
+        signal: parts.untilGone(reply),
+      })
+      return await reply.code(httpStatus).send(answer)
+    },
+  )
 
-  app.get('/api/v1/sessions', (request) => {
-    const { rows, nextCursor } = ledger.sessions.list(parseList(request.query))
-    return { success: true, sessions: rows, next_cursor: nextCursor }
-  })
+  app.get(
+    '/api/v1/sessions',
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags,
+        summary: 'Sessions, newest first',
+        querystring: listQuery(SESSION_STATES, ['created_by', 'orchestrator_id', 'failure_reason']),
+        response: { 200: recorded(listDocument('sessions', sessionViewSchema)) },
+      },
+    },
+    async (request) => {
+      const { rows, nextCursor } = ledger.sessions.list(request.query)
+      return { success: true as const, sessions: rows, next_cursor: nextCursor }
+    },
+  )
 
-  app.get<{ Params: { id: string } }>('/api/v1/sessions/:id', async (request) => {
-    const session = await recordedSession(parts, request.params.id)
-    const { session_id: id } = session
-    return {
-      success: true,
-      session,
-      agents: ledger.agents.ofSession(id),
-      models: ledger.trees.models(id),
-      ...ledger.trees.of(id),
-      // What is known to be missing of its events and lines.
-      gaps: ledger.gaps.ofSession(id),
-      // What a caller that waited for the end was answered; null before it.
-      answer: ledger.sessions.completedAnswer(id),
-    }
-  })
-}
-
-/**
- * The session whose agent asks, as the header `Drover-Session` says; null without it.
- *
- * @throws DroverError `invalid_request` for what is no session's id
- */
-function sessionThatAsks(request: FastifyRequest): string | null {
-  const header = request.headers['drover-session']
-  if (header === undefined) return null
-  if (typeof header === 'string' && SESSION_ID_PATTERN.test(header)) return header
-  throw noParent('must be the id of a session, a UUID in lower case')
+  app.get(
+    '/api/v1/sessions/:id',
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags,
+        summary: 'One session with its agents, its tree and its answer',
+        params: z.object({ id: z.string() }),
+        response: { 200: recorded(sessionDocumentSchema) },
+      },
+    },
+    async (request) => {
+      const session = await recordedSession(parts, request.params.id)
+      const { session_id: id } = session
+      return {
+        success: true as const,
+        session,
+        agents: ledger.agents.ofSession(id),
+        models: ledger.trees.models(id),
+        ...ledger.trees.of(id),
+        gaps: ledger.gaps.ofSession(id),
+        answer: ledger.sessions.completedAnswer(id),
+      }
+    },
+  )
 }
 
 /** @throws DroverError `invalid_request` for no session of this Drover: a lineage that leads nowhere helps nobody */
-async function parentOf(
+async function knownSession(
   parts: Pick<SessionRoutesParts, 'ledger' | 'store'>,
   sessionId: string | null,
 ): Promise<string | null> {
   if (sessionId === null || parts.ledger.sessions.get(sessionId) !== null) return sessionId
   // Accepted a moment ago. Redis away: what is not in the ledger is not known.
   if ((await parts.store.read(sessionId).catch(() => null)) !== null) return sessionId
-  throw noParent(
-    `names ${sessionId}, which is no session of this Drover. Leave it out; drover spawn does with --created-by none`,
-  )
-}
-
-const noParent = (message: string): DroverError => invalidRequest([{ path: 'Drover-Session', message }])
-
-/**
- * Who asks: the command line says so in its `User-Agent`, an agent its session. Both are what the caller claims.
- *
- * @throws DroverError `invalid_request` where what it calls its session is no id
- */
-export function actorOf(request: FastifyRequest): Actor {
-  const fromCli = request.headers['user-agent']?.startsWith('drover-cli') ?? false
-  return { via: fromCli ? 'cli' : 'http', name: sessionThatAsks(request) }
+  const message = `names ${sessionId}, which is no session of this Drover. Leave it out; drover spawn does with --created-by none`
+  throw invalidRequest([{ path: 'Drover-Session', message }])
 }
 
 /**

@@ -1,34 +1,73 @@
 /** `/api/v1/tasks`: adding them, lists and single ones. */
-import type { FastifyInstance } from 'fastify'
-import { parseRequest, tasksFileSchema } from '../../core/request.ts'
+import { z } from 'zod'
+import { listDocument, recorded } from '../../core/documents.ts'
+import { tasksFileSchema } from '../../core/request.ts'
 import { TASK_STATES } from '../../core/state.ts'
+import { addedTasksSchema, taskDocumentSchema, taskViewSchema } from '../../core/task-view.ts'
 import type { LedgerReader } from '../../ledger/ledger.ts'
 import type { AddTasks } from '../add-tasks.ts'
 import { requireTask } from '../known.ts'
-import { createListQueryParser } from '../query.ts'
-import { actorOf } from './sessions.ts'
+import { actorOf } from '../principal.ts'
+import { listQuery } from '../query.ts'
+import type { BoardApp } from '../zod-routes.ts'
 
 export interface TaskRoutesParts {
   readonly ledger: LedgerReader
   readonly addTasks: AddTasks
 }
 
-export function taskRoutes(app: FastifyInstance, { ledger, addTasks }: TaskRoutesParts): void {
-  const parseList = createListQueryParser(TASK_STATES)
+const tags = ['Tasks']
 
-  app.post('/api/v1/tasks', async (request, reply) => {
-    const { tasks } = parseRequest(tasksFileSchema, request.body)
-    const answer = await addTasks(tasks, actorOf(request))
-    return await reply.code(answer.added > 0 ? 202 : 200).send(answer)
-  })
+/** Declares them. */
+export function taskRoutes(app: BoardApp, { ledger, addTasks }: TaskRoutesParts): void {
+  app.post(
+    '/api/v1/tasks',
+    {
+      config: { scope: 'submit' },
+      schema: {
+        tags,
+        summary: 'Add tasks, all or none (202; 200 where all were there already)',
+        body: tasksFileSchema,
+        response: { 200: addedTasksSchema, 202: addedTasksSchema },
+      },
+    },
+    async (request, reply) => {
+      const answer = await addTasks(request.body.tasks, actorOf(request))
+      return await reply.code(answer.added > 0 ? 202 : 200).send(answer)
+    },
+  )
 
-  app.get('/api/v1/tasks', (request) => {
-    const { rows, nextCursor } = ledger.tasks.list(parseList(request.query))
-    return { success: true, tasks: rows, next_cursor: nextCursor }
-  })
+  app.get(
+    '/api/v1/tasks',
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags,
+        summary: 'Tasks, newest first',
+        querystring: listQuery(TASK_STATES),
+        response: { 200: recorded(listDocument('tasks', taskViewSchema)) },
+      },
+    },
+    async (request) => {
+      const { rows, nextCursor } = ledger.tasks.list(request.query)
+      return { success: true as const, tasks: rows, next_cursor: nextCursor }
+    },
+  )
 
-  app.get<{ Params: { id: string } }>('/api/v1/tasks/:id', (request) => {
-    const task = requireTask(ledger, request.params.id)
-    return { success: true, task, dependents: ledger.tasks.dependentsOf(task.task_id) }
-  })
+  app.get(
+    '/api/v1/tasks/:id',
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags,
+        summary: 'One task, and what waits for it',
+        params: z.object({ id: z.string() }),
+        response: { 200: recorded(taskDocumentSchema) },
+      },
+    },
+    async (request) => {
+      const task = requireTask(ledger, request.params.id)
+      return { success: true as const, task, dependents: ledger.tasks.dependentsOf(task.task_id) }
+    },
+  )
 }

@@ -1,0 +1,24 @@
+/** Headers that requests are asked with. */
+import { z } from 'zod'
+import { SESSION_ID_PATTERN } from '../core/ids.ts'
+
+/** 1 to 200 printable characters. */
+const IDEMPOTENCY_KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/
+
+/** Of whatever asks for something. */
+export const callerHeaders = z.looseObject({
+  'drover-session': z
+    .string()
+    .regex(SESSION_ID_PATTERN, 'must be the id of a session, a UUID in lower case')
+    .optional()
+    .describe('The session whose agent asks, as it says.'),
+})
+
+/** Of what may be repeated. */
+export const spawnHeaders = callerHeaders.extend({
+  'idempotency-key': z
+    .string()
+    .regex(IDEMPOTENCY_KEY, 'must be 1 to 200 printable characters')
+    .optional()
+    .describe('The same key is the same session, so that the request may be repeated.'),
+})

@@ -1,0 +1,45 @@
+/** Who asks. */
+import type { FastifyRequest } from 'fastify'
+import type { Actor } from '../core/envelope.ts'
+import type { Scope } from '../core/scope.ts'
+
+/** Who a request is from, as far as it was shown: a board without tokens takes everybody of its machine. */
+export type Principal =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'token'; readonly name: string; readonly scopes: readonly Scope[] }
+  | { readonly kind: 'session'; readonly sessionId: string; readonly tools: readonly string[] }
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    principal: Principal | null
+  }
+}
+
+/** Who asks; of a request that was let in. */
+export function principalOf(request: FastifyRequest): Principal {
+  return request.principal ?? { kind: 'open' }
+}
+
+/**
+ * The session whose agent asks: the one that its token is of, else the one that the header `Drover-Session` names;
+ * null without either.
+ */
+export function askingSession(request: FastifyRequest): string | null {
+  const principal = principalOf(request)
+  if (principal.kind === 'session') return principal.sessionId
+  const header = request.headers['drover-session']
+  return typeof header === 'string' ? header : null
+}
+
+/**
+ * Who asks, for the record: a token's name, or the session whose agent it is. Through which door is what the caller
+ * says: the command line does in its `User-Agent`.
+ */
+export function actorOf(request: FastifyRequest): Actor {
+  const principal = principalOf(request)
+  const fromCli = request.headers['user-agent']?.startsWith('drover-cli') ?? false
+  return {
+    via: fromCli ? 'cli' : 'http',
+    name: principal.kind === 'token' ? principal.name : askingSession(request),
+  }
+}

@@ -1,0 +1,13 @@
+/** Answers that are texts already: typed routes want documents. */
+import type { FastifyReply } from 'fastify'
+import type { Readable } from 'node:stream'
+
+/** Sends a text that is JSON as it is. */
+export function sendJsonText(reply: FastifyReply, text: string): Promise<never> {
+  return sendAsIs(reply.header('content-type', 'application/json; charset=utf-8'), text)
+}
+
+/** Sends a text, or a stream of it; its type is in the headers. */
+export async function sendAsIs(reply: FastifyReply, answer: string | Readable): Promise<never> {
+  return await reply.send(answer)
+}

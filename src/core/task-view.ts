@@ -1,0 +1,48 @@
+/** A task as lists and pages show it: a row of `orchestrator_task`, with its dependencies. */
+import { z } from 'zod'
+import { durabilitySchema } from './answer.ts'
+import { amount, listOf, time } from './schema.ts'
+import { TASK_STATES } from './state.ts'
+
+export const taskViewSchema = z
+  .object({
+    task_id: z.string(),
+    agent_type: z.string(),
+    prompt: z.string().describe('In lists cut where it is long.'),
+    status: z.enum(TASK_STATES),
+    priority: z.int(),
+    priority_number: z.int().nullable(),
+    assigned_agent: z.string().nullable().describe('The agent that runs or ran it.'),
+    workspace_dir: z.string().nullable(),
+    created_at: time,
+    spawned_at: time.nullable(),
+    started_at: time.nullable(),
+    completed_at: time.nullable(),
+    error_message: z.string().nullable(),
+    run: amount.describe('0 for the first run; each retry counts one.'),
+    session_id: z.string().nullable().describe('The session of the current run.'),
+    depends_on: listOf(z.string()),
+    waiting_for: listOf(z.string()).describe('Those of depends_on that are not completed.'),
+  })
+  .meta({ id: 'Task' })
+export type TaskView = Readonly<z.infer<typeof taskViewSchema>>
+
+/** `GET /tasks/:id` */
+export const taskDocumentSchema = z.object({
+  success: z.literal(true),
+  task: taskViewSchema,
+  dependents: listOf(z.string()).describe('Tasks that wait for this one.'),
+})
+
+/** `POST /tasks` */
+export const addedTasksSchema = z
+  .object({
+    success: z.literal(true),
+    durability: durabilitySchema,
+    added: amount.describe('How many were new; a task that was there already, just so, is left as it is.'),
+    tasks: listOf(taskViewSchema).describe(
+      'In the order of the request; those that the ledger does not have yet are missing.',
+    ),
+  })
+  .meta({ id: 'AddedTasks' })
+export type AddedTasks = Readonly<z.infer<typeof addedTasksSchema>>

@@ -1,0 +1,20 @@
+/** An agent type as a namespace knows it. */
+import { z } from 'zod'
+import { amount, listOf } from './schema.ts'
+
+/** What producers and boards need to know of a type without its spec. */
+export const agentTypeSummarySchema = z.object({
+  name: z.string(),
+  description: z.string(),
+  model: z.string(),
+  use_cases: listOf(z.string()),
+  timeout: z.number().describe("Seconds; a session's whole life where it names no timeout_seconds."),
+  max_instances: amount,
+})
+export type AgentTypeSummary = Readonly<z.infer<typeof agentTypeSummarySchema>>
+
+/** An agent type as it was announced, and how busy it is. */
+export const agentTypeViewSchema = z
+  .object({ ...agentTypeSummarySchema.shape, active: amount, waiting: amount })
+  .meta({ id: 'AgentType' })
+export type AgentTypeView = Readonly<z.infer<typeof agentTypeViewSchema>>
