@@ -53,7 +53,7 @@ CREATE TABLE orchestrator_task (
   run INTEGER NOT NULL DEFAULT 0,
   -- The session of the current run.
   session_id TEXT
-) STRICT;
+, worktree INTEGER CHECK (worktree IN (0, 1))) STRICT;
 
 CREATE INDEX orchestrator_task_created ON orchestrator_task (created_at, task_id);
 
@@ -170,7 +170,7 @@ CREATE TABLE agent_lifecycle (
   spool_bytes INTEGER,
   spool_sha256 TEXT,
   tail_unknown INTEGER NOT NULL DEFAULT 0 CHECK (tail_unknown IN (0, 1))
-, lines_digest TEXT) STRICT;
+, lines_digest TEXT, host TEXT) STRICT;
 
 CREATE INDEX agent_lifecycle_spawned ON agent_lifecycle (spawned_at, agent_id);
 
@@ -371,6 +371,8 @@ CREATE INDEX actions_session ON actions (session_id, at) WHERE session_id IS NOT
 CREATE INDEX actions_task ON actions (task_id, at) WHERE task_id IS NOT NULL;
 
 CREATE INDEX actions_actor ON actions (actor_name, at) WHERE actor_name IS NOT NULL;
+
+CREATE INDEX agent_lifecycle_worktree ON agent_lifecycle (spawned_at) WHERE worktree_path IS NOT NULL;
 
 CREATE VIEW claude_stream_messages AS
 SELECT

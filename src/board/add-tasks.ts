@@ -94,6 +94,7 @@ function isSame(present: TaskView, task: NewTask): boolean {
     present.priority === (task.priority ?? DEFAULT_PRIORITY) &&
     present.priority_number === (task.priority_number ?? null) &&
     present.workspace_dir === task.workspace_dir &&
+    present.worktree === (task.worktree ?? null) &&
     dependsOn.size === present.depends_on.length &&
     present.depends_on.every((id) => dependsOn.has(id))
   )

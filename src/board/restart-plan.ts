@@ -82,6 +82,7 @@ function pendingOf(task: Task, defaultWorkspace: string): Omit<TaskPending, 'act
     priority: task.priority,
     priority_number: task.priority_number,
     workspace_dir: task.workspace_dir ?? defaultWorkspace,
+    worktree: task.worktree,
     depends_on: task.depends_on,
     run: task.run,
   }

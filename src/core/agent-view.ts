@@ -15,6 +15,7 @@ export const agentViewSchema = z
     epoch: z.int(),
     command: z.string().nullable().describe('argv as JSON: never the prompt, never a secret.'),
     tier: z.string().nullable().describe('How its processes were held together.'),
+    host: z.string().nullable().describe('The machine that it ran on.'),
     worktree_path: z.string().nullable(),
     worktree_branch: z.string().nullable(),
     retry_count: amount,

@@ -77,6 +77,11 @@ export interface AgentSpawned {
   readonly cwd: string
   /** Of the workspace `cwd`: the session goes on only where that is found. */
   readonly workspace_id?: string
+  /** The pod's machine. */
+  readonly host?: string
+  /** Of a session in a git worktree of its own: the checkout, and its branch. */
+  readonly worktree_path?: string
+  readonly worktree_branch?: string
   /** How its guard holds its processes together: a `TierName` of `guard/tier.ts`. */
   readonly tier?: string
   readonly model: string
@@ -152,6 +157,8 @@ export interface TaskPending {
   readonly priority: number
   readonly priority_number: number | null
   readonly workspace_dir: string
+  /** Its session works in a git worktree, or does not; where it is missing or null the agent type decides. */
+  readonly worktree?: boolean | null
   readonly depends_on: readonly string[]
   readonly run: number
   readonly actor: Actor

@@ -59,6 +59,8 @@ export const spawnRequestSchema = z.strictObject({
   auto_restart: z.boolean().nullish(),
   priority: priority.nullish(),
   depends_on: z.array(taskId).max(1000).nullish(),
+  /** In a git worktree of its own, of the repository of `workspace_dir`. The spec's `workspace` where it is not given. */
+  worktree: z.boolean().nullish(),
 })
 export type SpawnRequest = z.infer<typeof spawnRequestSchema>
 
@@ -119,6 +121,8 @@ export const taskSchema = z.strictObject({
   priority_number: z.int().min(0).nullish(),
   workspace_dir: workspaceDir.nullish(),
   depends_on: z.array(taskId).max(1000).nullish(),
+  /** As a session's. */
+  worktree: z.boolean().nullish(),
 })
 export type TaskRequest = z.infer<typeof taskSchema>
 

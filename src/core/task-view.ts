@@ -14,6 +14,12 @@ export const taskViewSchema = z
     priority_number: z.int().nullable(),
     assigned_agent: z.string().nullable().describe('The agent that runs or ran it.'),
     workspace_dir: z.string().nullable(),
+    worktree: z
+      .boolean()
+      .nullable()
+      .describe(
+        'Its session works in a git worktree of its own, or does not; null: as the agent type has it.',
+      ),
     created_at: time,
     spawned_at: time.nullable(),
     started_at: time.nullable(),

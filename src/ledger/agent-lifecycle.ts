@@ -17,6 +17,9 @@ export interface SpawnedAgent extends AgentKey {
   readonly command: string | null
   /** How its processes are held together. */
   readonly tier: string | null
+  readonly host: string | null
+  readonly worktree_path: string | null
+  readonly worktree_branch: string | null
   readonly retry_count: number
 }
 
@@ -61,11 +64,11 @@ const LIVE = `status IN ('spawned', 'running')`
 export function createAgentLifecycleTable(db: Db): AgentLifecycleTable {
   const insert = db.prepare(`
     INSERT INTO agent_lifecycle (
-      agent_id, agent_type, session_id, task_id, pod_id, epoch, command, tier, retry_count, created_at,
-      spawned_at)
+      agent_id, agent_type, session_id, task_id, pod_id, epoch, command, tier, host, worktree_path,
+      worktree_branch, retry_count, created_at, spawned_at)
     VALUES (
       @agent_id, @agent_type, @session_id, (SELECT task_id FROM agent_sessions WHERE session_id = @session_id),
-      @pod_id, @epoch, @command, @tier, @retry_count, @spawned_at, @spawned_at)
+      @pod_id, @epoch, @command, @tier, @host, @worktree_path, @worktree_branch, @retry_count, @spawned_at, @spawned_at)
     ON CONFLICT (agent_id) DO NOTHING`)
   const selectCount = db
     .prepare<[AgentKey], number>(

@@ -7,7 +7,7 @@ type AgentRow = Omit<AgentView, 'tail_unknown'> & { readonly tail_unknown: 0 | 1
 
 const SELECT = `SELECT
     agent_id, agent_type, status, session_id, task_id, pid, pod_id, epoch, command, tier,
-    worktree_path, worktree_branch,
+    host, worktree_path, worktree_branch,
     retry_count, created_at, spawned_at, started_at, completed_at, last_heartbeat, exit_code, exit_signal,
     error_message, tail_unknown
   FROM agent_lifecycle`

@@ -10,6 +10,7 @@ export interface PendingTask {
   readonly priority: number
   readonly priority_number: number | null
   readonly workspace_dir: string | null
+  readonly worktree: boolean | null
   readonly created_at: string
   readonly run: number
 }
@@ -45,11 +46,13 @@ const WAITS = `EXISTS (${waitedFor('t.task_id')})`
 export function createOrchestratorTaskTable(db: Db): OrchestratorTaskTable {
   const insert = db.prepare(`
     INSERT INTO orchestrator_task (
-      task_id, agent_type, prompt, priority, priority_number, workspace_dir, created_at, run)
-    VALUES (@task_id, @agent_type, @prompt, @priority, @priority_number, @workspace_dir, @created_at, @run)
+      task_id, agent_type, prompt, priority, priority_number, workspace_dir, worktree, created_at, run)
+    VALUES (
+      @task_id, @agent_type, @prompt, @priority, @priority_number, @workspace_dir, @worktree, @created_at, @run)
     ON CONFLICT (task_id) DO UPDATE SET
       agent_type = excluded.agent_type, prompt = excluded.prompt, priority = excluded.priority,
-      priority_number = excluded.priority_number, workspace_dir = excluded.workspace_dir, run = excluded.run,
+      priority_number = excluded.priority_number, workspace_dir = excluded.workspace_dir,
+      worktree = excluded.worktree, run = excluded.run,
       status = 'pending', session_id = NULL, assigned_agent = NULL, spawned_at = NULL, started_at = NULL,
       completed_at = NULL, error_message = NULL
     WHERE excluded.run > orchestrator_task.run`)
@@ -85,7 +88,8 @@ export function createOrchestratorTaskTable(db: Db): OrchestratorTaskTable {
   }
 
   return {
-    add: (task) => insert.run(task).changes === 1,
+    add: (task) =>
+      insert.run({ ...task, worktree: task.worktree === null ? null : Number(task.worktree) }).changes === 1,
     setDependencies(taskId, dependsOn) {
       deleteDependencies.run(taskId)
       addDependencies(taskId, dependsOn)

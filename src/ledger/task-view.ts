@@ -5,7 +5,8 @@ import { stringsOf } from './json-column.ts'
 import { createList, previewOf } from './list.ts'
 import { waitedFor } from './task-dependency.ts'
 
-export interface TaskRow extends Omit<TaskView, 'depends_on' | 'waiting_for'> {
+export interface TaskRow extends Omit<TaskView, 'depends_on' | 'waiting_for' | 'worktree'> {
+  readonly worktree: 0 | 1 | null
   /** JSON arrays of task ids. */
   readonly depends_on: string
   readonly waiting_for: string
@@ -20,7 +21,7 @@ export function selectTask(prompt: string): string {
 
 export function taskColumns(prompt: string): string {
   return `t.task_id, t.agent_type, ${prompt} AS prompt, t.status, t.priority, t.priority_number, t.assigned_agent,
-    t.workspace_dir, t.created_at, t.spawned_at, t.started_at, t.completed_at, t.error_message, t.run, t.session_id,
+    t.workspace_dir, t.worktree, t.created_at, t.spawned_at, t.started_at, t.completed_at, t.error_message, t.run, t.session_id,
     (SELECT json_group_array(d.depends_on) FROM task_dependency AS d WHERE d.task_id = t.task_id) AS depends_on,
     (SELECT json_group_array(depends_on) FROM (${waitedFor('t.task_id')})) AS waiting_for`
 }
@@ -53,6 +54,7 @@ export function createTaskViews(db: Db): TaskViews {
 export function toTaskView(row: TaskRow): TaskView {
   return {
     ...row,
+    worktree: row.worktree === null ? null : row.worktree === 1,
     depends_on: stringsOf(row.depends_on),
     waiting_for: stringsOf(row.waiting_for),
   }

@@ -53,6 +53,8 @@ export interface SpawnOptions {
   readonly prompt: string
   readonly workspaceDir: string
   readonly orchestratorId?: string
+  /** In a git worktree of its own, of the repository of `workspaceDir`. @default as the agent type's `workspace` */
+  readonly worktree?: boolean
   /** Bounds the session as a whole, restarts included, in seconds. @default the agent type's `timeout` */
   readonly timeoutSeconds?: number
   /** @default true */

@@ -15,6 +15,8 @@ export interface ReadyTask {
   readonly prompt: string
   readonly priority: number
   readonly workspace_dir: string
+  /** null: as the agent type has it. */
+  readonly worktree: boolean | null
   /** How often it ran before. */
   readonly run: number
 }
@@ -50,6 +52,7 @@ export function createTasks(parts: TasksParts): Tasks {
           priority: task.priority ?? DEFAULT_PRIORITY,
           priority_number: task.priority_number ?? null,
           workspace_dir: task.workspace_dir,
+          worktree: task.worktree ?? null,
           depends_on: task.depends_on ?? [],
           run: 0,
           actor,
@@ -93,6 +96,7 @@ export function requestOfTask(task: ReadyTask): SpawnRequest {
     task_id: task.task_id,
     workspace_dir: task.workspace_dir,
     priority: task.priority,
+    ...(task.worktree === null ? {} : { worktree: task.worktree }),
   }
 }
 

@@ -58,6 +58,8 @@ export interface Keys {
   ended(sessionId: string): string
   /** Pub/sub channel of a session's live events. */
   live(sessionId: string): string
+  /** A lock by name (`lock.ts`). */
+  lock(name: string): string
 }
 
 export function keysOf(namespace: string): Keys {
@@ -91,5 +93,6 @@ export function keysOf(namespace: string): Keys {
     session: (sessionId) => `${tag}:session:${sessionId}`,
     ended: (sessionId) => `${tag}:ended:${sessionId}`,
     live: (sessionId) => `${tag}:live:${sessionId}`,
+    lock: (name) => `${tag}:lock:${name}`,
   }
 }

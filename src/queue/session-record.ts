@@ -73,6 +73,8 @@ export interface SessionRecord {
   /** Last line taken of the current agent's spool. */
   readonly cursor: number
   readonly workspaceId: string | null
+  /** Of its last agent, where that worked in a worktree. A Redis that lost it does not get it back. */
+  readonly worktreePath: string | null
   /** Of a session that waits for its workspace: since when, and the pods that have looked in vain. */
   readonly workspaceWait: { readonly since: string; readonly looked: readonly string[] } | null
   /** The pod that has the conversation, where it is too large to travel. */
@@ -143,6 +145,7 @@ export function recordOf(sessionId: string, hash: Readonly<Record<string, string
     numTurns: number('num_turns'),
     cursor: Number(hash[`line:${hash.agent_id ?? ''}`] ?? 0),
     workspaceId: orNull('workspace_id'),
+    worktreePath: orNull('worktree_path'),
     workspaceWait: json('workspace_wait') as SessionRecord['workspaceWait'],
     pinnedPod: orNull('pinned_pod'),
     previousEnd: orNull('previous_end'),

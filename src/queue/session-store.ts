@@ -1,7 +1,7 @@
 /** A session's hash, read and changed through the session script. */
 import type { Redis } from 'ioredis'
 import { newId } from '../core/ids.ts'
-import { isResting, type SessionState } from '../core/state.ts'
+import { isEnded, isResting, type SessionState } from '../core/state.ts'
 import type { Keys } from './keys.ts'
 import { createCallSession, notRestored, type ScriptAnswer } from './call-session.ts'
 import { createAcceptBatch, type Acceptance, type Accepted } from './accept-batch.ts'
@@ -290,6 +290,16 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks)
       return { ok: false, refused: answer[0] as 'missing' | 'ended' | 'lease' }
     },
   }
+}
+
+/** `unknown`: it ended long ago, or never was, or Redis has lost it. */
+export async function lifeOf(
+  store: Pick<SessionStore, 'read' | 'readEnded'>,
+  sessionId: string,
+): Promise<'live' | 'ended' | 'unknown'> {
+  const record = await store.read(sessionId)
+  if (record !== null) return isEnded(record.state) ? 'ended' : 'live'
+  return (await store.readEnded(sessionId)) === null ? 'unknown' : 'ended'
 }
 
 /** Events as the script takes them: four arguments each. */

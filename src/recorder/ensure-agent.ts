@@ -22,6 +22,9 @@ export function ensureAgent(tables: Tables, header: AgentHeader, spawned?: Agent
     pod_id: spawned?.pod_id ?? null,
     command: spawned === undefined ? null : JSON.stringify(spawned.command),
     tier: spawned?.tier ?? null,
+    host: spawned?.host ?? null,
+    worktree_path: spawned?.worktree_path ?? null,
+    worktree_branch: spawned?.worktree_branch ?? null,
     retry_count: spawned?.retry_count ?? 0,
   })
   if (!added) throw new Error(`The agent id ${agent_id} belongs to another agent already.`)

@@ -40,6 +40,7 @@ function onAccepted(tables: Tables, header: SessionHeader, payload: SessionAccep
     priority: request.priority ?? DEFAULT_PRIORITY,
     priority_number: null,
     workspace_dir: request.workspace_dir,
+    worktree: request.worktree ?? null,
     created_at: header.ts,
     run: 0,
   })

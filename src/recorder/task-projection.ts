@@ -12,6 +12,7 @@ function onPending(tables: Tables, header: EventHeader, payload: TaskPending, ef
     priority: payload.priority,
     priority_number: payload.priority_number,
     workspace_dir: payload.workspace_dir,
+    worktree: payload.worktree ?? null,
     created_at: header.ts,
     run: payload.run,
   })

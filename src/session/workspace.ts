@@ -19,8 +19,7 @@ export async function checkWorkspace(dir: string, roots: readonly string[]): Pro
     throw refused(`${dir} does not exist on this machine. Create it or name another directory.`)
   if (!(await stat(path)).isDirectory())
     throw refused(`${dir} is not a directory. Name the directory to work in.`)
-  const realRoots = await Promise.all(roots.map((root) => realpath(root).catch(() => null)))
-  if (realRoots.some((root) => root !== null && isInside(path, root))) return path
+  if (await isInsideRoots(path, roots)) return path
   throw refused(
     `${path} is outside the allowed roots (${roots.join(', ')}). ` +
       'Start Drover there, or add the directory to workspace.roots (DROVER_WORKSPACE_ROOTS).',
@@ -39,8 +38,14 @@ export async function workspaceId(dir: string): Promise<string> {
   return (await readId(file)) ?? (await createId(file))
 }
 
+/** Whether a real path is one of the roots or inside one, symbolic links of the roots followed. */
+export async function isInsideRoots(path: string, roots: readonly string[]): Promise<boolean> {
+  const realRoots = await Promise.all(roots.map((root) => realpath(root).catch(() => null)))
+  return realRoots.some((root) => root !== null && isInside(path, root))
+}
+
 /** By path segments: `/srv/a-b` is not inside `/srv/a`. */
-function isInside(path: string, root: string): boolean {
+export function isInside(path: string, root: string): boolean {
   const way = relative(root, path)
   return way === '' || (!isAbsolute(way) && way.split('/')[0] !== '..')
 }

@@ -6,6 +6,7 @@
  * goes on.
  */
 import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Clock } from '../core/clock.ts'
@@ -27,6 +28,7 @@ import { watchAgent } from './agent-watch.ts'
 import type { Flow } from './flow.ts'
 import type { Pulse } from './pulse.ts'
 import { stopOf } from './stop.ts'
+import type { Workplace } from './workplace.ts'
 
 /** As the guard names it in the agent's directory. */
 export const SPOOL_FILE = 'stdout.ndjson'
@@ -49,8 +51,7 @@ export interface AgentPlan {
   readonly podId: string
   readonly file: string
   readonly args: readonly string[]
-  readonly cwd: string
-  readonly workspaceId: string
+  readonly workplace: Workplace
   readonly resumed: boolean
   readonly prompt: string
   readonly startupTimeoutMs: number
@@ -79,15 +80,19 @@ export async function runAgent(
   parts: AgentParts,
   plan: AgentPlan,
 ): Promise<AgentEnded | Exclude<Started, { ok: true }>> {
-  const { record, lease } = plan
+  const { record, lease, workplace } = plan
   // Without a guard nothing is begun: the next one is waited for.
   const { tier } = await parts.guard()
   const session = { sessionId: record.sessionId, agentType: record.agentType }
   const spawned: AgentSpawned = {
     pod_id: plan.podId,
     command: [plan.file, ...plan.args],
-    cwd: plan.cwd,
-    workspace_id: plan.workspaceId,
+    cwd: workplace.cwd,
+    workspace_id: workplace.workspaceId,
+    host: hostname(),
+    ...(workplace.worktree === null
+      ? {}
+      : { worktree_path: workplace.worktree.path, worktree_branch: workplace.worktree.branch }),
     tier,
     model: plan.spec.model,
     retry_count: record.restarts,
@@ -100,7 +105,8 @@ export async function runAgent(
     agentIdPrefix: agentIdPrefix(record.agentType, parts.clock.now()),
     set: {
       pod_id: plan.podId,
-      workspace_id: plan.workspaceId,
+      workspace_id: workplace.workspaceId,
+      worktree_path: workplace.worktree?.path ?? '',
       pid: '',
       facts: '',
       lease_key: lease.key,
@@ -125,7 +131,7 @@ async function liveAgent(parts: AgentParts, plan: AgentPlan, agent: AgentRef): P
       sessionId: agent.sessionId,
       file: plan.file,
       args: plan.args,
-      cwd: plan.cwd,
+      cwd: plan.workplace.cwd,
       env: prepared.env,
       dir: prepared.dir,
       deadline: parts.pulse.trustedUntil(),

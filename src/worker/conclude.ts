@@ -15,6 +15,7 @@ import { cancelledEnding, endOf, type Ending } from '../queue/session-end.ts'
 import type { AgentRef, Changed, SessionRecord, SessionStore } from '../queue/session-store.ts'
 import type { PodDirectory } from '../queue/pods.ts'
 import type { Transcripts } from '../queue/transcripts.ts'
+import type { Worktrees } from '../session/worktree/worktrees.ts'
 import type { AgentEnded } from './agent-end.ts'
 import type { Doorbell } from './doorbell.ts'
 import type { Flow } from './flow.ts'
@@ -32,6 +33,7 @@ export interface SessionParts {
   readonly launcher: Launcher
   readonly flow: Flow
   readonly transcripts: Transcripts
+  readonly worktrees: Worktrees
   readonly pods: PodDirectory
   readonly config: Config
   readonly clock: Clock
@@ -181,9 +183,20 @@ export async function endSession(
   const changed = await store.change(who, { ...end, over: last !== undefined, last: true })
   if (changed.ok) {
     parts.onEnded(record.sessionId, changed.streamId)
+    await settleWorktree(parts, now)
     return 'finished'
   }
   return last === undefined ? 'hand_over' : await superseded(parts, last.agent, last.events)
+}
+
+/**
+ * Keeps or removes the worktree of a session that has ended. Never before its end is on the stream: until then another
+ * pod may have gone on in it. What is left undone here is done by `worktree-keeper.ts`.
+ */
+export async function settleWorktree(parts: SessionParts, record: SessionRecord): Promise<void> {
+  const { request, sessionId, worktreePath } = record
+  if (worktreePath === null && request.worktree !== true) return
+  await parts.worktrees.settle(request.workspace_dir, sessionId).catch(parts.onError)
 }
 
 export function failure(failureReason: FailureReason, message: string): Ending {

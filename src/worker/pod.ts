@@ -18,9 +18,12 @@ import { createOutage } from '../queue/outage.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLeases } from '../queue/lease.ts'
 import { createPodDirectory } from '../queue/pods.ts'
+import { createLocks } from '../queue/lock.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
-import { createSessionStore } from '../queue/session-store.ts'
+import { createSessionStore, lifeOf } from '../queue/session-store.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
+import { createGit } from '../session/worktree/git.ts'
+import { createWorktrees } from '../session/worktree/worktrees.ts'
 import type { SecretKeeper } from '../telemetry/secret-keeper.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
 import { createProcessMetrics } from '../telemetry/exposition.ts'
@@ -39,6 +42,7 @@ import { createOutbox } from './outbox.ts'
 import { forgetFailedClaims, noteFailedClaim } from '../queue/failed-claims.ts'
 import { redactedStore } from './redacted-store.ts'
 import { createSpoolKeeper } from './spool-keeper.ts'
+import { keepWorktrees } from './worktree-keeper.ts'
 
 /** A server that has not answered for so many beats is gone, though its connection stands. */
 const SILENT_BEATS = 3
@@ -148,6 +152,16 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     onError,
   })
   outbox.onRecorded(spools.recorded)
+  const worktrees = createWorktrees({
+    git: createGit(parts.environment),
+    dataDir: config.dataDir,
+    roots: config.workspace.roots,
+    podId: config.podId,
+    host: hostname(),
+    namespace: config.namespace,
+    lock: createLocks(redis, keys),
+    lifeOf: (sessionId) => lifeOf(store, sessionId),
+  })
   const launcher = createLauncher({
     file: parts.claude,
     dataDir: config.dataDir,
@@ -214,6 +228,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     launcher,
     flow,
     transcripts,
+    worktrees,
     pods,
     config,
     clock: parts.clock,
@@ -247,6 +262,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     limiter,
   })
   spools.start()
+  const keeper = keepWorktrees(worktrees, (sessionId) => claims?.has(sessionId) ?? false, onError)
   // A subscriber asks nothing by itself, so it would never notice that nobody answers.
   const asking = setInterval(() => {
     subscriber.ping().catch(onError)
@@ -292,7 +308,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     doorbell.close()
     clearInterval(asking)
     // Redis may be away, and a pass waits for it.
-    await Promise.race([spools.stop(), sleep(FILES_MS)])
+    await Promise.race([Promise.all([spools.stop(), keeper.stop()]), sleep(FILES_MS)])
     await entry.stop()
     await health?.stop()
     processMetrics.stop()

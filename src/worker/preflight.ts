@@ -1,48 +1,81 @@
-/** What only the pod can check before it starts an agent: its own files. */
+/** What only the pod can check before it starts an agent: its own files. Nothing is made yet. */
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AgentSpec } from '../config/agent-spec.ts'
 import { readMcpConfig } from '../config/mcp-config.ts'
 import { messageOf } from '../core/errors.ts'
+import type { SessionRecord } from '../queue/session-store.ts'
+import type { Repository } from '../session/worktree/repository.ts'
+import type { Owner, Worktrees } from '../session/worktree/worktrees.ts'
 import { checkWorkspace, workspaceId } from '../session/workspace.ts'
 
+export interface PreflightParts {
+  readonly roots: readonly string[]
+  readonly worktrees: Worktrees
+}
+
 export type Preflight =
-  | { readonly ok: true; readonly cwd: string; readonly workspaceId: string }
+  | {
+      readonly ok: true
+      /** The directory that was asked for. */
+      readonly dir: string
+      /** null: of a worktree that is not made yet. */
+      readonly workspaceId: string | null
+      /** What the session's worktree is of; null where it works in the directory itself. */
+      readonly repository: Repository | null
+    }
   /** `isElsewhere`: the workspace is not on this pod; another one may have it. */
   | { readonly ok: false; readonly problem: string; readonly isElsewhere: boolean }
 
-/** The workspace is a directory inside an allowed root, and the spec's files can be read. */
+/**
+ * The workspace is a directory inside an allowed root, a session with a worktree finds its repository, and its own
+ * worktree where it has begun; and the spec's files can be read.
+ */
 export async function preflight(
+  { roots, worktrees }: PreflightParts,
   spec: AgentSpec,
-  workspaceDir: string,
-  roots: readonly string[],
+  record: SessionRecord,
 ): Promise<Preflight> {
-  const missing = notYet(spec)
-  if (missing !== null) return { ok: false, problem: missing, isElsewhere: false }
-  let cwd: string
+  let dir: string
   try {
-    cwd = await checkWorkspace(workspaceDir, roots)
+    dir = await checkWorkspace(record.request.workspace_dir, roots)
   } catch (error) {
     return { ok: false, problem: messageOf(error), isElsewhere: true }
   }
   try {
     // Unreadable or broken, it says so in a sentence.
     if (spec.mcpConfig !== null) readMcpConfig(spec.mcpConfig)
-    return { ok: true, cwd, workspaceId: await workspaceId(cwd) }
+    if (!usesWorktree(spec, record)) {
+      return { ok: true, dir, workspaceId: await workspaceId(dir), repository: null }
+    }
+    const repository = await worktrees.repositoryOf(dir)
+    const found = await worktrees.find(repository, ownerOf(record))
+    if (found.kind === 'elsewhere') return { ok: false, problem: found.problem, isElsewhere: true }
+    return {
+      ok: true,
+      dir,
+      workspaceId: found.kind === 'none' ? null : found.record.workspace_id,
+      repository,
+    }
   } catch (error) {
     return { ok: false, problem: messageOf(error), isElsewhere: false }
   }
 }
 
-/** What a spec may ask for and this version does not do: refused, because going on without it would be another thing. */
-function notYet(spec: AgentSpec): string | null {
-  if (spec.workspace === 'worktree') {
-    return `The spec of ${spec.name} asks for a worktree, which this version does not make. Use "workspace": "shared".`
+/** What was asked for; else as the agent type has it. One that has begun in a worktree stays in it. */
+function usesWorktree(spec: AgentSpec, { request, worktreePath }: SessionRecord): boolean {
+  return worktreePath !== null || (request.worktree ?? spec.workspace === 'worktree')
+}
+
+/** As the session's worktree knows it. */
+export function ownerOf(record: SessionRecord): Owner {
+  return {
+    sessionId: record.sessionId,
+    agentType: record.agentType,
+    taskId: record.request.task_id ?? null,
+    ancestors: record.restartOf === null ? [] : [record.restartOf],
+    hasBegun: record.workspaceId !== null,
   }
-  if (spec.requireMcp) {
-    return `The spec of ${spec.name} has "require_mcp", which this version does not watch. Take it out.`
-  }
-  return null
 }
 
 /** Those of the spec's `expect_files` that are not in the workspace. */

@@ -21,6 +21,7 @@ import {
   conclude,
   endSession,
   failure,
+  settleWorktree,
   withMissingFiles,
   type Claim,
   type ClaimedJob,
@@ -32,7 +33,8 @@ import { missingFiles, preflight } from './preflight.ts'
 import { createPulse, type Pulse } from './pulse.ts'
 import { stopForCancel, stopForRestart, stopOf } from './stop.ts'
 import { shipperOf } from './transcript-shipper.ts'
-import { missingWorkspace, waitForWorkspace } from './workspace-wait.ts'
+import { openWorkplace } from './workplace.ts'
+import { missingWorkspace, preflightParts, waitForWorkspace } from './workspace-wait.ts'
 
 /** How often the lease of another slot is looked at. */
 const SLOT_LOOK_MS = 250
@@ -48,7 +50,11 @@ export async function runSession(parts: SessionParts, job: ClaimedJob): Promise<
     parts.onError(new Error(`session ${job.sessionId} has a job but no record in Redis; nothing was started`))
     return 'no_record'
   }
-  if (isEnded(record.state)) return 'finished'
+  if (isEnded(record.state)) {
+    // Killed while it waited, maybe: nobody else sees to its worktree at once.
+    await settleWorktree(parts, record)
+    return 'finished'
+  }
   // A job in another type's queue is nobody's: the session has its own.
   if (record.agentType !== job.spec.name) return 'finished'
   // Before it is claimed: a pod that cannot run it takes no lease, and says so once.
@@ -129,6 +135,7 @@ async function runAgents(parts: SessionParts, job: ClaimedJob, held: Held): Prom
     if (isEnded(record.state)) {
       // Not by this pod: a kill while it waited.
       parts.onEnded(record.sessionId, record.lastId)
+      await settleWorktree(parts, record)
       return 'finished'
     }
     next = isLive(record.state)
@@ -234,8 +241,11 @@ async function nextAgent(
   }
   const missing = await missingWorkspace(parts, spec, record)
   if (missing !== null) return await waitForWorkspace(parts, record, missing)
-  const check = await preflight(spec, record.request.workspace_dir, config.workspace.roots)
+  const check = await preflight(preflightParts(parts), spec, record)
   if (!check.ok) return await endSession(parts, record, failure('invalid_config', check.problem))
+  const opened = await launchable(openWorkplace(parts.worktrees, record, check))
+  if ('problem' in opened) return await endSession(parts, record, opened.problem)
+  const workplace = opened.value
 
   const settled = await launchable(parts.launcher.settle({ record, spec }))
   if ('problem' in settled) return await endSession(parts, record, settled.problem)
@@ -258,8 +268,7 @@ async function nextAgent(
       spec,
       lease: held.lease,
       podId: config.podId,
-      cwd: check.cwd,
-      workspaceId: check.workspaceId,
+      workplace,
       resumed: conversation === 'resumed' || conversation === 'forked',
       prompt: agentPrompt({ ...record, conversation, prompt: record.request.prompt }),
       startupTimeoutMs: (spec.startupTimeoutSeconds ?? config.session.startupTimeoutMs / 1000) * 1000,
@@ -279,7 +288,7 @@ async function nextAgent(
   await shipper.finish()
   const ended = await running
   if ('agent' in ended) {
-    const absent = ended.outcome.status === 'completed' ? await missingFiles(spec, check.cwd) : []
+    const absent = ended.outcome.status === 'completed' ? await missingFiles(spec, workplace.cwd) : []
     return await conclude(parts, job, record, absent.length > 0 ? withMissingFiles(ended, absent) : ended)
   }
   switch (ended.refused) {

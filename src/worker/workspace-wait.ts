@@ -17,7 +17,7 @@ import type { SessionClaimed } from '../core/events.ts'
 import { isResting, SESSION_STATES } from '../core/state.ts'
 import type { SessionRecord } from '../queue/session-store.ts'
 import { endSession, failure, type Claim, type SessionParts } from './conclude.ts'
-import { preflight } from './preflight.ts'
+import { preflight, type PreflightParts } from './preflight.ts'
 
 const SHORTEST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 10_000
@@ -30,10 +30,17 @@ export async function missingWorkspace(
   spec: AgentSpec,
   record: SessionRecord,
 ): Promise<string | null> {
-  const check = await preflight(spec, record.request.workspace_dir, parts.config.workspace.roots)
+  const check = await preflight(preflightParts(parts), spec, record)
   if (!check.ok) return check.isElsewhere ? check.problem : null
-  if (record.workspaceId === null || record.workspaceId === check.workspaceId) return null
-  return `The workspace ${check.cwd} is not the one that the session began in; its files are others.`
+  // A worktree that is not there yet, or was not made to its end, is made with the lease.
+  if (record.workspaceId === null || check.workspaceId === null) return null
+  if (record.workspaceId === check.workspaceId) return null
+  return `The workspace ${check.dir} is not the one that the session began in; its files are others.`
+}
+
+/** What the pod has for `preflight`. */
+export function preflightParts({ config, worktrees }: SessionParts): PreflightParts {
+  return { roots: config.workspace.roots, worktrees }
 }
 
 /** Lets the session wait, or ends it when it has waited in vain. Only for one without a living agent. */

@@ -15,6 +15,8 @@ export const registerRun: Register = (program, context) => {
     .argument('[prompt...]', 'what to do; "-" reads it from standard input')
     .option('--prompt-file <file>', 'read the prompt from a file')
     .option('--workspace <dir>', 'directory that the agent works in', '.')
+    .option('--worktree', 'in a git worktree of its own, on branch drover/<session id>')
+    .option('--no-worktree', 'in the directory itself, whatever the agent type says')
     .option('--timeout <seconds>', 'bounds the session as a whole, restarts included', wholeNumber)
     .option('--no-auto-restart', 'do not go on after a crash')
     .option(...REHEARSE_OPTION)
@@ -68,6 +70,7 @@ export const registerRun: Register = (program, context) => {
           prompt,
           workspace_dir: workspace,
           ...(options.autoRestart ? {} : { auto_restart: false }),
+          ...(options.worktree === undefined ? {} : { worktree: options.worktree }),
           ...(options.timeout === undefined ? {} : { timeout_seconds: options.timeout }),
         }
         const [answer] = await followSessions({ context, url: up.url, token: config.client.token, stop }, [

@@ -16,6 +16,7 @@ interface SpawnOptions {
   readonly taskId?: string | undefined
   readonly orchestratorId?: string | undefined
   readonly workspace?: string | undefined
+  readonly worktree?: boolean | undefined
   readonly timeout?: number | undefined
   readonly autoRestart: boolean
   readonly priority?: number | undefined
@@ -36,6 +37,8 @@ export const registerSpawn: Register = (program, context) => {
     .option('--task-id <id>', 'run this task; what is not given here comes from it')
     .option('--orchestrator-id <id>', 'who asks, for your own records')
     .option('--workspace <dir>', 'directory that the agent works in (the current one)')
+    .option('--worktree', 'in a git worktree of its own, on branch drover/<task or session id>')
+    .option('--no-worktree', 'in the directory itself, whatever the agent type says')
     .option('--timeout <seconds>', 'bounds the session as a whole, restarts included', wholeNumber)
     .option('--no-auto-restart', 'do not go on after a crash')
     .option('--priority <n>', '1 runs first (1000)', wholeNumber)
@@ -58,6 +61,7 @@ export const registerSpawn: Register = (program, context) => {
         'drover spawn code_developer --prompt-file task.md --workspace ../shop --wait completed',
         'git diff | drover spawn code_reviewer - --wait accepted --json',
         'drover spawn architect --task-id TASK-31-1',
+        'drover spawn code_developer "Fix the greeting" --worktree',
         'drover spawn architect -- "-v is not enough: explain the flag"',
       ),
     )
@@ -97,6 +101,7 @@ async function requestOf(
     task_id: options.taskId,
     orchestrator_id: options.orchestratorId,
     workspace_dir: workspace ?? undefined,
+    worktree: options.worktree,
     timeout_seconds: options.timeout,
     // Without the option the agent type's own rule holds.
     auto_restart: options.autoRestart ? undefined : false,

@@ -24,6 +24,7 @@ export const registerTasks: Register = (program, context) => {
     .option('--depends-on <task_id>', 'wait for this task; may be repeated', collect)
     .option('--priority <n>', '1 runs first (1000)', wholeNumber)
     .option('--workspace <dir>', 'directory that the agent works in', '.')
+    .option('--worktree', 'in a git worktree of its own, on branch drover/<task_id>')
     .addHelpText(
       'after',
       examples(
@@ -41,6 +42,7 @@ export const registerTasks: Register = (program, context) => {
         agent_type: agentType,
         prompt,
         workspace_dir: workspace,
+        worktree: options.worktree,
         priority: options.priority,
         depends_on: options.dependsOn,
       }
@@ -53,7 +55,10 @@ export const registerTasks: Register = (program, context) => {
   tasks
     .command('import')
     .description('Adds all tasks of a YAML file, or none. Repeating it adds what is new.')
-    .argument('<file>', 'tasks: [{task_id, agent_type, prompt, priority?, workspace_dir?, depends_on?: []}]')
+    .argument(
+      '<file>',
+      'tasks: [{task_id, agent_type, prompt, priority?, workspace_dir?, worktree?, depends_on?: []}]',
+    )
     .addHelpText('after', examples('drover tasks import tasks.yaml'))
     .action(async (file) => {
       const [client, { readTasksFile }, { addedText }] = await Promise.all([

@@ -1,0 +1,115 @@
+/** The checkout and the branch of a worktree, as git has them. */
+import { lstat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Git } from './git.ts'
+import { clearPlace, placeOf } from './place.ts'
+import { refOf, type WorktreeRecord } from './record.ts'
+import type { Repository } from './repository.ts'
+
+/** What a worktree has that its base has not. */
+export interface Changes {
+  /** Paths that are changed, deleted or new and not committed. */
+  readonly uncommitted: readonly string[]
+  /** Commits that the base has not: of the branch, or of what the checkout is on. */
+  readonly ahead: number
+}
+
+/** The commit that a branch is at, or null where there is none. */
+export async function tipOf(git: Git, dir: string, branch: string): Promise<string | null> {
+  const found = await git(dir, ['rev-parse', '--verify', '--quiet', `${refOf(branch)}^{commit}`], [1, 128])
+  return found.code === 0 ? found.stdout.trim() : null
+}
+
+/** Whether there is a checkout at this path. Follows no link: an agent may have put one there. */
+export async function isThere(path: string): Promise<boolean> {
+  const found = await lstat(path).catch(() => null)
+  return found?.isDirectory() ?? false
+}
+
+/** What is in it; null where the checkout is not on this machine and the branch is gone too. */
+export async function changesOf(
+  git: Git,
+  commonDir: string,
+  record: Pick<WorktreeRecord, 'path' | 'branch' | 'base_commit'>,
+): Promise<Changes | null> {
+  const { path, branch, base_commit: base } = record
+  const tip = await tipOf(git, commonDir, branch)
+  if (!(await isThere(path))) {
+    return tip === null ? null : { uncommitted: [], ahead: await countAhead(git, commonDir, base, [tip]) }
+  }
+  const head = await git(path, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], [1, 128])
+  const ends = [head.code === 0 ? head.stdout.trim() : null, tip].filter((commit) => commit !== null)
+  const status = await git(path, ['status', '--porcelain=v1', '-z', '--untracked-files=all', '--no-renames'])
+  return {
+    uncommitted: status.stdout
+      .split('\0')
+      .filter((entry) => entry !== '')
+      .map((entry) => entry.slice(3)),
+    ahead: await countAhead(git, path, base, ends),
+  }
+}
+
+async function countAhead(git: Git, dir: string, base: string, ends: readonly string[]): Promise<number> {
+  const counted = await git(dir, ['rev-list', '--count', ...ends, '--not', base])
+  return Number(counted.stdout.trim())
+}
+
+/**
+ * Makes branch and checkout. Nothing of either must be there, but what an earlier attempt left before anybody worked in
+ * it. No hook runs.
+ */
+export async function addCheckout(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
+  const { branch, base_commit: base, path } = record
+  // Refused where the branch came to be meanwhile: only a branch that is made here is Drover's.
+  if ((await tipOf(git, commonDir, branch)) !== base) {
+    await git(commonDir, [
+      'update-ref',
+      '-m',
+      'drover: worktree',
+      refOf(branch),
+      base,
+      '0'.repeat(base.length),
+    ])
+  }
+  await git(commonDir, ['worktree', 'add', '--quiet', '--', path, branch])
+}
+
+/** Takes the branch away, where it is still at `tip`. */
+export async function removeBranch(git: Git, commonDir: string, branch: string, tip: string): Promise<void> {
+  if ((await tipOf(git, commonDir, branch)) !== tip) return
+  await git(commonDir, ['update-ref', '-d', refOf(branch), tip])
+}
+
+/**
+ * Takes a checkout away, and what git has noted of it; nothing happens where git knows of none. Git checks that it is
+ * one of this repository. Without `force` it refuses where anything would be lost but ignored files.
+ */
+export async function removeCheckout(
+  git: Git,
+  commonDir: string,
+  path: string,
+  { force }: { readonly force: boolean },
+): Promise<void> {
+  if (!(await isRegistered(git, commonDir, path))) return
+  await git(commonDir, ['worktree', 'remove', ...(force ? ['--force', '--force'] : []), '--', path])
+}
+
+/** Whether git knows of a checkout at this path. */
+async function isRegistered(git: Git, commonDir: string, path: string): Promise<boolean> {
+  const listed = await git(commonDir, ['worktree', 'list', '--porcelain', '-z'])
+  return listed.stdout.split('\0').includes(`worktree ${path}`)
+}
+
+/** Clears what an attempt that died has left of a checkout in which nobody has worked. */
+export async function clearHalfMade(
+  git: Git,
+  repository: Repository,
+  dataDir: string,
+  record: WorktreeRecord,
+): Promise<void> {
+  const { commonDir } = repository
+  const own = placeOf(dataDir, repository, record.key)
+  // What is Drover's own by its name is removed without git's look at it: a checkout cut short may be none to git.
+  await clearPlace({ dir: dirname(own) })
+  await removeCheckout(git, commonDir, record.path, { force: true })
+}
