@@ -12,6 +12,7 @@ import { costRoutes } from './routes/cost.ts'
 import { eventRoutes } from './routes/events.ts'
 import { exportRoutes } from './routes/export.ts'
 import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
+import { messageRoutes, type MessageRoutesParts } from './routes/messages.ts'
 import { metricsRoutes, type MetricsRoutesParts } from './routes/metrics.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { podRoutes, type PodRoutesParts } from './routes/pods.ts'
@@ -34,6 +35,7 @@ export type AppParts = SessionRoutesParts &
   ControlRoutesParts &
   EventRoutesParts &
   TaskRoutesParts &
+  MessageRoutesParts &
   AgentTypeRoutesParts &
   PodRoutesParts &
   HealthRoutesParts &
@@ -78,6 +80,7 @@ export function createApp(parts: AppParts): App {
   controlRoutes(app, parts)
   agentRoutes(app, parts)
   taskRoutes(app, parts)
+  messageRoutes(app, parts)
   agentTypeRoutes(app, parts)
   costRoutes(app, parts)
   podRoutes(app, parts)

@@ -1,6 +1,7 @@
 /** Query strings: what lists take. */
 import { z } from 'zod'
 import { nearest } from '../core/ids.ts'
+import { MAIL_STATES } from '../core/mail.ts'
 import { FAILURE_REASONS } from '../core/state.ts'
 import { COST_BY } from '../core/request.ts'
 import { COST_LIMIT_RULE, isCostLimit } from '../ledger/cost-view.ts'
@@ -14,7 +15,7 @@ import {
   MAX_LIMIT,
   TIME_RULE,
 } from '../ledger/list.ts'
-import type { EventFilter, ListQuery, SaidFilter } from '../ledger/ledger.ts'
+import type { EventFilter, ListQuery, MessageQuery, SaidFilter } from '../ledger/ledger.ts'
 
 const one = z.string({ error: 'must be given once' })
 
@@ -116,6 +117,23 @@ export const searchQuery = z
     q: one.default('').describe('Words and "quoted phrases", all of which were said in the same event.'),
   })
   .transform(({ q, ...filter }): SaidFilter => ({ ...camelized(filter), q }))
+
+/** Of messages between agents. */
+export const messageQuery = z
+  .strictObject({
+    ...page,
+    status: severalOf(MAIL_STATES).optional(),
+    session_id: one.optional().describe('Sent by this session, for it, or read by it.'),
+    from_session: one.optional(),
+    to_session: one.optional(),
+    to_agent_type: one.optional().describe('For this agent type, or for a session of it.'),
+    to_operator: z
+      .enum(['true', 'false'], { error: 'must be true or false' })
+      .transform((text) => text === 'true')
+      .optional(),
+    thread_id: one.optional(),
+  })
+  .transform((query): MessageQuery => camelized(query))
 
 const whole = one
   .regex(/^\d{1,15}$/, 'must be a whole number')

@@ -11,6 +11,7 @@ import type { Logger } from 'pino'
 import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Config } from '../config/settings.ts'
 import { messageOf } from '../core/errors.ts'
+import { createRedactor } from '../core/redact.ts'
 import { openLedger, openLedgerReader } from '../ledger/open.ts'
 import { createAcceptor } from '../producer/accept.ts'
 import { createFollower } from '../producer/follow.ts'
@@ -24,6 +25,7 @@ import { createOutage } from '../queue/outage.ts'
 import { createQueues } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
+import { createMailStore } from '../queue/mail.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
@@ -44,6 +46,7 @@ import { watchCommits } from './commits.ts'
 import { createControl } from './control.ts'
 import { createControlAll } from './control-all.ts'
 import { createDispatch } from './dispatch.ts'
+import { createPostOffice } from './mail.ts'
 import { createSpawn } from './spawn.ts'
 import { readVersion } from '../config/version.ts'
 import { createViaRedis } from './via-redis.ts'
@@ -66,6 +69,8 @@ export interface BoardParts {
   readonly log: Logger
   /** How often a stream of events that is silent gives a sign of life. @default 15000 */
   readonly heartbeatMs?: number
+  /** Takes secrets out of messages between agents. @default what looks like one */
+  readonly redact?: (text: string) => string
 }
 
 export interface Board {
@@ -138,6 +143,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const types = createAgentTypeRegistry(redis, keys)
     const acceptor = createAcceptor({ store, queues, types, keys, onError })
     const tasks = createTasks({ redis, keys, acceptor, queues })
+    const mail = createMailStore(redis, keys)
     const live = createLive(subscriber, keys)
     const commits = watchCommits(subscriber, keys, onError)
 
@@ -163,6 +169,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       onCommit(summary) {
         searchFiller.afterCommit()
         ensureJobs.afterCommit(summary)
+        for (const sessionId of summary.endedSessionIds) mail.forget(sessionId).catch(onError)
       },
       onRestored() {
         announceTypes()
@@ -252,6 +259,12 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       control,
       controlAll,
       addTasks: createAddTasks({ ...shared, tasks }),
+      postOffice: createPostOffice({
+        ...shared,
+        store,
+        mail,
+        redact: parts.redact ?? createRedactor({ secrets: [] }).text,
+      }),
       untilGone: (reply) => untilGone(reply, stopping.signal),
       feed: {
         events: ledger.events,

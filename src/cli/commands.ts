@@ -9,6 +9,7 @@ import { registerDoctor } from './commands/doctor.ts'
 import { registerEvents } from './commands/events.ts'
 import { registerKill } from './commands/kill.ts'
 import { registerLedger } from './commands/ledger.ts'
+import { registerMessages } from './commands/messages.ts'
 import { registerMigrate } from './commands/migrate.ts'
 import { registerRestart } from './commands/restart.ts'
 import { registerRun } from './commands/run.ts'
@@ -35,6 +36,7 @@ export const COMMANDS: readonly CommandGroup[] = [
       registerEvents,
       registerCost,
       registerTasks,
+      registerMessages,
       registerTypes,
     ],
   },

@@ -1,5 +1,6 @@
 /** Drover's own events as lines for a terminal. */
 import type { Actor, Envelope } from '../core/envelope.ts'
+import { isMail, type MailSent } from '../core/mail-events.ts'
 import type {
   AgentExited,
   AgentHealth,
@@ -29,6 +30,7 @@ interface Payloads {
   readonly 'drover.agent.health': AgentHealth
   readonly 'drover.agent.killed': AgentKilled
   readonly 'drover.agent.exited': AgentExited
+  readonly 'drover.message.sent': MailSent
   readonly 'drover.task.blocked': TaskBlocked
   readonly 'drover.task.ended': TaskEnded
 }
@@ -46,6 +48,7 @@ const RENDERERS: { readonly [T in keyof Payloads]: (payload: Payloads[T], event:
   ],
   'drover.agent.killed': killed,
   'drover.agent.exited': exited,
+  'drover.message.sent': mail,
   'drover.task.blocked': ({ blocked_by }) => [paint('warn', `blocked by ${blocked_by.join(', ')}`)],
   'drover.task.ended': ({ task_id, status }) => [paint('dim', `task ${task_id}: ${status}`)],
 }
@@ -63,6 +66,17 @@ export function renderDrover(event: Envelope): Line[] {
     // Another version's payload, without members that we count on: its name is all that can be said.
   }
   return SILENT.includes(event.type) ? [] : [paint('dim', event.type.replace(/^drover\./, ''))]
+}
+
+/** One that steers the conversation has another payload. */
+function mail(sent: MailSent, { type }: Envelope): Line[] {
+  if (!isMail(sent)) return [paint('dim', type.replace(/^drover\./, ''))]
+  const from =
+    sent.from_session === null
+      ? (sent.actor.name ?? 'a person')
+      : `${sent.from_agent_type} ${sent.from_session}`
+  const to = sent.to_session ?? sent.to_agent_type ?? 'the operator'
+  return [paint('dim', `mail from ${from} to ${to}: ${sent.text.trim().split('\n', 1)[0] ?? ''}`)]
 }
 
 function accepted({ request, actor }: SessionAccepted): Line[] {

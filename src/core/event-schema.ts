@@ -3,14 +3,17 @@ import { z } from 'zod'
 import { amount, time } from './schema.ts'
 
 export const eventHeaderSchema = z.object({
-  session_id: z.string().nullable().describe('null only for task events that belong to no session yet.'),
+  session_id: z
+    .string()
+    .nullable()
+    .describe('null only for events of tasks and messages that belong to no session.'),
   agent_id: z.string().nullable().describe('null before the first agent.'),
   agent_type: z.string(),
   epoch: z.int().describe('0 before the first agent.'),
   seq: z
     .int()
     .nullable()
-    .describe('1…n over all events of the session, without a gap; null for task events without a session.'),
+    .describe('1…n over all events of the session, without a gap; null for events without a session.'),
   line: z.int().nullable().describe("Line number in the agent's spool for claude.* events, else null."),
   ts: time,
   type: z.string(),

@@ -40,6 +40,11 @@ export function sessionIdOfRestart(namespace: string, sessionId: string): string
   return v5(`${namespace}\nrestart\n${sessionId}`, DROVER_UUID_NAMESPACE)
 }
 
+/** The message by which a broadcast reaches a session: it has one of each. */
+export function messageIdOfBroadcast(broadcastId: string, sessionId: string): string {
+  return v5(`broadcast\n${broadcastId}\n${sessionId}`, DROVER_UUID_NAMESPACE)
+}
+
 /** `code_developer`, 2025-10-26 → `code-developer-20251026-`; the script appends the counter. */
 export function agentIdPrefix(agentType: string, date: Date): string {
   return `${agentType.replaceAll('_', '-')}-${date.toISOString().slice(0, 10).replaceAll('-', '')}-`

@@ -38,7 +38,7 @@ const workspaceDir = z
   .max(4096)
   .refine((path) => !path.includes('\0'), 'must not contain a NUL character')
   .refine((path) => path.startsWith('/'), 'must be an absolute path')
-function whole(min: number, max: number): z.ZodInt {
+export function whole(min: number, max: number): z.ZodInt {
   const error = `must be a whole number from ${min} to ${max}`
   return z.int({ error }).min(min, error).max(max, error)
 }

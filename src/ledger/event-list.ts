@@ -1,4 +1,4 @@
-/** The events of all sessions, and those of tasks that belong to none, newest first. */
+/** The events of all sessions, and those of tasks and messages that belong to none, newest first. */
 import { composeEvent, type EventHeader } from '../core/envelope.ts'
 import type { Db } from './database.ts'
 import { createEventRange, cursorPlace, type EventPlace, type EventRange } from './event-walk.ts'
@@ -60,7 +60,7 @@ export function createEventList(db: Db): (filter?: EventFilter) => Page<string> 
     const { isMeant, beforeTask, ...bounds } = range
     const { type } = filter
     const source = bounds.sessionId !== null ? ofSession : isOwn(type) ? own : all
-    const tasks = bounds.sessionId === null && canBeOfTask(type) ? ofTasks.iterate({ beforeTask }) : []
+    const tasks = bounds.sessionId === null && canBeOfNone(type) ? ofTasks.iterate({ beforeTask }) : []
     const { found, last } = walk(merged(source.iterate(bounds), tasks, range), limit, isMeant)
     return pageOf(found, last)
   }
@@ -131,8 +131,9 @@ function isOwn(type: string | undefined): boolean {
   return type !== undefined && (type === 'drover' || type.startsWith('drover.'))
 }
 
-function canBeOfTask(type: string | undefined): boolean {
-  return type === undefined || type === 'drover' || type === 'drover.task' || type.startsWith('drover.task.')
+/** Of no session: of a task, or of a message. */
+function canBeOfNone(type: string | undefined): boolean {
+  return type === undefined || type === 'drover' || /^drover\.(?:task|message)(?:\.|$)/.test(type)
 }
 
 function headerOf({

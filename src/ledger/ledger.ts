@@ -12,6 +12,7 @@ import type { SaidHit } from '../core/documents.ts'
 import type { CostBy } from '../core/request.ts'
 import type { GapView, ModelCost, SessionTree, SessionView } from '../core/session-view.ts'
 import type { TaskView } from '../core/task-view.ts'
+import type { Mail } from '../core/mail.ts'
 import type { Figures } from './figures.ts'
 
 export type { AgentView } from '../core/agent-view.ts'
@@ -74,6 +75,33 @@ export interface TaskViews {
   list(query?: ListQuery): Page<TaskView>
   /** The tasks that name this one in their `depends_on`. */
   dependentsOf(taskId: string): readonly string[]
+}
+
+/** Which messages. */
+export interface MessageQuery {
+  /** 1 to 200, default 50. */
+  readonly limit?: number | undefined
+  readonly cursor?: string | undefined
+  /** One state, or several with commas between them. */
+  readonly status?: string | undefined
+  readonly fromSession?: string | undefined
+  readonly toSession?: string | undefined
+  /** For this type, or for a session of it. */
+  readonly toAgentType?: string | undefined
+  /** Sent by this session, for it, or read by it. */
+  readonly sessionId?: string | undefined
+  readonly threadId?: string | undefined
+  /** For the operator. */
+  readonly toOperator?: boolean | undefined
+  readonly since?: string | undefined
+  readonly until?: string | undefined
+}
+
+export interface MessageViews {
+  /** With its whole text; null where there is none of that id. */
+  get(messageId: string): Mail | null
+  /** Texts cut at `PREVIEW_LIMIT` characters. */
+  list(query?: MessageQuery): Page<Mail>
 }
 
 export interface EventPage {
@@ -154,6 +182,7 @@ export interface LedgerReader {
   readonly trees: SessionTrees
   readonly agents: AgentViews
   readonly tasks: TaskViews
+  readonly messages: MessageViews
   readonly events: EventViews
   readonly gaps: GapViews
   /**

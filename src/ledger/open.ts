@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createActionTable, type ActionTable } from './action.ts'
+import { createAgentMessageTable, type AgentMessageTable } from './agent-message.ts'
 import type { RawEvent } from '../core/envelope.ts'
 import { createAgentLifecycleEventTable, type AgentLifecycleEventTable } from './agent-lifecycle-event.ts'
 import { createAgentLifecycleTable, type AgentLifecycleTable } from './agent-lifecycle.ts'
@@ -25,7 +26,9 @@ import { createInvocationModelUsageTable, type InvocationModelUsageTable } from 
 import { holdShared } from './in-use.ts'
 import { linkInvocations } from './invocations-link.ts'
 import type { LedgerReader } from './ledger.ts'
+import { createMessageViews } from './message-view.ts'
 import { migrate, requireCurrentSchema } from './migrate.ts'
+import { createOpenMails, type OpenMails } from './open-mail.ts'
 import { createOpenWork, type OpenWork } from './open-work.ts'
 import { createOrchestratorTaskTable, type OrchestratorTaskTable } from './orchestrator-task.ts'
 import { createRecordedSpoolTable, type RecordedSpoolTable } from './recorded-spool.ts'
@@ -62,6 +65,7 @@ export interface Tables {
   readonly modelUsage: InvocationModelUsageTable
   readonly unbilled: UnbilledUsageTable
   readonly tasks: OrchestratorTaskTable
+  readonly messages: AgentMessageTable
   readonly position: RecorderPositionTable
   readonly faults: RecorderFaultTable
   readonly actions: ActionTable
@@ -74,6 +78,7 @@ export interface Ledger extends LedgerReader {
   readonly tables: Tables
   readonly openWork: OpenWork
   readonly restorable: Restorable
+  readonly openMails: OpenMails
   readonly search: SearchIndex
   readonly retention: Retention
   /** Names of the migrations that opening it applied. */
@@ -120,6 +125,7 @@ export function openLedger(path: string): Ledger {
         tables: tablesOf(db),
         openWork: answering(file, createOpenWork(db), trouble.requireSound),
         restorable: answering(file, createRestorable(db), trouble.requireSound),
+        openMails: answering(file, createOpenMails(db), trouble.requireSound),
         search: soundOnly(createSearchIndex(db), trouble),
         retention: createRetention(db),
         applied,
@@ -202,6 +208,7 @@ function tablesOf(db: Db): Tables {
     modelUsage: createInvocationModelUsageTable(db),
     unbilled: createUnbilledUsageTable(db),
     tasks: createOrchestratorTaskTable(db),
+    messages: createAgentMessageTable(db),
     position: createRecorderPositionTable(db),
     faults: createRecorderFaultTable(db),
     actions: createActionTable(db),
@@ -217,6 +224,7 @@ function readerOf(db: Db, file: string, { requireSound, condemn }: TroubleWatch)
     trees: answering(file, createSessionTrees(db), requireSound),
     agents: answering(file, createAgentViews(db), requireSound),
     tasks: answering(file, createTaskViews(db), requireSound),
+    messages: answering(file, createMessageViews(db), requireSound),
     events: answering(file, createEventViews(db), requireSound),
     gaps: answering(file, createGapViews(db), requireSound),
     ...answering(

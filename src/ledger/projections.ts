@@ -24,6 +24,7 @@ export const PROJECTION_TABLES: readonly ProjectionTable[] = [
   { name: 'agent_sessions', ofPruned: BY_SESSION },
   { name: 'task_dependency', ofPruned: null },
   { name: 'orchestrator_task', ofPruned: null },
+  { name: 'agent_message', ofPruned: null },
   { name: 'actions', ofPruned: null },
 ]
 

@@ -1,5 +1,5 @@
 /**
- * Table `task_event`: events of tasks that belong to no session. The same text is the same event.
+ * Table `task_event`: events that belong to no session, of tasks and of messages. The same text is the same event.
  *
  * `after_event_id` gives them their place among the session events, for whoever projects all of them again. So a
  * session event that came before must be in its table by then, and one that comes later must not.
@@ -10,7 +10,7 @@ import type { Db } from './database.ts'
 
 export interface TaskEventTable {
   /** False for a repeat, which changes nothing. */
-  append(taskId: string, event: RawEvent): boolean
+  append(subjectId: string, event: RawEvent): boolean
 }
 
 export function createTaskEventTable(db: Db): TaskEventTable {
@@ -20,9 +20,9 @@ export function createTaskEventTable(db: Db): TaskEventTable {
     ON CONFLICT (digest) DO NOTHING`)
 
   return {
-    append(taskId, { header, payloadText }) {
+    append(subjectId, { header, payloadText }) {
       const digest = sha256(composeEvent(header, payloadText))
-      return insert.run(digest, taskId, header.ts, header.type, payloadText).changes === 1
+      return insert.run(digest, subjectId, header.ts, header.type, payloadText).changes === 1
     },
   }
 }

@@ -1,4 +1,5 @@
 /** Drover over HTTP: what the command line and services without Redis use. Loads neither BullMQ nor SQLite. */
+import { randomUUID } from 'node:crypto'
 import type { z } from 'zod'
 import type { AgentView } from '../core/agent-view.ts'
 import type {
@@ -15,6 +16,16 @@ import type { CostReport } from '../core/cost.ts'
 import type { eventsDocumentSchema, Freshness, searchDocumentSchema } from '../core/documents.ts'
 import { parseEvent, type Envelope } from '../core/envelope.ts'
 import type { ExportFormat } from '../core/export-format.ts'
+import type {
+  AcknowledgedAnswer,
+  Broadcast,
+  BroadcastAnswer,
+  InboxAnswer,
+  Mail,
+  Reply,
+  SendMail,
+  SentAnswer,
+} from '../core/mail.ts'
 import type {
   CostBy,
   KillBody,
@@ -85,6 +96,23 @@ export interface EventQuery {
   readonly type?: string
   readonly since?: string
   readonly until?: string
+}
+
+/** What lists of messages take. */
+export interface MessageFilter {
+  /** `waiting`, or several with commas between them. */
+  readonly status?: string
+  /** Sent by this session, for it, or read by it. */
+  readonly session_id?: string
+  readonly from_session?: string
+  readonly to_session?: string
+  readonly to_agent_type?: string
+  readonly to_operator?: boolean
+  readonly thread_id?: string
+  readonly since?: string
+  readonly until?: string
+  readonly limit?: number
+  readonly cursor?: string
 }
 
 /** What `GET /cost` takes. */
@@ -160,6 +188,20 @@ export interface HttpClient {
   task(taskId: string): Promise<TaskDocument>
   /** All or none. Repeating the same tasks changes nothing. */
   addTasks(tasks: readonly TaskRequest[]): Promise<AddedTasks>
+  /**
+   * Mail between agents, sent, read and taken as the session of `asSession`; without one as the operator. A message id
+   * is made where none is given; with one the call may be repeated.
+   */
+  sendMessage(body: SendMail): Promise<SentAnswer>
+  /** To each session that has an agent. */
+  broadcast(body: Broadcast): Promise<BroadcastAnswer>
+  /** Unread messages first. Reading takes nothing: each is there again until it is answered or acknowledged. */
+  inbox(limit?: number): Promise<InboxAnswer>
+  /** To whoever sent that message, which is taken by it. */
+  reply(messageId: string, body: Reply): Promise<SentAnswer>
+  acknowledge(messageId: string): Promise<AcknowledgedAnswer>
+  messages(filter?: MessageFilter): Promise<ListDocument<'messages', Mail>>
+  message(messageId: string): Promise<{ readonly success: true; readonly message: Mail }>
   /** Ends a session, named by its id or by its agent's; resolves when it has ended. */
   kill(id: string, body?: KillBody, signal?: AbortSignal): Promise<KillAnswer>
   /** Ends every session whose agent is stalled or dead. */
@@ -196,8 +238,15 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const get = <T>(path: string, filter: object = {}): Promise<T> =>
     request<T>(board, { method: 'GET', path: `/api/v1${path}${queryOf(filter)}` }).then(noticed)
   const asks = sessionHeader(options.asSession)
+  const getOwn = <T>(path: string, filter: object = {}): Promise<T> =>
+    request<T>(board, { method: 'GET', path: `/api/v1${path}${queryOf(filter)}`, headers: asks }).then(
+      noticed,
+    )
   const post = <T>(path: string, body: object, signal: AbortSignal | undefined): Promise<T> =>
     request<T>(board, { method: 'POST', path: `/api/v1${path}`, body, signal, headers: asks })
+  /** Of what has an id of its own or may be done twice: asked again where the answer is lost. */
+  const postAgain = <T>(path: string, body: object): Promise<T> =>
+    untilAnswered(board, { method: 'POST', path: `/api/v1${path}`, body, headers: asks })
   const one = (id: string): string => encodeURIComponent(id)
 
   return {
@@ -230,6 +279,13 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     cost: (query) => get('/cost', query),
     tasks: (filter) => get('/tasks', filter),
     task: (taskId) => get(`/tasks/${one(taskId)}`),
+    sendMessage: (body) => postAgain('/messages', { message_id: randomUUID(), ...body }),
+    broadcast: (body) => postAgain('/messages/broadcast', { broadcast_id: randomUUID(), ...body }),
+    inbox: (limit) => postAgain('/messages/inbox', { limit }),
+    reply: (id, body) => postAgain(`/messages/${one(id)}/reply`, { message_id: randomUUID(), ...body }),
+    acknowledge: (id) => postAgain(`/messages/${one(id)}/acknowledge`, {}),
+    messages: (filter) => getOwn('/messages', filter),
+    message: (id) => getOwn(`/messages/${one(id)}`),
     kill: (id, body = {}, signal) => post(`/sessions/${one(id)}/kill`, body, signal),
     killStalled: (signal) => post('/agents/kill-stalled', {}, signal),
     restart: (id, body = {}, signal) => post(`/sessions/${one(id)}/restart`, body, signal),
@@ -245,27 +301,35 @@ async function accept(
   body: SpawnDocument,
   { idempotencyKey, createdBy, signal, patienceMs }: SpawnCall = {},
 ): Promise<AcceptedAnswer> {
-  const patience = createPatience(patienceMs)
   const headers = {
     ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
     ...sessionHeader(createdBy),
   }
+  const asked = {
+    method: 'POST',
+    path: '/api/v1/sessions',
+    body: { ...body, wait: 'accepted' },
+    headers,
+    signal,
+  } as const
+  return await (idempotencyKey === undefined
+    ? request<AcceptedAnswer>(board, asked)
+    : untilAnswered<AcceptedAnswer>(board, asked, patienceMs))
+}
+
+/** Asks again while the answer is lost. A board that was never there is said at once. */
+async function untilAnswered<T>(board: Board, asked: BoardRequest, patienceMs?: number): Promise<T> {
+  const patience = createPatience(patienceMs)
   let wasThere = false
   for (;;) {
     try {
-      return await request<AcceptedAnswer>(board, {
-        method: 'POST',
-        path: '/api/v1/sessions',
-        body: { ...body, wait: 'accepted' },
-        headers,
-        signal,
-      })
+      return await request<T>(board, asked)
     } catch (error) {
-      // A board that was never there is said at once. A cut means that it was, and may have accepted the session.
+      // A cut means that the board was there, and may have done what was asked for.
       wasThere ||= wasCut(error)
-      if (idempotencyKey === undefined || !wasThere) throw error
-      await patience.lost(error, signal)
-      signal?.throwIfAborted()
+      if (!wasThere) throw error
+      await patience.lost(error, asked.signal)
+      asked.signal?.throwIfAborted()
     }
   }
 }
@@ -274,7 +338,7 @@ function sessionHeader(sessionId: string | null | undefined): Readonly<Record<st
   return sessionId == null ? {} : { 'drover-session': sessionId }
 }
 
-/** The connection was made, and lost before the answer was here: the session may be accepted. */
+/** The connection was made, and lost before the answer was here. */
 function wasCut(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : null
   const code = cause instanceof Error && 'code' in cause ? cause.code : null

@@ -19,12 +19,19 @@ import type { Redis } from 'ioredis'
 import type { Keys } from './keys.ts'
 import { runIdOf } from './run-id.ts'
 
-/** Lua: `run_id()`, `now_ms()`, and `note(quarantine key, run_id)`, the quarantine's name, noted where nobody has. */
+/**
+ * Lua: `run_id()`, `now_ms()`, `is_restored(seeded key, restored key)`: is what the ledger knows written back? And
+ * `note(quarantine key, run_id)`: the quarantine's name, noted where nobody has.
+ */
 export const INCARNATION = `
 local function run_id() return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') end
 local function now_ms()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local function is_restored(seeded, restored)
+  local run, life = run_id(), redis.call('MGET', seeded, restored)
+  return life[1] == run or string.sub(life[2] or '', 1, #run + 1) == run .. ' '
 end
 local function note(key, run)
   local noted = redis.call('GET', key)

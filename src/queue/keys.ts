@@ -56,6 +56,10 @@ export interface Keys {
   session(sessionId: string): string
   /** What is remembered of a session that has ended (`ended-session.ts`). */
   ended(sessionId: string): string
+  /** A message between agents (`mail.ts`). */
+  message(messageId: string): string
+  /** The messages that wait in an inbox: `session:<id>`, `type:<agent type>`, `operator`. */
+  inbox(box: string): string
   /** Pub/sub channel of a session's live events. */
   live(sessionId: string): string
   /** A lock by name (`lock.ts`). */
@@ -92,6 +96,8 @@ export function keysOf(namespace: string): Keys {
     lease: (agentType, slot) => `${tag}:lease:${agentType}:${slot}`,
     session: (sessionId) => `${tag}:session:${sessionId}`,
     ended: (sessionId) => `${tag}:ended:${sessionId}`,
+    message: (messageId) => `${tag}:message:${messageId}`,
+    inbox: (box) => `${tag}:inbox:${box}`,
     live: (sessionId) => `${tag}:live:${sessionId}`,
     lock: (name) => `${tag}:lock:${name}`,
   }

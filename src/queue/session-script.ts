@@ -80,10 +80,7 @@ return answers
 export const SESSION_SCRIPT = `${EVENTS}${INCARNATION}${UNRECORDED}${REMEMBER}
 local hash, stream = KEYS[1], KEYS[2]
 local op = cjson.decode(ARGV[1])
-if op.kind ~= 'renew' then
-  local run, life = run_id(), redis.call('MGET', KEYS[6], KEYS[7])
-  if life[1] ~= run and string.sub(life[2] or '', 1, #run + 1) ~= run .. ' ' then return {'unrestored'} end
-end
+if op.kind ~= 'renew' and not is_restored(KEYS[6], KEYS[7]) then return {'unrestored'} end
 local known = redis.call('HMGET', hash, 'state', 'epoch', 'seq', 'cancel', 'op:' .. (op.writer or ''), 'agent_id',
   'over')
 local state, epoch, seq = known[1], known[2], tonumber(known[3] or '0')

@@ -19,6 +19,7 @@ export interface Effects {
   readonly sessionIds: Set<string>
   readonly taskIds: Set<string>
   readonly acceptedSessionIds: Set<string>
+  readonly endedSessionIds: Set<string>
   /** Sessions whose totals may have changed: settled once, at the end of the batch. */
   readonly unsettled: Set<string>
   /** Agents that have said their last with this event, and how many lines that was: taken out at once. */
@@ -45,6 +46,7 @@ export function mergeEffects(all: Effects, part: Effects): void {
   for (const id of part.sessionIds) all.sessionIds.add(id)
   for (const id of part.taskIds) all.taskIds.add(id)
   for (const id of part.acceptedSessionIds) all.acceptedSessionIds.add(id)
+  for (const id of part.endedSessionIds) all.endedSessionIds.add(id)
   for (const id of part.unsettled) all.unsettled.add(id)
   for (const [agentId, line] of part.unbilled)
     all.unbilled.set(agentId, Math.min(line, all.unbilled.get(agentId) ?? line))
@@ -55,6 +57,7 @@ export function noEffects(): Effects {
     sessionIds: new Set(),
     taskIds: new Set(),
     acceptedSessionIds: new Set(),
+    endedSessionIds: new Set(),
     unsettled: new Set(),
     closed: [],
     unbilled: new Map(),

@@ -12,12 +12,14 @@ import { isAction, noteAction } from './action-projection.ts'
 import { AGENT_HANDLERS } from './agent-projection.ts'
 import type { AgentHeader, Effects, Handler, SessionHeader } from './handler.ts'
 import { onResult } from './line-projection.ts'
+import { MESSAGE_HANDLERS } from './message-projection.ts'
 import { SESSION_HANDLERS } from './session-projection.ts'
 import { TASK_HANDLERS } from './task-projection.ts'
 
 /** One look per event, whatever its type; a map, because the names come from outside. */
 const HANDLERS = new Map<string, Handler<EventHeader>>([
   ...Object.entries(TASK_HANDLERS),
+  ...Object.entries(MESSAGE_HANDLERS),
   ...Object.entries(SESSION_HANDLERS).map(([type, handler]) => [type, ofSession(handler)] as const),
   ...Object.entries(AGENT_HANDLERS).map(([type, handler]) => [type, ofAgent(handler)] as const),
 ])
@@ -27,8 +29,12 @@ const RESULT = ofAgent(onResult)
 export function project(tables: Tables, event: RawEvent, effects: Effects): void {
   const { header, payloadText } = event
   const { type } = header
-  if (header.session_id === null && !Object.hasOwn(TASK_HANDLERS, type))
-    throw new Error(`An event ${type} belongs to no session and is none of a task.`)
+  if (
+    header.session_id === null &&
+    !Object.hasOwn(TASK_HANDLERS, type) &&
+    !Object.hasOwn(MESSAGE_HANDLERS, type)
+  )
+    throw new Error(`An event ${type} belongs to no session and is none of a task or a message.`)
   const handler = HANDLERS.get(type) ?? (isResult(type) ? RESULT : undefined)
   if (handler === undefined && !isAction(type)) return
   const payload: any = JSON.parse(payloadText)

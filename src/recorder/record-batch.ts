@@ -161,8 +161,8 @@ function readEntry(entry: StreamEntry): RawEvent {
 
 function append({ tables }: Ledger, event: RawEvent): 'new' | 'repeat' | 'conflict' {
   if (event.header.session_id !== null) return tables.sessionEvents.append(event)
-  const { task_id }: { readonly task_id: string } = JSON.parse(event.payloadText)
-  return tables.taskEvents.append(task_id, event) ? 'new' : 'repeat'
+  const subject: { readonly task_id?: string; readonly message_id?: string } = JSON.parse(event.payloadText)
+  return tables.taskEvents.append(subject.task_id ?? subject.message_id ?? '', event) ? 'new' : 'repeat'
 }
 
 function sessionOf(entry: StreamEntry): string | null {

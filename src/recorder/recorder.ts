@@ -52,6 +52,7 @@ export interface CommitSummary {
   /** Tasks whose row may have changed. */
   readonly taskIds: readonly string[]
   readonly acceptedSessionIds: readonly string[]
+  readonly endedSessionIds: readonly string[]
 }
 
 export interface RecorderParts {
@@ -278,6 +279,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
         sessionIds: [...batch.sessionIds],
         taskIds: [...batch.taskIds],
         acceptedSessionIds: [...batch.acceptedSessionIds],
+        endedSessionIds: [...batch.endedSessionIds],
       })
     } catch (error) {
       limiter.warn('after_commit', 'What follows a commit failed; the commit stands.', { err: error })

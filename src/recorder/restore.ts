@@ -1,8 +1,11 @@
 /** From the ledger's rows to the hashes of sessions, and what was given out. */
 import { DEFAULT_PRIORITY } from '../core/request.ts'
+import type { Actor } from '../core/envelope.ts'
 import type { SessionAccepted, SessionEnded } from '../core/events.ts'
 import { isEnded, isLive } from '../core/state.ts'
 import type { RestorableEnd, RestorableSession } from '../ledger/restorable.ts'
+import type { OpenMail } from '../ledger/open-mail.ts'
+import type { RestoredMail } from '../queue/mail.ts'
 import type { Marks, RestoredSession } from '../queue/restore.ts'
 
 /** CONTRACT §7: the timeout of a type that names none. Only for what was accepted without saying one. */
@@ -111,4 +114,22 @@ export function marksOf(epoch: number, agentIds: readonly string[]): Marks {
     agentNumbers.set(prefix, Math.max(agentNumbers.get(prefix) ?? 0, Number(digits)))
   }
   return { epoch, agentNumbers }
+}
+
+/** A message as the ledger knows it; its place is in microseconds, as the mail script gives them. */
+export function restoredMail(mail: OpenMail): RestoredMail {
+  const { actor, created_at, delivered_to, delivered, open, place, ...message } = mail
+  const isOperators = message.to_session === null && message.to_agent_type === null
+  return {
+    sent: {
+      channel: 'mail',
+      ...message,
+      agent_type: message.to_agent_type ?? message.from_agent_type ?? '',
+      actor: JSON.parse(actor) as Actor,
+    },
+    createdAt: created_at,
+    open: open === 1,
+    holder: delivered === 0 ? null : isOperators ? 'operator' : delivered_to,
+    place: Date.parse(created_at) * 1000 + (place % 1000),
+  }
 }

@@ -2,7 +2,7 @@
  * The way out of a quarantine (`queue/incarnation.ts`), gone by the recorder that holds the recorder's lease:
  *
  *     1 the whole stream is recorded          what Redis still has and the ledger had not
- *     2 hashes, epochs, counters written back page by page
+ *     2 hashes, messages, epochs, counters written back page by page
  *     3 `restored` is said                    the pods send the rest again
  *     4 one lease time is over                whoever held a lease that Redis forgot has ended its agent
  *     5 the pods that are there have sent     at most one more lease time
@@ -25,14 +25,19 @@ import { STREAM_START } from '../ledger/recorder-position.ts'
 import { restoredText, sayRestored, seed, type Quarantine } from '../queue/incarnation.ts'
 import { REMEMBER_SECONDS, restoreEndedNotes } from '../queue/ended-session.ts'
 import type { Keys } from '../queue/keys.ts'
+import { restoreMail } from '../queue/mail.ts'
 import { raiseMarks, restoreSessions } from '../queue/restore.ts'
 import type { ErrorLimiter } from '../telemetry/error-limiter.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { ENDED_TTL_MS, marksOf, restoredSession } from './restore.ts'
+import { ENDED_TTL_MS, marksOf, restoredMail, restoredSession } from './restore.ts'
 import { compareStreamIds } from './stream-id.ts'
 
 /** Sessions of one call: it holds Redis up for some 20 µs each. */
 const PAGE = 100
+/** Messages of one turn: of 256 KB at most each. */
+const MAIL_PAGE = 20
+/** Messages that were taken longer ago are not in an old copy of Redis any more. */
+const TAKEN_MS = 7 * 24 * 3600 * 1000
 /** How often a condition is looked at that no message announces. */
 const LOOK_MS = 20
 const LOOK_AT_PODS_MS = 250
@@ -49,7 +54,7 @@ export interface RestoreMemory {
 export interface RestorerParts {
   readonly redis: Redis
   readonly keys: Keys
-  readonly ledger: Pick<Ledger, 'restorable'>
+  readonly ledger: Pick<Ledger, 'restorable' | 'openMails'>
   readonly leaseTtlMs: number
   /** Of the recorder's lease: without it nothing is seeded. */
   readonly recorderToken: string
@@ -155,6 +160,19 @@ export function createRestorer(parts: RestorerParts): Restorer {
       memory.written += await restoreSessions(redis, keys, sessions)
     }
     await writeNotes(quarantine, now, over)
+    await writeMail(now, over)
+  }
+
+  async function writeMail(now: Date, over: AbortSignal): Promise<void> {
+    const since = new Date(now.getTime() - TAKEN_MS).toISOString()
+    for (let after = 0; ;) {
+      over.throwIfAborted()
+      const page = ledger.openMails.page(after, since, MAIL_PAGE)
+      const last = page.at(-1)
+      if (last === undefined) return
+      await restoreMail(redis, keys, page.map(restoredMail))
+      after = last.place
+    }
   }
 
   /** What is remembered of sessions that have ended, also of those whose hash would be gone by now. */

@@ -91,7 +91,9 @@ function onEnded(tables: Tables, header: SessionHeader, payload: SessionEnded, e
     permission_denials: JSON.stringify(payload.permission_denials),
     totals: { ...payload.usage, cost_micros: payload.cost_micros },
   })
+  tables.messages.endSession(header.session_id, header.ts)
   effects.unsettled.add(header.session_id)
+  effects.endedSessionIds.add(header.session_id)
   // A task's run is its session, so they end together, also where whoever ended the session did not say so.
   const taskId = tables.sessions.taskOf(header.session_id)
   if (taskId !== null) {

@@ -15,17 +15,41 @@ const costs = (micros: number, output: number): object => ({
   usage: { input_tokens: 0, output_tokens: output, cache_read_tokens: 0, cache_creation_tokens: 0 },
 })
 
+const ofMail = (message_id: string): object => ({
+  channel: 'mail',
+  message_id,
+  agent_type: 'architect',
+  actor: { via: 'mcp', name: 'plain' },
+})
+const mail = (message_id: string, more: object): object => ({
+  ...ofMail(message_id),
+  thread_id: message_id,
+  in_reply_to: null,
+  broadcast_id: null,
+  from_session: null,
+  from_agent_type: null,
+  to_session: null,
+  to_agent_type: 'architect',
+  text: `Text of ${message_id}`,
+  ...more,
+})
+
 /** The histories, each in its own order. */
 function histories(): readonly (readonly string[])[] {
   const one = agent(1, 1)
   const plain = scriptedSession('plain')
     .accepted({ task_id: 'A' })
     .own('drover.session.claimed', { pod_id: 'pod-1' })
+    .own('drover.message.sent', mail('m-1', { to_session: 'plain' }))
+    .own('drover.message.sent', mail('m-2', { to_session: 'plain' }))
+    .own('drover.message.sent', { text: 'Steers.', actor: { via: 'cli', name: null } })
     .spawned(one)
     .started(one)
     .line(one, 'claude.system.init', { type: 'system', subtype: 'init' })
     .line(one, 'claude.assistant', says('hello'))
+    .own('drover.message.delivered', { ...ofMail('m-1'), delivered_to: 'plain' }, one)
     .result(one, { output: 3, usd: 0.000007 })
+    .own('drover.message.answered', { ...ofMail('m-1'), reply_id: null }, one)
     .own('drover.agent.health', { health_status: 'healthy', cpu_percent: 3, memory_mb: 90 }, one)
     .exited(one)
     .closed(one)
@@ -90,6 +114,10 @@ function histories(): readonly (readonly string[])[] {
     taskEvent('drover.task.ended', { task_id: 'C', status: 'cancelled', error_message: 'No.' }, 60),
     pendingTask('C', [], { run: 1 }),
     taskEvent('drover.task.spawned', { task_id: 'C', session_id: 'open' }, 70),
+    taskEvent('drover.message.sent', mail('m-3', {}), 71),
+    taskEvent('drover.message.sent', mail('m-4', { to_agent_type: null }), 72),
+    taskEvent('drover.message.delivered', { ...ofMail('m-3'), delivered_to: 'restarted' }, 73),
+    taskEvent('drover.message.answered', { ...ofMail('m-4'), reply_id: 'm-5' }, 74),
   ]
   const sessions = [plain, restarted, killed, open, twice, orphan, unknown].map(({ events }) => events)
   return [...sessions, [...plain.events, ...conflicting.events], ['no event at all'], tasks]

@@ -2,7 +2,9 @@ import { Redis } from 'ioredis'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { SessionEnded } from '../../src/core/events.ts'
 import { NO_USAGE } from '../../src/core/envelope.ts'
+import type { MailSent } from '../../src/core/mail-events.ts'
 import { vouch } from '../../src/queue/incarnation.ts'
+import { createMailStore } from '../../src/queue/mail.ts'
 import type { AgentRef } from '../../src/queue/session-store.ts'
 import { acceptance } from '../support/namespace.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
@@ -116,6 +118,71 @@ describe(
       expect(lines).toEqual([1, 2, 3, 4, 5].map((line) => ({ line })))
       expect(await stage.store.accept(acceptance(done))).toEqual({ created: false })
       expect(stage.temp.ledger.tables.faults.count()).toBe(0)
+    })
+
+    it('messages wait where they waited, and what was taken is not there again', async () => {
+      await openSeeded()
+      const mail = createMailStore(stage.redis, stage.keys)
+      const session = await stage.accept()
+      const reader = { sessionId: session, agentType: 'architect' }
+      const actor = { via: 'mcp', name: session } as const
+      const message = (id: string, to_session: string | null): MailSent => ({
+        channel: 'mail',
+        message_id: id,
+        agent_type: 'architect',
+        actor,
+        thread_id: id,
+        in_reply_to: null,
+        broadcast_id: null,
+        from_session: session,
+        from_agent_type: 'architect',
+        to_session,
+        to_agent_type: 'architect',
+        text: `Text of ${id}`,
+      })
+      for (const id of ['taken', 'read', 'unread']) await mail.send(message(id, null), null, reader)
+      await mail.send(message('own', session), null, reader)
+      await mail.read(reader, 2, actor)
+      const answered = {
+        channel: 'mail',
+        message_id: 'taken',
+        agent_type: 'architect',
+        actor,
+        reply_id: null,
+      } as const
+      await mail.take(answered, reader)
+      await stage.settled()
+      const [text, taken] = await Promise.all([
+        stage.redis.hgetall(stage.keys.message('read')),
+        stage.redis.ttl(stage.keys.message('taken')),
+      ])
+      expect(taken).toBeGreaterThan(0)
+
+      await stage.redis.flushall()
+      // Put back by an old copy of Redis, in which it was not taken yet.
+      await stage.redis.hset(stage.keys.message('taken'), {
+        state: 'open',
+        payload: '{}',
+        box: 'type:architect',
+      })
+      await stage.redis.zadd(stage.keys.inbox('type:architect'), 1, 'taken')
+      await expect(mail.read(reader, 9, actor)).rejects.toMatchObject({ code: 'redis_unavailable' })
+      await until(stage.seeded)
+      const page = await mail.read(reader, 9, actor)
+      expect(page.ok && page.messages.map(({ sent, readBefore }) => [sent.message_id, readBefore])).toEqual([
+        ['unread', false],
+        ['own', false],
+        ['read', true],
+      ])
+      const {
+        stream_id: _,
+        payload = '',
+        ...restored
+      } = await stage.redis.hgetall(stage.keys.message('read'))
+      expect(text).toMatchObject(restored)
+      expect(JSON.parse(payload)).toEqual(JSON.parse(text['payload'] ?? ''))
+      expect(await mail.send(message('unread', null), null, reader)).toMatchObject({ repeated: true })
+      expect(await mail.take(answered, reader)).toMatchObject({ ok: false, refused: 'taken' })
     })
 
     it('a key that is used again meanwhile does not open what has ended', async () => {

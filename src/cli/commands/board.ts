@@ -28,11 +28,13 @@ export const registerBoard: Register = (program, context) => {
       const { specs } = loadAgentSpecs({ path: config.agentSpecs, cwd: context.cwd })
       const told = untilTold(context, { whileStdin: options.whileStdin === true })
       try {
+        const keeper = createSecretKeeper(config, context.env)
         const board = await createBoard({
           config,
           specs,
           redisUrl: await redisUrlOf(config),
-          log: await roleLogger(context, config, 'board', createSecretKeeper(config, context.env)),
+          log: await roleLogger(context, config, 'board', keeper),
+          redact: keeper.text,
         })
         const ready = { success: true, url: board.url, pid: process.pid, namespace: config.namespace }
         await told.ready(ready, `board at ${board.url}; Bull Board at ${board.url}/queues; Ctrl-C stops`)
