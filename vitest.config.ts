@@ -4,9 +4,10 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     setupFiles: ['test/support/properties.ts'],
-    // Real processes on 2 cores: two files at a time, generous bounds, conditions instead of sleeps.
+    // Real processes on 2 cores: most files wait half of their time, so three at a time, with generous bounds and
+    // conditions instead of sleeps.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,

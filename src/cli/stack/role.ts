@@ -30,7 +30,7 @@ export interface Role {
   readonly exited: Promise<number>
   /** SIGTERM, and SIGKILL if it is still there after `patienceMs`. Resolves when it is gone. */
   stop(patienceMs: number): Promise<void>
-  /** SIGTERM a second time: a role that drains waits no longer. */
+  /** A second signal: a role that drains waits no longer. */
   hurry(): void
   /** Lets go of a detached role: this process may end. */
   release(): void
@@ -73,7 +73,8 @@ export async function startRole(options: RoleOptions): Promise<Role> {
       await exited
       clearTimeout(timer)
     },
-    hurry: () => void child.kill('SIGTERM'),
+    // Another signal than the first: the same one would be one with it where the role has not heard it yet.
+    hurry: () => void child.kill('SIGINT'),
     release() {
       child.stdout?.destroy()
       child.unref()
