@@ -1,7 +1,8 @@
 /**
  * Reading a large ledger over HTTP: 50,000 sessions and 10,000,000 messages, each list, cost and session page and the
  * search, from a real board beside which nothing else runs. The first two requests of each are not counted: a page that
- * nobody has asked for yet comes from the disk.
+ * nobody has asked for yet comes from the disk. With `--ledger DIR` the ledger that is kept there is asked, and made
+ * where none is.
  */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,7 +10,7 @@ import { COST_BY } from '../src/core/request.ts'
 import { vouch } from '../src/queue/incarnation.ts'
 import { keysOf } from '../src/queue/keys.ts'
 import { startBoard } from './board.ts'
-import { agentIdOf, fillLedger, sessionIdOf, taskIdOf, type LedgerSize } from './ledger-fill.ts'
+import { agentIdOf, makeLedger, sessionIdOf, taskIdOf, type LedgerSize } from './ledger-fill.ts'
 import { summarize, type Result } from './report.ts'
 import type { Stage } from './stage.ts'
 
@@ -55,17 +56,20 @@ const SEARCHES: Readonly<Record<string, Paths>> = {
   'search for what nobody said': (n) => `/search?q=word0%20unsaid${n}`,
 }
 
+/** Makes it in this directory, where it is kept; answers its file. */
+export const makeBigLedger = (dir: string): string => makeLedger(dir, keysOf(NAMESPACE).events, SIZE)
+
 export async function benchBigLedger(stage: Stage): Promise<readonly Result[]> {
   const size = stage.quick ? QUICK_SIZE : SIZE
   const requests = stage.quick ? QUICK_REQUESTS : REQUESTS
   const keys = keysOf(NAMESPACE)
-  const path = join(stage.dir, 'orchestrator.db')
+  const dataDir = stage.ledgerDir ?? join(stage.dir, 'ledger')
   const began = performance.now()
-  fillLedger(path, keys.events, size)
+  const path = makeLedger(dataDir, keys.events, size)
   const builtMs = performance.now() - began
   const { size: bytes } = await stat(path)
   await vouch(stage.redis, keys, 'new')
-  const board = await startBoard(stage, { namespace: NAMESPACE, dataDir: stage.dir })
+  const board = await startBoard(stage, { namespace: NAMESPACE, dataDir })
 
   const results: Result[] = []
   const asked = [

@@ -1,4 +1,6 @@
 /** A large ledger, made in minutes: what sessions are through the recorder's own projections, what was said by SQL. */
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { openLedger } from '../src/ledger/open.ts'
 import { recordBatch } from '../src/recorder/record-batch.ts'
@@ -17,16 +19,28 @@ export const agentIdOf = (index: number): string => `bench-20261120-${String(ind
 
 const TYPES = ['architect', 'code_developer', 'code_reviewer', 'project_manager', 'doc-keeper-haiku']
 const MINUTE = 60
+const FILE = 'orchestrator.db'
 /** Sessions of one batch of the recorder. */
 const BATCH_SESSIONS = 100
 const BATCH_ROWS = 50_000
 const STEP_EVENTS = 50_000
 
-/** Fills the ledger at `path`, which must be a new one of the stream `streamKey`. */
-export function fillLedger(path: string, streamKey: string, size: LedgerSize): void {
-  recordSessions(path, streamKey, size.sessions)
-  insertMessages(path, size)
-  index(path)
+/**
+ * Makes a ledger of the stream `streamKey` in the directory, unless it has one; answers its file. Until it is whole it
+ * is beside the directory, so that one whose making was interrupted is made again.
+ */
+export function makeLedger(dir: string, streamKey: string, size: LedgerSize): string {
+  const path = join(dir, FILE)
+  if (existsSync(path)) return path
+  const half = `${dir}.half`
+  rmSync(half, { recursive: true, force: true })
+  mkdirSync(half, { recursive: true })
+  const making = join(half, FILE)
+  recordSessions(making, streamKey, size.sessions)
+  insertMessages(making, size)
+  index(making)
+  renameSync(half, dir)
+  return path
 }
 
 /** As the board does it behind its recorder, in larger steps. */

@@ -1,20 +1,26 @@
 /**
- * `npm run bench -- [names…] [--quick] [--json]`: measures Drover against the bare things that it stands on, each in
+ * `npm run bench -- [names…] [--quick] [--json] [--ledger DIR]`: measures Drover against the bare things that it stands on, each in
  * one run and in pairs. A missed goal changes nothing; a benchmark that breaks makes the exit code 1.
  */
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { EXIT, messageOf } from '../src/core/errors.ts'
 import { benchBigLedger } from './big-ledger.ts'
 import { benchCatchUp } from './catch-up.ts'
+import { benchDependent } from './dependent.ts'
 import { benchEnqueue } from './enqueue.ts'
 import { benchGuard } from './guard.ts'
+import { benchHttpEnqueue } from './http-enqueue.ts'
 import { benchLatency } from './latency.ts'
 import { formatMachine, readMachine } from './machine.ts'
 import { benchMemory } from './memory.ts'
+import { benchQueuedTasks } from './queued-tasks.ts'
+import { benchRecorder } from './recorder.ts'
 import { benchRecording } from './recording.ts'
 import { benchRecovery } from './recovery.ts'
 import { format, isMet, type Result } from './report.ts'
 import { benchSession } from './session.ts'
+import { benchSpawnCommand } from './spawn-command.ts'
 import { openStage, type Stage } from './stage.ts'
 import { benchTraffic } from './traffic.ts'
 import { benchTurnover } from './turnover.ts'
@@ -24,9 +30,14 @@ type Bench = (stage: Stage) => Promise<readonly Result[]>
 
 const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['enqueue', benchEnqueue],
+  ['http-enqueue', benchHttpEnqueue],
+  ['queued-tasks', benchQueuedTasks],
+  ['spawn', benchSpawnCommand],
+  ['dependent', benchDependent],
   ['session', benchSession],
   ['guard', benchGuard],
   ['turnover', benchTurnover],
+  ['recorder', benchRecorder],
   ['recording', benchRecording],
   ['catch-up', benchCatchUp],
   ['latency', benchLatency],
@@ -36,19 +47,33 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['recovery', benchRecovery],
 ])
 /** Those that start the built `drover`. */
-const NEED_BUILD = ['session', 'turnover', 'latency', 'big-ledger', 'memory', 'traffic', 'recovery']
+const NEED_BUILD = [
+  'http-enqueue',
+  'queued-tasks',
+  'spawn',
+  'dependent',
+  'session',
+  'turnover',
+  'latency',
+  'big-ledger',
+  'memory',
+  'traffic',
+  'recovery',
+]
 
-const USAGE = `Usage: npm run bench -- [names…] [--quick] [--json]
+const USAGE = `Usage: npm run bench -- [names…] [--quick] [--json] [--ledger DIR]
 
-  names    ${[...BENCHES.keys()].join(', ')}; all of them by default
-  --quick  one or two iterations each: whether they work, not what they measure
-  --json   one JSON document on stdout, everything else on stderr
+  names         ${[...BENCHES.keys()].join(', ')}; all of them by default
+  --quick       one or two iterations each: whether they work, not what they measure
+  --json        one JSON document on stdout, everything else on stderr
+  --ledger DIR  big-ledger: asks the ledger that is kept there, made first where none is
 `
 
 interface Choice {
   readonly names: readonly string[]
   readonly quick: boolean
   readonly json: boolean
+  readonly ledgerDir: string | null
 }
 
 /** Throws a sentence for what is no choice; null asks for the usage. */
@@ -56,7 +81,12 @@ function readArguments(args: readonly string[]): Choice | null {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      quick: { type: 'boolean' },
+      json: { type: 'boolean' },
+      ledger: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
   })
   if (values.help === true) return null
   const unknown = positionals.find((name) => !BENCHES.has(name))
@@ -65,11 +95,13 @@ function readArguments(args: readonly string[]): Choice | null {
     names: positionals.length > 0 ? positionals : [...BENCHES.keys()],
     quick: values.quick === true,
     json: values.json === true,
+    ledgerDir: values.ledger === undefined ? null : resolve(values.ledger),
   }
 }
 
 /** Runs the chosen ones, one after the other; answers the exit code. */
-async function runBenches({ names, quick, json }: Choice, interruption: Interruption): Promise<number> {
+async function runBenches(choice: Choice, interruption: Interruption): Promise<number> {
+  const { names, quick, json } = choice
   const say = json ? console.error : console.log
   const machine = await readMachine()
   say(formatMachine(machine))
@@ -81,7 +113,7 @@ async function runBenches({ names, quick, json }: Choice, interruption: Interrup
   for (const [name, bench] of BENCHES) {
     if (!names.includes(name)) continue
     try {
-      const measured = await onStage(bench, quick, interruption)
+      const measured = await onStage(bench, choice, interruption)
       results.push(...measured)
       for (const result of measured) say(`\n${format(result)}`)
     } catch (error) {
@@ -102,9 +134,9 @@ async function runBenches({ names, quick, json }: Choice, interruption: Interrup
   return broken.length === 0 ? EXIT.ok : EXIT.failed
 }
 
-async function onStage(bench: Bench, quick: boolean, interruption: Interruption): Promise<readonly Result[]> {
+async function onStage(bench: Bench, choice: Choice, interruption: Interruption): Promise<readonly Result[]> {
   interruption.signal.throwIfAborted()
-  const opening = openStage({ quick })
+  const opening = openStage(choice)
   interruption.puts(async () => (await opening).close())
   const stage = await opening
   try {

@@ -9,8 +9,8 @@
 import { appendFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../src/core/clock.ts'
+import { composeEvent, type EventHeader } from '../src/core/envelope.ts'
 import { newSessionId } from '../src/core/ids.ts'
-import { openDatabase } from '../src/ledger/database.ts'
 import { openLedger } from '../src/ledger/open.ts'
 import { keysOf, type Keys } from '../src/queue/keys.ts'
 import { vouch } from '../src/queue/incarnation.ts'
@@ -19,6 +19,7 @@ import { createSessionStore, type AgentRef } from '../src/queue/session-store.ts
 import { createRecorder } from '../src/recorder/recorder.ts'
 import { createLogger } from '../src/telemetry/logger.ts'
 import { createAgentStream } from '../src/worker/agent-stream.ts'
+import { prepareBareInserts, type Cost } from './bare-inserts.ts'
 import { ownCpuMs, redisCpuMs } from './cpu.ts'
 import { median, summarize, type Result } from './report.ts'
 import { measurePairs, type Stage } from './stage.ts'
@@ -26,22 +27,15 @@ import { measurePairs, type Stage } from './stage.ts'
 const LINES = 5000
 const QUICK_LINES = 1000
 const LINE_BYTES = 300
-/** Of the recorder (`recorder/event-stream.ts`). */
-const TRANSACTION_ROWS = 1000
 /** The lease outlives the run, since nobody renews it here. */
 const LEASE = { ttlMs: 3_600_000, renewMs: 7500, marginMs: 5000 }
 const COMMIT_TIMEOUT_MS = 60_000
 
-/** What one batch of lines took. */
-interface Cost {
-  readonly wallMs: number
-  readonly cpuMs: number
-}
-
 export async function benchRecording(stage: Stage): Promise<readonly Result[]> {
   const lines = stage.quick ? QUICK_LINES : LINES
   const ours = await prepareOurs(stage, lines)
-  const bare = prepareBare(stage, lines)
+  const insert = prepareBareInserts(stage)
+  const bare = async (): Promise<Cost> => insert(eventsOf(lines))
   await ours()
   await bare()
   const measured = await measurePairs(stage.pairs, ours, bare)
@@ -174,39 +168,23 @@ function lineOf(index: number): string {
   return line('x'.repeat(LINE_BYTES - line('').length))
 }
 
-/** The same rows into the ledger's own table (indexes, checks and all), with its own settings of durability. */
-function prepareBare(stage: Stage, count: number): () => Promise<Cost> {
-  const file = join(stage.dir, 'bare.db')
-  openLedger(file).close()
-  const db = openDatabase(file)
-  stage.defer(() => db.close())
-  const insert = db.prepare(`INSERT INTO session_event
-    (session_id, seq, agent_id, agent_type, epoch, line, ts, type, late, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-  const insertAll = db.transaction((rows: readonly (readonly unknown[])[]) => {
-    for (const row of rows) insert.run(...row)
+/** As the session script puts them onto the stream. */
+function eventsOf(count: number): readonly string[] {
+  const sessionId = newSessionId()
+  const agentId = `bench-${sessionId}`
+  const ts = new Date().toISOString()
+  return Array.from({ length: count }, (_, index) => {
+    const line = index + 1
+    const header: EventHeader = {
+      session_id: sessionId,
+      agent_id: agentId,
+      agent_type: 'bench',
+      epoch: 1,
+      seq: line,
+      line,
+      ts,
+      type: 'claude.assistant',
+    }
+    return composeEvent(header, lineOf(index))
   })
-
-  return async () => {
-    const sessionId = newSessionId()
-    const ts = new Date().toISOString()
-    const rows = Array.from({ length: count }, (_, index) => {
-      const number = index + 1
-      return [
-        sessionId,
-        number,
-        `bench-${sessionId}`,
-        'bench',
-        1,
-        number,
-        ts,
-        'claude.assistant',
-        0,
-        lineOf(index),
-      ]
-    })
-    const cpuBefore = ownCpuMs()
-    const start = performance.now()
-    for (let at = 0; at < count; at += TRANSACTION_ROWS) insertAll(rows.slice(at, at + TRANSACTION_ROWS))
-    return { wallMs: performance.now() - start, cpuMs: ownCpuMs() - cpuBefore }
-  }
 }

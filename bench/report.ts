@@ -36,7 +36,7 @@ function at(sorted: readonly number[], quantile: number): number {
 export const median = (values: readonly number[]): number => summarize(values).median
 
 /** `×` is a ratio of ours to the bare thing. */
-export type Unit = '×' | 'ms' | 'events/s' | 'commands/s' | 'MB'
+export type Unit = '×' | 'ms' | 'events/s' | 'commands/s' | 'sessions/s' | 'MB'
 
 /** A number beside the measured one, for whoever asks where it comes from. */
 export interface Detail {
@@ -75,7 +75,14 @@ export function isMet({ measured, goal }: Result): boolean | null {
     : (goal.always === true ? max : median) <= goal.value
 }
 
-const DIGITS: Readonly<Record<Unit, number>> = { '×': 2, ms: 1, 'events/s': 0, 'commands/s': 2, MB: 1 }
+const DIGITS: Readonly<Record<Unit, number>> = {
+  '×': 2,
+  ms: 1,
+  'events/s': 0,
+  'commands/s': 2,
+  'sessions/s': 0,
+  MB: 1,
+}
 
 /** A result as lines for people. */
 export function format(result: Result): string {

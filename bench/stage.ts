@@ -12,6 +12,8 @@ export interface Stage {
   readonly dir: string
   /** One or two iterations: to see that a benchmark works, not what it measures. */
   readonly quick: boolean
+  /** Where the ledger of `big-ledger` is kept; null: it is made for the run. */
+  readonly ledgerDir: string | null
   /** How often ours and the bare thing are measured, in turns. */
   readonly pairs: number
   /** `action` is called when the stage is closed, the last one first; at once where that has begun. */
@@ -24,7 +26,7 @@ export interface Stage {
 const PAIRS = 24
 const QUICK_PAIRS = 2
 
-export async function openStage({ quick }: { readonly quick: boolean }): Promise<Stage> {
+export async function openStage({ quick, ledgerDir }: Pick<Stage, 'quick' | 'ledgerDir'>): Promise<Stage> {
   const actions: (() => unknown)[] = []
   let closing: Promise<void> | null = null
 
@@ -56,6 +58,7 @@ export async function openStage({ quick }: { readonly quick: boolean }): Promise
       redisUrl: server.url,
       dir,
       quick,
+      ledgerDir,
       pairs: quick ? QUICK_PAIRS : PAIRS,
       defer: (action) => {
         if (closing === null) actions.push(action)

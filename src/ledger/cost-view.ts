@@ -15,7 +15,8 @@ type Summed = Omit<CostRow, 'cost_usd' | 'estimated'> & {
   readonly cost_nanos: number
   readonly estimated: 0 | 1
 }
-type Grouped = Summed & { readonly groups: number }
+/** `groups`: how many there are, listed or not; null where the total says it. */
+type Grouped = Summed & { readonly groups: number | null }
 
 /** A session's cost is on the day it started; one that never started is on the day it was accepted. */
 const SPENT_AT = 'coalesce(s.started_at, s.created_at)'
@@ -42,11 +43,16 @@ function bySession(key: string, order: string): string {
     FROM ${SPENT} WHERE ${SPENT_AT} >= ? GROUP BY 1 ${order} LIMIT ?`
 }
 
+/** Each session is a group by itself, of which the total knows how many there are: nothing is to be sorted but cost. */
+const EACH_SESSION = `SELECT s.session_id AS key, 1 AS sessions, ${TOKENS.map((column) => `s.${column}`).join(', ')},
+    s.cost_nanos, s.cost_estimated AS estimated, NULL AS groups
+  FROM ${SPENT} WHERE ${SPENT_AT} >= ? ${DEAREST} LIMIT ?`
+
 const QUERIES: Readonly<Record<CostBy, string>> = {
   agent_type: bySession('s.agent_type', NAMED),
   day: bySession(`substr(${SPENT_AT}, 1, 10)`, NAMED),
   task: bySession('s.task_id', DEAREST),
-  session: bySession('s.session_id', DEAREST),
+  session: EACH_SESSION,
   tree: bySession('s.root_session_id', DEAREST),
   model: `SELECT u.model AS key, count(DISTINCT u.session_id) AS sessions, ${SUMS_BY_MODEL},
       count(*) OVER () AS groups
@@ -98,7 +104,8 @@ export function createCostView(db: Db): (by: CostBy, query?: CostQuery) => CostR
       const { key: _none, ...total } = toRow(inAll.get(from) ?? NOTHING)
       const grouped = statements[by].all(from, limit)
       const rows = grouped.map(({ groups: _groups, ...row }) => toRow(row))
-      return { by, rows, rows_omitted: (grouped[0]?.groups ?? 0) - rows.length, total }
+      const groups = grouped.length === 0 ? 0 : (grouped[0]?.groups ?? total.sessions)
+      return { by, rows, rows_omitted: groups - rows.length, total }
     })()
   }
 }
