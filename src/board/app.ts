@@ -14,6 +14,7 @@ import { exportRoutes } from './routes/export.ts'
 import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
 import { messageRoutes, type MessageRoutesParts } from './routes/messages.ts'
 import { metricsRoutes, type MetricsRoutesParts } from './routes/metrics.ts'
+import { monitorRoutes, type MonitorRoutesParts } from './routes/monitor.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { podRoutes, type PodRoutesParts } from './routes/pods.ts'
 import { sessionEventRoutes, type EventRoutesParts } from './routes/session-events.ts'
@@ -38,6 +39,7 @@ export type AppParts = SessionRoutesParts &
   MessageRoutesParts &
   AgentTypeRoutesParts &
   PodRoutesParts &
+  MonitorRoutesParts &
   HealthRoutesParts &
   MetricsRoutesParts &
   BullBoardParts & {
@@ -84,6 +86,7 @@ export function createApp(parts: AppParts): App {
   agentTypeRoutes(app, parts)
   costRoutes(app, parts)
   podRoutes(app, parts)
+  monitorRoutes(app, parts)
   healthRoutes(app, parts)
   metricsRoutes(app, parts)
   pageRoutes(app, parts)

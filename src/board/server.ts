@@ -45,6 +45,8 @@ import { createApp } from './app.ts'
 import { watchCommits } from './commits.ts'
 import { createControl } from './control.ts'
 import { createControlAll } from './control-all.ts'
+import { watchHealth } from './health-watch.ts'
+import { createMonitor } from './monitor.ts'
 import { createDispatch } from './dispatch.ts'
 import { createPostOffice } from './mail.ts'
 import { createSpawn } from './spawn.ts'
@@ -53,6 +55,8 @@ import { createViaRedis } from './via-redis.ts'
 
 /** The ledger's file in the data directory (CONTRACT §8). */
 const LEDGER_FILE = 'orchestrator.db'
+/** An agent that was silent for fewer beats is not stalled, however short its stall timeout. */
+const MISSED_BEATS = 3
 /** Below the 30 s after which many proxies drop a silent connection. */
 const HEARTBEAT_MS = 15_000
 /** What is being answered when the board stops has so long to reach its reader. */
@@ -220,17 +224,18 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       recorder,
       viaRedis,
     })
-    const controlAll = createControlAll({
+    const monitor = createMonitor({
       ledger,
-      control,
       beatsOf: (sessionIds) => readBeats(redis, keys, sessionIds),
       stallTimeoutMs: (agentType) => {
         const own = parts.specs.get(agentType)?.stallTimeoutSeconds ?? null
-        return own === null ? config.liveness.stallTimeoutMs : own * 1000
+        const asked = own === null ? config.liveness.stallTimeoutMs : own * 1000
+        // A beat comes with each renewal of the lease: one that is not due yet is not missed.
+        return Math.max(asked, MISSED_BEATS * config.lease.renewMs)
       },
-      maxRestarts,
       viaRedis,
     })
+    const controlAll = createControlAll({ ledger, control, monitor, maxRestarts })
     const shared = {
       ledger,
       namespace,
@@ -258,6 +263,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       spawn: createSpawn({ ...shared, store, acceptor }),
       control,
       controlAll,
+      monitor,
       addTasks: createAddTasks({ ...shared, tasks }),
       postOffice: createPostOffice({
         ...shared,
@@ -301,6 +307,15 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     searchFiller.start()
     housekeeping.start(checked)
     lostSessions.start()
+    const healthWatch = watchHealth({
+      monitor,
+      ledger,
+      store,
+      recording: () => recorder.recording,
+      everyMs: config.liveness.heartbeatMs,
+      onError,
+    })
+    closing.add(() => healthWatch.stop())
 
     const url = `http://${hostWithPort(config.board.host, port)}`
     log.info({ url, namespace, ledger: path, types: [...parts.specs.keys()] }, 'board ready')

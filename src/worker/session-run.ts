@@ -13,7 +13,7 @@ import { classifyOutcome, NO_FACTS, type Asked, type StreamFacts } from '../core
 import { isEnded, isLive } from '../core/state.ts'
 import type { Lease } from '../queue/lease.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
-import { cancelledEnding } from '../queue/session-end.ts'
+import { cancelledEnding, deadEvents } from '../queue/session-end.ts'
 import type { AgentRef, SessionRecord } from '../queue/session-store.ts'
 import { runAgent } from './agent-run.ts'
 import { createAgentStream, type PublishedSpool } from './agent-stream.ts'
@@ -196,6 +196,7 @@ async function closePredecessor(parts: SessionParts, job: ClaimedJob, record: Se
       ? { lines: record.cursor, bytes: 0, sha256: null, tail_unknown: true }
       : { ...left.stats, tail_unknown: false }
   const events: OwnEvent[] = [
+    ...deadEvents(record),
     { type: 'drover.agent.exited', payload: exited },
     { type: 'drover.agent.closed', payload: closed },
   ]
