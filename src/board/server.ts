@@ -26,6 +26,7 @@ import { createQueues } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
 import { createMailStore } from '../queue/mail.ts'
+import { createPodDirectory } from '../queue/pods.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
@@ -145,7 +146,14 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const queues = createQueues(redis, keys, onError)
     closing.add(() => queues.close())
     const types = createAgentTypeRegistry(redis, keys)
-    const acceptor = createAcceptor({ store, queues, types, keys, onError })
+    const acceptor = createAcceptor({
+      store,
+      queues,
+      types,
+      pods: createPodDirectory(redis, keys),
+      keys,
+      onError,
+    })
     const tasks = createTasks({ redis, keys, acceptor, queues })
     const mail = createMailStore(redis, keys)
     const live = createLive(subscriber, keys)

@@ -23,6 +23,7 @@ import { connectRedis, redisUnavailable } from '../queue/connection.ts'
 import { createQueues } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
+import { createPodDirectory } from '../queue/pods.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
@@ -156,6 +157,7 @@ export function createProducer(options: ProducerOptions): Producer {
       store,
       queues,
       types: createAgentTypeRegistry(redis, keys),
+      pods: createPodDirectory(redis, keys),
       keys,
       onError,
     })

@@ -188,6 +188,8 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     if (shortage === null) log.info('room again: claiming')
     else log.warn({ shortage }, 'no room: claiming nothing')
     claims?.update()
+    // Whoever asks for a session that must not wait looks into the directory.
+    entry.changed()
   })
 
   const entry = keepPodEntry({
@@ -206,6 +208,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     },
     readiness: () => readiness(),
     running: () => claims?.count ?? 0,
+    free: room.free,
     onError,
   })
   readiness = () =>

@@ -1,9 +1,8 @@
 /** `/api/v1/monitor`: how every running agent is. */
-import type { FastifyInstance } from 'fastify'
-import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { monitorAnswerSchema } from '../../core/monitor.ts'
 import type { Monitor } from '../monitor.ts'
+import type { BoardApp } from '../zod-routes.ts'
 
 export interface MonitorRoutesParts {
   readonly monitor: Monitor
@@ -16,15 +15,13 @@ const querySchema = z.strictObject({
     .describe('This agent alone, also after its end.'),
 })
 
-export function monitorRoutes(fastify: FastifyInstance, { monitor }: MonitorRoutesParts): void {
-  const app = fastify.withTypeProvider<ZodTypeProvider>()
-
+export function monitorRoutes(app: BoardApp, { monitor }: MonitorRoutesParts): void {
   app.get(
     '/api/v1/monitor',
     {
       config: { scope: 'read' },
       schema: {
-        summary: 'How every running agent is: process, CPU, memory, heartbeat, health.',
+        summary: 'How every running agent is: process, CPU, memory, heartbeat, health',
         tags: ['Agents'],
         querystring: querySchema,
         response: { 200: monitorAnswerSchema },
