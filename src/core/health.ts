@@ -16,7 +16,6 @@ export type LiveHealth = 'healthy' | 'stalled' | 'dead'
 
 /** How a monitor shows an agent: as it is while it runs, and how it ended. */
 export const HEALTH_STATES = ['healthy', 'stalled', 'dead', 'completed', 'failed'] as const
-export type Health = (typeof HEALTH_STATES)[number]
 
 /** Ended, and perhaps not waited for yet. */
 const GONE = new Set(['Z', 'X', 'x'])
