@@ -10,16 +10,22 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
-/** Throws `invalid_request` for an address that others could reach: the board has no tokens, so nobody may. */
-export function requireLoopback(host: string): void {
-  if (isLoopback(host)) return
+/** Throws `invalid_request` for an address that others could reach where there are no tokens: then nobody may. */
+export function requireLoopback(host: string, tokens: readonly unknown[]): void {
+  if (isLoopback(host) || tokens.length > 0) return
   throw new DroverError(
     'invalid_request',
     `The board would listen on ${host}, where other machines can reach it, and it knows no tokens: whoever reaches ` +
-      'it can run code on the pods. Use 127.0.0.1, ::1 or localhost (board.host, DROVER_HOST, --host), and an SSH ' +
-      'tunnel to get there from elsewhere.',
-    { issues: [{ path: 'board.host', message: `${host} is no loopback address` }] },
+      'it can run code on the pods. Make a token with "drover tokens create" and put its line into board.tokens ' +
+      '(DROVER_TOKENS), or listen on 127.0.0.1, ::1 or localhost (board.host, DROVER_HOST, --host).',
+    { issues: [{ path: 'board.host', message: `${host} is no loopback address, and there is no token` }] },
   )
+}
+
+/** Where a program of this machine finds a board that listens there: `0.0.0.0` is no address to ask. */
+export function askedAt(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  return host === '::' ? '::1' : host
 }
 
 /** `127.0.0.1:4680`, `[::1]:4680` */

@@ -1,9 +1,10 @@
 /** The HTTP side of the board: every route, and what holds for all of them. */
-import { fastify, type FastifyInstance } from 'fastify'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { PROMPT_LIMIT_BYTES } from '../core/request.ts'
 import { bullBoardScope, mountBullBoard, type BullBoardParts, type MountedBullBoard } from './bull-board.ts'
-import { answerFailures, sendFailure } from './failures.ts'
+import { requireTokens, type Auth, type AuthParts } from './auth.ts'
+import { answerFailures, sendFailure, unreadable } from './failures.ts'
 import { answerFreshness } from './freshness.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { agentTypeRoutes, type AgentTypeRoutesParts } from './routes/agent-types.ts'
@@ -11,6 +12,7 @@ import { controlRoutes, type ControlRoutesParts } from './routes/control.ts'
 import { costRoutes } from './routes/cost.ts'
 import { eventRoutes } from './routes/events.ts'
 import { exportRoutes } from './routes/export.ts'
+import { loginRoutes } from './routes/login.ts'
 import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
 import { messageRoutes, type MessageRoutesParts } from './routes/messages.ts'
 import { metricsRoutes, type MetricsRoutesParts } from './routes/metrics.ts'
@@ -20,8 +22,7 @@ import { podRoutes, type PodRoutesParts } from './routes/pods.ts'
 import { sessionEventRoutes, type EventRoutesParts } from './routes/session-events.ts'
 import { sessionRoutes, type SessionRoutesParts } from './routes/sessions.ts'
 import { taskRoutes, type TaskRoutesParts } from './routes/tasks.ts'
-import { createSameSiteCheck } from './same-site.ts'
-import { speakZod } from './zod-routes.ts'
+import { speakZod, type DeclaredRoute } from './zod-routes.ts'
 
 /**
  * JSON writes a control character as six bytes: the longest prompt fits however it is written, and one that is too
@@ -42,37 +43,38 @@ export type AppParts = SessionRoutesParts &
   MonitorRoutesParts &
   HealthRoutesParts &
   MetricsRoutesParts &
-  BullBoardParts & {
-    readonly host: string
+  BullBoardParts &
+  Omit<AuthParts, 'port'> & {
     readonly log: Logger
   }
 
 export interface App {
   readonly fastify: FastifyInstance
+  /** All that were declared, those of plugins once it listens. */
+  readonly routes: readonly DeclaredRoute[]
   readonly bullBoard: MountedBullBoard
 }
 
 /** Listens on nothing yet. */
 export function createApp(parts: AppParts): App {
-  const app = speakZod(
+  const { app, routes } = speakZod(
     fastify({
       logger: false,
       bodyLimit: BODY_LIMIT_BYTES,
       routerOptions: { maxParamLength: LONGEST_ID },
+      // What no route is looked up for has none of the hooks below.
+      frameworkErrors: (error, request, reply) => void refuseUnread(error, request, reply),
     }),
     bullBoardScope,
   )
-  // Before any parsing, so that a stranger's body is not even read.
-  const refusalOf = createSameSiteCheck({ host: parts.host, port: () => portOf(app) })
-  app.addHook('onRequest', async (request, reply) => {
-    const refusal = refusalOf(request.headers)
-    // Answered here and not thrown: Bull Board has an error handler of its own.
-    return refusal === null ? undefined : sendFailure(reply, refusal)
-  })
+  const refuseUnread = async (error: Error, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    sendFailure(reply, (await auth.refusalOf(request)) ?? unreadable(error))
+  }
+  const auth: Auth = requireTokens(app, { ...parts, port: () => portOf(app) })
   app.addHook('onSend', async (_request, reply) => {
-    reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer')
+    reply.header('x-content-type-options', 'nosniff')
+    if (!reply.hasHeader('referrer-policy')) reply.header('referrer-policy', 'no-referrer')
   })
-  app.decorateRequest('principal', null)
   answerFailures(app, parts.log)
   answerFreshness(app, parts)
   sessionRoutes(app, parts)
@@ -90,7 +92,8 @@ export function createApp(parts: AppParts): App {
   healthRoutes(app, parts)
   metricsRoutes(app, parts)
   pageRoutes(app, parts)
-  return { fastify: app, bullBoard: mountBullBoard(app, parts) }
+  loginRoutes(app, auth)
+  return { fastify: app, routes, bullBoard: mountBullBoard(app, parts) }
 }
 
 function portOf(app: FastifyInstance): number {

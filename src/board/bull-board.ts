@@ -160,6 +160,8 @@ function withoutForeignOrigins(
 ): unknown {
   const type = reply.getHeader('content-type')
   if (typeof payload !== 'string' || typeof type !== 'string' || !type.includes('text/html')) return payload
+  // The login in its place has a stricter one.
+  if (reply.getHeader('content-security-policy') !== undefined) return payload
   reply.header('content-security-policy', CONTENT_POLICY)
   return payload.replaceAll(FOREIGN_LINK, '')
 }

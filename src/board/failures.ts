@@ -34,6 +34,11 @@ type FastifyFailure = Error & { readonly code?: string; readonly statusCode?: nu
 /** What Fastify itself refuses is the caller's: a broken body, a wrong content type. Anything else is ours. */
 function fromFastify(error: FastifyFailure): DroverError | null {
   if (error.statusCode === undefined || error.statusCode >= 500) return null
+  return unreadable(error)
+}
+
+/** `invalid_request` for what Fastify could not make a request of. */
+export function unreadable(error: FastifyFailure): DroverError {
   return new DroverError('invalid_request', sentenceOf(error), {}, { cause: error })
 }
 
@@ -44,6 +49,10 @@ function sentenceOf(error: FastifyFailure): string {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return 'The request has no JSON body. Send one, with "Content-Type: application/json".'
+    case 'FST_ERR_BAD_URL':
+      return 'The path cannot be read: a "%" in it begins no character.'
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return 'A part of the path is longer than any id.'
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
       return 'The request has an empty body. Send a JSON object.'
     default:

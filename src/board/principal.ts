@@ -1,4 +1,4 @@
-/** Who asks. */
+/** Who asks, and what they may. */
 import type { FastifyRequest } from 'fastify'
 import type { Actor } from '../core/envelope.ts'
 import type { Scope } from '../core/scope.ts'
@@ -11,8 +11,25 @@ export type Principal =
 
 declare module 'fastify' {
   interface FastifyRequest {
+    /** null until it is known, and for whoever asks an open route without a token. */
     principal: Principal | null
   }
+}
+
+/** The orchestrator's tools that ask for work, and those that change what is there. */
+const SUBMITTING: readonly string[] = ['spawn_agent', 'spawn_agent_async', 'send_message', 'reply_to']
+const CONTROLLING: readonly string[] = ['kill_agent', 'restart_agent', 'send_to_agent']
+
+/** What a principal may, in scopes. */
+export function scopesOf(principal: Principal): readonly Scope[] {
+  if (principal.kind === 'open') return ['admin']
+  if (principal.kind === 'token') return principal.scopes
+  const grants = (tools: readonly string[]): boolean => principal.tools.some((tool) => tools.includes(tool))
+  return [
+    'read',
+    ...(grants(SUBMITTING) ? (['submit'] as const) : []),
+    ...(grants(CONTROLLING) ? (['control'] as const) : []),
+  ]
 }
 
 /** Who asks; of a request that was let in. */

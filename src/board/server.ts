@@ -12,6 +12,7 @@ import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Config } from '../config/settings.ts'
 import { messageOf } from '../core/errors.ts'
 import { createRedactor } from '../core/redact.ts'
+import { parseToken } from '../core/token.ts'
 import { openLedger, openLedgerReader } from '../ledger/open.ts'
 import { createAcceptor } from '../producer/accept.ts'
 import { createFollower } from '../producer/follow.ts'
@@ -31,6 +32,7 @@ import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
 import { createSessionStore } from '../queue/session-store.ts'
+import { readSessionToken } from '../queue/session-token.ts'
 import { createEnsureJobs } from '../recorder/ensure-jobs.ts'
 import { checkAtStart } from '../ledger/check-at-start.ts'
 import { createHousekeeping } from '../recorder/housekeeping.ts'
@@ -41,7 +43,7 @@ import { createSearchFiller } from '../recorder/search-filler.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
 import { createProcessMetrics } from '../telemetry/exposition.ts'
 import { createAddTasks } from './add-tasks.ts'
-import { hostWithPort, listen, requireLoopback } from './address.ts'
+import { askedAt, hostWithPort, listen, requireLoopback } from './address.ts'
 import { createApp } from './app.ts'
 import { watchCommits } from './commits.ts'
 import { createControl } from './control.ts'
@@ -53,6 +55,7 @@ import { createPostOffice } from './mail.ts'
 import { createSpawn } from './spawn.ts'
 import { readVersion } from '../config/version.ts'
 import { createViaRedis } from './via-redis.ts'
+import type { DeclaredRoute } from './zod-routes.ts'
 
 /** The ledger's file in the data directory (CONTRACT §8). */
 const LEDGER_FILE = 'orchestrator.db'
@@ -82,6 +85,8 @@ export interface Board {
   /** `http://127.0.0.1:4680` */
   readonly url: string
   readonly port: number
+  /** Every route that it has, Bull Board's with them. */
+  readonly routes: readonly DeclaredRoute[]
   /** Does this board's recorder write, or does it wait for another one to end? */
   readonly recording: boolean
   /**
@@ -94,12 +99,13 @@ export interface Board {
 /**
  * Starts a board; resolves when it answers.
  *
- * @throws DroverError `invalid_request` for a host that is no loopback address, `redis_unavailable`,
+ * @throws DroverError `invalid_request` for a host that others can reach where there is no token, `redis_unavailable`,
  *   `ledger_unavailable`, `port_in_use`; nothing is left open then
  */
 export async function createBoard(parts: BoardParts): Promise<Board> {
   const { config, log, redisUrl, heartbeatMs = HEARTBEAT_MS } = parts
-  requireLoopback(config.board.host)
+  const tokens = config.board.tokens.map(parseToken)
+  requireLoopback(config.board.host, tokens)
   const closing = createClosing()
   try {
     return await open()
@@ -261,6 +267,9 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       alarms,
       processMetrics,
       host: config.board.host,
+      allowedHosts: config.board.allowedHosts,
+      tokens,
+      sessionToken: (sessionId) => viaRedis(readSessionToken(redis, keys, sessionId)),
       version: readVersion(),
       dataDir: config.dataDir,
       leaseTtlMs: config.lease.ttlMs,
@@ -325,11 +334,12 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     })
     closing.add(() => healthWatch.stop())
 
-    const url = `http://${hostWithPort(config.board.host, port)}`
+    const url = `http://${hostWithPort(askedAt(config.board.host), port)}`
     log.info({ url, namespace, ledger: path, types: [...parts.specs.keys()] }, 'board ready')
     return {
       url,
       port,
+      routes: app.routes,
       get recording() {
         return recorder.recording
       },

@@ -7,6 +7,7 @@ import type {
   FastifyBaseLogger,
   FastifyInstance,
   FastifyRequest,
+  FastifySchema,
   RawServerDefault,
   RouteOptions,
 } from 'fastify'
@@ -38,6 +39,15 @@ export type BoardApp = FastifyInstance<
   ZodTypeProvider
 >
 
+/** A route as it was declared. */
+export interface DeclaredRoute {
+  readonly method: string
+  readonly url: string
+  readonly scope: Scope | 'open'
+  readonly texts: Readonly<Record<string, string>>
+  readonly schema: FastifySchema | null
+}
+
 /** What a route without a scope of its own needs; null where no rule is for it. */
 export type ScopeRule = (route: Pick<RouteOptions, 'method' | 'url'>) => Scope | null
 
@@ -45,7 +55,11 @@ export type ScopeRule = (route: Pick<RouteOptions, 'method' | 'url'>) => Scope |
  * Sets how routes of `app` are declared and checked; before the first of them. Answers are sent as they are: their
  * schemas are for readers and tests. A route for which nobody says what a token must allow throws at its declaration.
  */
-export function speakZod(app: FastifyInstance, scopeOf: ScopeRule): BoardApp {
+export function speakZod(
+  app: FastifyInstance,
+  scopeOf: ScopeRule,
+): { readonly app: BoardApp; readonly routes: readonly DeclaredRoute[] } {
+  const routes: DeclaredRoute[] = []
   app.addHook('onRoute', (route) => {
     const scope = route.config?.scope ?? scopeOf(route)
     if (scope === null || scope === undefined || (scope !== 'open' && !SCOPES.includes(scope))) {
@@ -56,12 +70,16 @@ export function speakZod(app: FastifyInstance, scopeOf: ScopeRule): BoardApp {
     if (route.method === 'POST' && route.schema !== undefined) {
       route.schema = { ...route.schema, headers: route.schema.headers ?? callerHeaders }
     }
+    const { url, schema = null, config } = route
+    for (const method of [route.method].flat()) {
+      routes.push({ method, url, scope, texts: config.texts ?? {}, schema })
+    }
   })
   // Fastify would stop at the first part of a request that has a problem.
   app.setValidatorCompiler(() => (value: unknown) => ({ value }))
   app.addHook('preValidation', async (request) => checkParts(request))
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
-  return app.withTypeProvider<ZodTypeProvider>()
+  return { app: app.withTypeProvider<ZodTypeProvider>(), routes }
 }
 
 /** Puts what the schemas make of a request in its place. Throws `invalid_request` with the problems of all parts. */

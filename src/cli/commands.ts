@@ -17,6 +17,7 @@ import { registerRun } from './commands/run.ts'
 import { registerSessions } from './commands/sessions.ts'
 import { registerSpawn } from './commands/spawn.ts'
 import { registerTasks } from './commands/tasks.ts'
+import { registerTokens } from './commands/tokens.ts'
 import { registerTypes } from './commands/types.ts'
 import { registerUp } from './commands/up.ts'
 import { registerWatch } from './commands/watch.ts'
@@ -45,6 +46,6 @@ export const COMMANDS: readonly CommandGroup[] = [
   { heading: 'Services:', commands: [registerWorker, registerBoard] },
   {
     heading: 'This installation:',
-    commands: [registerDoctor, registerMigrate, registerLedger, registerConfig],
+    commands: [registerDoctor, registerMigrate, registerLedger, registerConfig, registerTokens],
   },
 ]

@@ -65,9 +65,19 @@ export function loadConfig({ env, cwd, flags = {}, file }: ConfigSources): Loade
 export function configRows({ sources }: LoadedConfig): ConfigRow[] {
   return listSettings().map(({ key, setting }) => {
     const { value = null, source = 'default' } = sources.get(key) ?? {}
-    const visible = setting.mask !== null && typeof value === 'string' ? setting.mask(value) : value
-    return { key, value: visible, source, env: setting.env, description: setting.description }
+    return {
+      key,
+      value: setting.mask === null ? value : masked(value, setting.mask),
+      source,
+      env: setting.env,
+      description: setting.description,
+    }
   })
+}
+
+function masked(value: unknown, mask: (text: string) => string): unknown {
+  if (Array.isArray(value)) return value.map((item) => masked(item, mask))
+  return typeof value === 'string' ? mask(value) : value
 }
 
 interface Candidate {

@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { NAMESPACE_PATTERN, POD_ID_PATTERN } from '../core/ids.ts'
 import { writtenProblem } from '../core/redact-patterns.ts'
+import { maskedToken, writtenTokenProblem } from '../core/token.ts'
 import {
   DATA_DIR,
   HOST,
@@ -84,6 +85,23 @@ const SETTINGS = {
       ...whole(0, 65_535),
       fallback: () => PORT,
       description: 'Port that the board listens on; 0 takes a free one.',
+    }),
+    tokens: setting<readonly string[]>({
+      env: 'DROVER_TOKENS',
+      mask: maskedToken,
+      ...listOf(',', writtenTokenProblem),
+      fallback: () => [],
+      fallbackText: 'none: loopback only',
+      description:
+        'Who may ask, `name:scope+scope:hash`, as `drover tokens create` prints it; see [security.md](security.md) (`,` between them in the environment).',
+    }),
+    allowedHosts: setting<readonly string[]>({
+      env: 'DROVER_ALLOWED_HOSTS',
+      ...listOf(',', hostProblem),
+      fallback: () => [],
+      fallbackText: 'none',
+      description:
+        'Names that the board is asked by through a proxy, `drover.example` or `drover.example:8443` (`,` between them in the environment).',
     }),
   },
   client: {
@@ -202,6 +220,12 @@ const SETTINGS = {
 
 function variableProblem(glob: string): string | null {
   return /^!?[A-Za-z0-9_*-]{2,128}$/.test(glob) ? null : `"${glob.slice(0, 100)}" is no name of a variable`
+}
+
+function hostProblem(host: string): string | null {
+  return /^[A-Za-z0-9.-]{1,253}(:\d{1,5})?$/.test(host)
+    ? null
+    : `"${host.slice(0, 100)}" is no name of a host`
 }
 
 type ConfigOf<T> = { readonly [K in keyof T]: T[K] extends Setting<infer V> ? V : ConfigOf<T[K]> }

@@ -20,6 +20,12 @@ export interface KnownPattern extends Pattern {
 /** Those without a `hint` take no character that JSON escapes. */
 export const KNOWN_PATTERNS: readonly KnownPattern[] = [
   {
+    name: 'drover_token',
+    grams: ['ver_'],
+    source: String.raw`\bdrover_(?:token|session_[0-9a-f-]{36})_[\w-]{43}`,
+    open: String.raw`\bdrover_(?:token_[\w-]{0,43}|session_[0-9a-f-]{0,36}(?:_[\w-]{0,43})?)$`,
+  },
+  {
     name: 'anthropic_key',
     grams: ['sk-a'],
     source: String.raw`\bsk-ant-[\w-]{16,512}`,

@@ -10,7 +10,7 @@ const routeFiles = readdirSync(join(ROOT, 'src/board/routes')).map((name) =>
 
 /** `POST /api/v1/sessions`, from the code that sets the routes; assets of pages are nobody's interface. */
 const routes = routeFiles
-  .flatMap((text) => [...text.matchAll(/app\.(get|post)(?:<[^>]*>)?\(\s*'([^']+)'/g)])
+  .flatMap((text) => [...text.matchAll(/(?:app|scope)\.(get|post)(?:<[^>]*>)?\(\s*'([^']+)'/g)])
   .map(([, method = '', path = '']) => `${method.toUpperCase()} ${path}`)
   .toSorted()
 

@@ -46,6 +46,10 @@ export interface TestBoardOptions {
   readonly leaseTtlMs?: number
   /** False: the board finds a Redis that nobody has confirmed. @default true */
   readonly seeded?: boolean
+  /** As the configuration has them. */
+  readonly tokens?: readonly string[]
+  readonly allowedHosts?: readonly string[]
+  readonly host?: string
 }
 
 /** A board that finds a new Redis gives leases after this. */
@@ -67,7 +71,12 @@ export async function openBoard(redisUrl: string, options: TestBoardOptions = {}
       ...loadConfig({ cwd: dataDir, env: {} }).config,
       namespace,
       dataDir,
-      board: { host: '127.0.0.1', port: options.port ?? 0 },
+      board: {
+        host: options.host ?? '127.0.0.1',
+        port: options.port ?? 0,
+        tokens: options.tokens ?? [],
+        allowedHosts: options.allowedHosts ?? [],
+      },
       workspace: { roots: [WORKSPACE] },
       lease: { ttlMs: options.leaseTtlMs ?? LEASE_TTL_MS, renewMs: 50, marginMs: 50 },
     },

@@ -42,7 +42,7 @@ function parts(host: string, port: number, redisUrl = redis.url) {
     ...loadConfig({ cwd: dataDir, env: {} }).config,
     namespace: 'refused',
     dataDir,
-    board: { host, port },
+    board: { host, port, tokens: [], allowedHosts: [] },
     workspace: { roots: ['/'] },
   }
   return { config, specs: specsOf(['architect']), redisUrl, log }

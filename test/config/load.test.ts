@@ -29,7 +29,7 @@ describe('sources', () => {
       namespace: 'default',
       dataDir: '/nonexistent/data',
       toolsDir: null,
-      board: { host: '127.0.0.1', port: 4680 },
+      board: { host: '127.0.0.1', port: 4680, tokens: [], allowedHosts: [] },
       client: { url: 'http://127.0.0.1:4680', token: null },
       podId: expect.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]*-\d+$/),
       agentSpecs: null,
@@ -78,6 +78,8 @@ describe('sources', () => {
       DROVER_TOOLS_DIR: 'tools_dir',
       DROVER_HOST: 'board.host',
       DROVER_PORT: 'board.port',
+      DROVER_TOKENS: 'board.tokens',
+      DROVER_ALLOWED_HOSTS: 'board.allowed_hosts',
       DROVER_URL: 'client.url',
       DROVER_TOKEN: '–',
       DROVER_POD_ID: '–',
@@ -123,7 +125,7 @@ describe('sources', () => {
     })
     const env: Env = { DROVER_PORT: '2', DROVER_MAX_SESSIONS: '2' }
     const { config, sources } = loadConfig({ env, cwd, flags: { port: '3', json: true, host: undefined } })
-    expect(config.board).toEqual({ host: 'a', port: 3 })
+    expect(config.board).toMatchObject({ host: 'a', port: 3 })
     expect(config.worker).toMatchObject({ maxSessions: 2, keepSpools: true })
     expect(sources.get('board.port')).toEqual({ value: 3, source: 'flag --port' })
     expect(sources.get('worker.max_sessions')?.source).toBe('environment DROVER_MAX_SESSIONS')
@@ -447,6 +449,7 @@ describe('config print', () => {
     const env: Env = {
       REDIS_URL: 'redis://user:hunter2@host:6379/1?password=hunter3',
       DROVER_TOKEN: 'hunter4',
+      DROVER_TOKENS: `ci:read:${'5'.repeat(64)}`,
     }
     const rows = configRows(loadConfig({ env, cwd: NOWHERE }))
     expect(rows.map(({ key }) => key)).toEqual(listSettings().map(({ key }) => key))
@@ -459,6 +462,7 @@ describe('config print', () => {
       description: expect.stringMatching(/^Address of the Redis/),
     })
     expect(rows.find(({ key }) => key === 'client.token')?.value).toBe('***')
+    expect(rows.find(({ key }) => key === 'board.tokens')?.value).toEqual(['ci:read:***'])
   })
 
   test.each([

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createRedactor } from '../../src/core/redact.ts'
+import { newToken } from '../../src/core/token.ts'
 import { ENCODINGS } from './encodings.ts'
 
 const KEY = 'sk-ant-api03-q9Z_x7+KfW/2e"\\nT4vB8mLcR1yHs6DjU0pGaEiOwQXzAN3bV5uJt-tAIL'
@@ -141,6 +142,8 @@ describe('known patterns', () => {
   const letters = 'Ab1'.repeat(20)
 
   test.each([
+    ['drover_token', newToken()],
+    ['drover_token', `drover_session_${crypto.randomUUID()}_${letters.slice(0, 43)}`],
     ['anthropic_key', `sk-ant-api03-${letters}`],
     ['github_token', `ghp_${letters.slice(0, 36)}`],
     ['github_token', `github_pat_${letters}`],

@@ -57,12 +57,15 @@ describe('board', () => {
     expect([...redis.volumes, ...worker.volumes].filter((volume) => volume.startsWith('ledger'))).toEqual([])
   })
 
-  it('has no token, so it is on the loopback of this machine and published nowhere', () => {
+  it('is on the loopback of this machine and published nowhere, unless it is given tokens', () => {
     expect(board.command).toEqual(['board'])
     expect(board.network_mode).toBe('host')
     expect(board.ports).toEqual([])
-    expect(board.environment).toEqual({ REDIS_URL: 'redis://127.0.0.1:6379' })
-    expect(text).toContain('DROVER_TOKEN')
+    expect(board.environment).toEqual({
+      REDIS_URL: 'redis://127.0.0.1:6379',
+      DROVER_TOKENS: null,
+      DROVER_HOST: null,
+    })
   })
 
   it('has a health check that asks it', () => {

@@ -73,9 +73,7 @@ export const registerRun: Register = (program, context) => {
           ...(options.worktree === undefined ? {} : { worktree: options.worktree }),
           ...(options.timeout === undefined ? {} : { timeout_seconds: options.timeout }),
         }
-        const [answer] = await followSessions({ context, url: up.url, token: config.client.token, stop }, [
-          body,
-        ])
+        const [answer] = await followSessions({ context, url: up.url, token: up.token, stop }, [body])
         if (answer === undefined) throw new Error('no session was asked for')
         await output.answer(answer, () => answer.output ?? answer.message ?? '')
         context.setExitCode(answer.success ? EXIT.ok : EXIT.failed)

@@ -71,7 +71,7 @@ export async function playDemo(
   try {
     const tasks = demoTasks(basename(dataDir), workspace)
     const sessions = await followSessions(
-      { context, url: up.url, token: config.client.token, stop },
+      { context, url: up.url, token: up.token, stop },
       tasks.map(({ task_id, agent_type }) => ({ task_id, agent_type })),
       async (client) => void (await client.addTasks(tasks)),
     )

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../../config/settings.ts'
+import { newToken, tokenHash, writeToken } from '../../core/token.ts'
 import { vouchFor } from './redis.ts'
 import { startRole, type Role } from './role.ts'
 import { findUp, type RunningUp } from './up-file.ts'
@@ -31,6 +32,8 @@ export interface OwnUpOptions {
 
 export interface UsedUp {
   readonly url: string
+  /** What its board asks for: of an own one a token that was made for this call; null where it asks for none. */
+  readonly token: string | null
   /** True when it was started for this call. */
   readonly own: boolean
   readonly dataDir: string
@@ -63,6 +66,7 @@ export async function useUp(options: OwnUpOptions): Promise<UsedUp> {
     say(`using the Drover that is up at ${present.url}`)
     return {
       url: present.url,
+      token: config.client.token,
       own: false,
       dataDir: config.dataDir,
       ledger: join(config.dataDir, 'orchestrator.db'),
@@ -73,12 +77,15 @@ export async function useUp(options: OwnUpOptions): Promise<UsedUp> {
   }
   const dataDir = options.dataDir ?? (await makeRunDir(config, options.folder))
   const namespace = `${options.folder}-${randomBytes(4).toString('hex')}`
-  const role = await startOwn(options, dataDir, namespace).catch(async (error: unknown) => {
+  // The configuration's tokens hold for an own one too, and theirs are not known here.
+  const token = config.board.tokens.length === 0 ? null : newToken()
+  const role = await startOwn(options, { dataDir, namespace, token }).catch(async (error: unknown) => {
     await cleanUp(dataDir)
     throw error
   })
   return {
     url: String(role.ready.url),
+    token,
     own: true,
     dataDir,
     ledger: join(dataDir, 'orchestrator.db'),
@@ -100,7 +107,13 @@ function fits(up: RunningUp, { config, rehearsal, workspace }: OwnUpOptions): bo
   return up.rehearsal === rehearsal && up.agent_specs === config.agentSpecs && up.roots.some(inside)
 }
 
-async function startOwn(options: OwnUpOptions, dataDir: string, namespace: string): Promise<Role> {
+interface OwnPlace {
+  readonly dataDir: string
+  readonly namespace: string
+  readonly token: string | null
+}
+
+async function startOwn(options: OwnUpOptions, { dataDir, namespace, token }: OwnPlace): Promise<Role> {
   const { config, env, rehearsal } = options
   // The namespace was made a moment ago and nobody else knows its name: nobody can hold a lease of it.
   if (config.redis.url !== null) await vouchFor(config.redis.url, namespace, 'new')
@@ -117,6 +130,7 @@ async function startOwn(options: OwnUpOptions, dataDir: string, namespace: strin
       DROVER_NAMESPACE: namespace,
       DROVER_HOST: '127.0.0.1',
       DROVER_PORT: '0',
+      ...(token === null ? {} : { DROVER_TOKENS: [...config.board.tokens, ownLine(token)].join(',') }),
       DROVER_WORKSPACE_ROOTS: options.workspace,
       ...(config.agentSpecs === null ? {} : { DROVER_AGENT_SPECS: config.agentSpecs }),
       // Somebody waits for this one session: it starts also on a busy machine.
@@ -124,6 +138,10 @@ async function startOwn(options: OwnUpOptions, dataDir: string, namespace: strin
       DROVER_MIN_FREE_MEMORY_MB: '0',
     },
   })
+}
+
+function ownLine(token: string): string {
+  return writeToken({ name: 'run', scopes: ['admin'], hash: tokenHash(token) })
 }
 
 async function cleanUp(dataDir: string): Promise<void> {

@@ -109,7 +109,14 @@ export async function startUp(options: UpOptions): Promise<Up> {
       () =>
         startRole({
           args: ['worker', ...options.workerArgs],
-          env: { ...roleEnv, DROVER_URL: url, DROVER_POD_ID: undefined },
+          // Tokens are the board's and its clients': no pod needs one, and none of its agents may find one.
+          env: {
+            ...roleEnv,
+            DROVER_URL: url,
+            DROVER_POD_ID: undefined,
+            DROVER_TOKEN: undefined,
+            DROVER_TOKENS: undefined,
+          },
           cwd,
         }),
       options.warn,
