@@ -5,12 +5,11 @@
 import { fastifyCookie } from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { DroverError } from '../core/errors.ts'
-import type { Scope } from '../core/scope.ts'
 import { sessionOfToken } from '../core/token.ts'
 import { createCheckToken, type CheckToken, type TokenParts } from './check-token.ts'
 import { sendFailure } from './failures.ts'
 import { CONTENT_POLICY, loginPage } from './pages/login-page.ts'
-import { scopesOf, type Principal } from './principal.ts'
+import { allows, scopesOf, type Principal, type Requirement } from './principal.ts'
 import { createSameSiteCheck, type SameSiteOptions } from './same-site.ts'
 
 /** The cookie that a login sets: the token itself, for the browser alone (`HttpOnly`). */
@@ -43,7 +42,7 @@ export function requireTokens(app: FastifyInstance, parts: AuthParts): Auth {
   }
 
   async function look(request: FastifyRequest): Promise<Principal | DroverError | null> {
-    const scope = request.routeOptions.config?.scope
+    const { scope, tools } = request.routeOptions.config ?? {}
     // Probes ask by whatever address they have, and have no token to take.
     const foreign = scope === 'open' && hasTokens && isProbe(request) ? null : siteRefusal(request.headers)
     if (foreign !== null) return foreign
@@ -51,7 +50,9 @@ export function requireTokens(app: FastifyInstance, parts: AuthParts): Auth {
     const principal = await identify(request)
     if (scope === 'open') return principal
     if (principal === null) return unauthorized(tokenOf(app, request) !== null)
-    return scope === undefined || allows(principal, scope) ? principal : forbidden(principal, scope)
+    // What was declared nowhere is not there, whoever asks.
+    if (scope === undefined || allows(principal, { scope, tools })) return principal
+    return forbidden(principal, { scope, tools })
   }
 
   // Parsed by us, before the hook of the plugin could.
@@ -85,11 +86,6 @@ function tokenOf(app: FastifyInstance, request: FastifyRequest): string | null {
   return cookie === undefined ? null : (app.parseCookie(cookie)[LOGIN_COOKIE] ?? null)
 }
 
-function allows(principal: Principal, scope: Scope): boolean {
-  const scopes = scopesOf(principal)
-  return scopes.includes(scope) || scopes.includes('admin')
-}
-
 function unauthorized(wasGiven: boolean): DroverError {
   const message = wasGiven
     ? 'The token is not one of this board: it is mistyped, was taken out of the configuration, or its session has ended. Set another one as DROVER_TOKEN.'
@@ -97,12 +93,17 @@ function unauthorized(wasGiven: boolean): DroverError {
   return new DroverError('unauthorized', message)
 }
 
-function forbidden(principal: Principal, scope: Scope): DroverError {
-  const whose =
-    principal.kind === 'session'
-      ? `The token of the session ${principal.sessionId} lacks the scope "${scope}"; the orchestrator_tools of its agent type decide that.`
-      : `The token "${principal.kind === 'token' ? principal.name : ''}" lacks the scope "${scope}". Use one that has it ("drover tokens create --scopes ${scope}").`
-  return new DroverError('forbidden', `${whose} It has: ${scopesOf(principal).join(', ')}.`, { scope })
+function forbidden(principal: Principal, { scope, tools }: Requirement): DroverError {
+  const has = scopesOf(principal).join(', ')
+  if (principal.kind !== 'session') {
+    const name = principal.kind === 'token' ? principal.name : ''
+    const message = `The token "${name}" lacks the scope "${scope}"; it has ${has}. Use one that has it ("drover tokens create --scopes ${scope}").`
+    return new DroverError('forbidden', message, { scope })
+  }
+  const { sessionId } = principal
+  const lack = tools === undefined ? `the scope "${scope}"` : `the tool ${tools.join(' or ')}`
+  const message = `The token of the session ${sessionId} lacks ${lack}: the orchestrator_tools of its agent type decide that.`
+  return new DroverError('forbidden', message, { scope, ...(tools === undefined ? {} : { tools }) })
 }
 
 function refuse(request: FastifyRequest, reply: FastifyReply, failure: DroverError): FastifyReply {

@@ -17,7 +17,7 @@ declare module 'fastify' {
 }
 
 /** The orchestrator's tools that ask for work, and those that change what is there. */
-const SUBMITTING: readonly string[] = ['spawn_agent', 'spawn_agent_async', 'send_message', 'reply_to']
+const SUBMITTING: readonly string[] = ['spawn_agent', 'spawn_agent_async']
 const CONTROLLING: readonly string[] = ['kill_agent', 'restart_agent', 'send_to_agent']
 
 /** What a principal may, in scopes. */
@@ -30,6 +30,22 @@ export function scopesOf(principal: Principal): readonly Scope[] {
     ...(grants(SUBMITTING) ? (['submit'] as const) : []),
     ...(grants(CONTROLLING) ? (['control'] as const) : []),
   ]
+}
+
+/** What a route asks of whom it lets in. */
+export interface Requirement {
+  readonly scope: Scope
+  /** Of an agent: one of these tools, whatever else it has. */
+  readonly tools?: readonly string[] | undefined
+}
+
+/** May it? */
+export function allows(principal: Principal, { scope, tools }: Requirement): boolean {
+  if (principal.kind === 'session' && tools !== undefined) {
+    return principal.tools.some((tool) => tools.includes(tool))
+  }
+  const scopes = scopesOf(principal)
+  return scopes.includes(scope) || scopes.includes('admin')
 }
 
 /** Who asks; of a request that was let in. */

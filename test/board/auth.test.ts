@@ -224,6 +224,14 @@ describe("a session's token", () => {
     }
   })
 
+  test('reaches what is for one of its tools, and no other message', async () => {
+    const id = await sessionWith(closed, 'check_inbox')
+    const its = bearer(secret(id))
+    expect((await closed.post('/api/v1/messages/inbox', {}, its)).status).toBe(200)
+    const sent = await closed.post('/api/v1/messages', { to: 'operator', text: 'x' }, its)
+    expect(sent).toMatchObject({ status: 403, body: { tools: ['send_message'] } })
+  })
+
   test('logs nobody in', async () => {
     const id = await sessionWith(closed, '')
     const { status } = await login(closed, secret(id))
