@@ -53,15 +53,13 @@ CREATE TABLE orchestrator_task (
   run INTEGER NOT NULL DEFAULT 0,
   -- The session of the current run.
   session_id TEXT
-, worktree INTEGER CHECK (worktree IN (0, 1))) STRICT;
+, worktree INTEGER CHECK (worktree IN (0, 1)), template TEXT, vars TEXT CHECK (vars IS NULL OR json_valid(vars))) STRICT;
 
 CREATE INDEX orchestrator_task_created ON orchestrator_task (created_at, task_id);
 
 CREATE INDEX orchestrator_task_status ON orchestrator_task (status, created_at, task_id);
 
 CREATE INDEX orchestrator_task_type ON orchestrator_task (agent_type, created_at, task_id);
-
-CREATE INDEX orchestrator_task_priority ON orchestrator_task (priority_number) WHERE priority_number IS NOT NULL;
 
 CREATE TABLE task_dependency (
   task_id TEXT NOT NULL REFERENCES orchestrator_task (task_id),
@@ -118,7 +116,7 @@ CREATE TABLE agent_sessions (
   reported_totals TEXT CHECK (reported_totals IS NULL OR json_valid(reported_totals)),
   -- Something is known to be missing: lines, a readable event, or totals that do not agree.
   incomplete INTEGER NOT NULL DEFAULT 0 CHECK (incomplete IN (0, 1))
-, pruned_at TEXT, cost_nanos INTEGER NOT NULL DEFAULT 0 CHECK (cost_nanos >= 0), parent_session_id TEXT GENERATED ALWAYS AS (coalesce(restart_of, created_by)) VIRTUAL, root_session_id TEXT) STRICT;
+, pruned_at TEXT, cost_nanos INTEGER NOT NULL DEFAULT 0 CHECK (cost_nanos >= 0), parent_session_id TEXT GENERATED ALWAYS AS (coalesce(restart_of, created_by)) VIRTUAL, root_session_id TEXT, template TEXT, vars TEXT CHECK (vars IS NULL OR json_valid(vars))) STRICT;
 
 CREATE INDEX agent_sessions_created ON agent_sessions (created_at, session_id);
 
@@ -414,6 +412,28 @@ CREATE INDEX agent_message_reader ON agent_message (delivered_to, created_at, me
 
 CREATE INDEX agent_message_taken ON agent_message (completed_at) WHERE completed_at IS NOT NULL;
 
+CREATE INDEX orchestrator_task_priority ON orchestrator_task (priority_number, status)
+  WHERE priority_number IS NOT NULL;
+
+CREATE TRIGGER roadmap_priority_added AFTER INSERT ON roadmap_priority
+BEGIN
+  UPDATE roadmap_priority SET status = s.status FROM priority_status AS s
+  WHERE roadmap_priority.priority_number = NEW.priority_number AND s.priority_number = NEW.priority_number;
+END;
+
+CREATE TRIGGER orchestrator_task_added AFTER INSERT ON orchestrator_task WHEN NEW.priority_number IS NOT NULL
+BEGIN
+  UPDATE roadmap_priority SET status = s.status FROM priority_status AS s
+  WHERE roadmap_priority.priority_number = NEW.priority_number AND s.priority_number = NEW.priority_number;
+END;
+
+CREATE TRIGGER orchestrator_task_moved AFTER UPDATE OF status ON orchestrator_task
+WHEN NEW.priority_number IS NOT NULL AND NEW.status <> OLD.status
+BEGIN
+  UPDATE roadmap_priority SET status = s.status FROM priority_status AS s
+  WHERE roadmap_priority.priority_number = NEW.priority_number AND s.priority_number = NEW.priority_number;
+END;
+
 CREATE VIEW claude_stream_messages AS
 SELECT
   e.agent_id AS invocation_id,
@@ -484,29 +504,6 @@ SELECT
   sum(incomplete) AS incomplete
 FROM agent_sessions
 GROUP BY agent_type;
-
-CREATE VIEW priority_timeline AS
-SELECT
-  p.priority_number,
-  r.title,
-  r.status AS roadmap_status,
-  count(t.task_id) AS tasks,
-  coalesce(sum(t.status = 'completed'), 0) AS completed,
-  coalesce(sum(t.status IN ('spawned', 'running')), 0) AS active,
-  coalesce(sum(t.status IN ('pending', 'blocked')), 0) AS waiting,
-  coalesce(sum(t.status IN ('failed', 'cancelled')), 0) AS failed,
-  min(t.created_at) AS created_at,
-  min(t.started_at) AS started_at,
-  CASE WHEN sum(t.status = 'completed') = count(t.task_id) THEN max(t.completed_at) END AS completed_at
-FROM (
-  SELECT priority_number FROM roadmap_priority
-  UNION
-  SELECT priority_number FROM orchestrator_task WHERE priority_number IS NOT NULL
-) AS p
-LEFT JOIN roadmap_priority AS r USING (priority_number)
-LEFT JOIN orchestrator_task AS t USING (priority_number)
-GROUP BY p.priority_number
-ORDER BY p.priority_number;
 
 CREATE VIEW cost_by_day AS
 SELECT
@@ -592,3 +589,43 @@ SELECT
     coalesce(substr(json_extract(e.payload, '$.request.prompt'), 1, 10000), '') AS text
 FROM session_event AS e
 WHERE e.type = 'drover.session.accepted';
+
+CREATE VIEW priority_status AS
+SELECT
+  p.priority_number,
+  CASE
+    WHEN NOT EXISTS (SELECT 1 FROM orchestrator_task AS t WHERE t.priority_number = p.priority_number
+      AND t.status IN ('pending', 'spawned', 'running', 'failed', 'cancelled', 'blocked')) THEN 'completed'
+    WHEN EXISTS (SELECT 1 FROM orchestrator_task AS t WHERE t.priority_number = p.priority_number
+      AND t.status IN ('spawned', 'running')) THEN 'in_progress'
+    WHEN EXISTS (SELECT 1 FROM orchestrator_task AS t WHERE t.priority_number = p.priority_number
+      AND t.status IN ('failed', 'cancelled', 'blocked')) THEN 'blocked'
+    WHEN EXISTS (SELECT 1 FROM orchestrator_task AS t WHERE t.priority_number = p.priority_number
+      AND t.status = 'completed') THEN 'in_progress'
+    ELSE 'planned'
+  END AS status
+FROM (SELECT DISTINCT priority_number FROM orchestrator_task WHERE priority_number IS NOT NULL) AS p;
+
+CREATE VIEW priority_timeline AS
+SELECT
+  p.priority_number,
+  r.title,
+  coalesce(s.status, r.status) AS roadmap_status,
+  count(t.task_id) AS tasks,
+  coalesce(sum(t.status = 'completed'), 0) AS completed,
+  coalesce(sum(t.status IN ('spawned', 'running')), 0) AS active,
+  coalesce(sum(t.status IN ('pending', 'blocked')), 0) AS waiting,
+  coalesce(sum(t.status IN ('failed', 'cancelled')), 0) AS failed,
+  min(t.created_at) AS created_at,
+  min(t.started_at) AS started_at,
+  CASE WHEN sum(t.status = 'completed') = count(t.task_id) THEN max(t.completed_at) END AS completed_at
+FROM (
+  SELECT priority_number FROM roadmap_priority
+  UNION
+  SELECT priority_number FROM orchestrator_task WHERE priority_number IS NOT NULL
+) AS p
+LEFT JOIN roadmap_priority AS r USING (priority_number)
+LEFT JOIN priority_status AS s USING (priority_number)
+LEFT JOIN orchestrator_task AS t USING (priority_number)
+GROUP BY p.priority_number
+ORDER BY p.priority_number;

@@ -1,10 +1,13 @@
 /** `POST /tasks`: all of a file or nothing. */
 import type { Actor } from '../core/envelope.ts'
-import { DroverError, invalidRequest } from '../core/errors.ts'
-import { DEFAULT_PRIORITY, type TaskRequest } from '../core/request.ts'
+import { DroverError, invalidRequest, isDroverError, type Issue } from '../core/errors.ts'
+import { digestOf } from '../core/ids.ts'
+import { priorityOfTask, type TaskRequest, type TasksFile } from '../core/request.ts'
 import type { AddedTasks } from '../core/task-view.ts'
 import type { LedgerReader, TaskView } from '../ledger/ledger.ts'
-import type { Tasks } from '../producer/tasks.ts'
+import type { NewTask, Tasks } from '../producer/tasks.ts'
+import { withPrompt } from '../producer/with-prompt.ts'
+import type { AgentTypeSummary } from '../core/type-view.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import type { Recorder } from '../recorder/recorder.ts'
 import { findCycle } from './cycle.ts'
@@ -22,9 +25,9 @@ export interface AddTasksParts {
   readonly viaRedis: ViaRedis
 }
 
-type NewTask = TaskRequest & { readonly workspace_dir: string }
+type Located = TaskRequest & { readonly workspace_dir: string }
 
-export type AddTasks = (asked: readonly TaskRequest[], actor: Actor) => Promise<AddedTasks>
+export type AddTasks = (asked: TasksFile, actor: Actor) => Promise<AddedTasks>
 
 /**
  * @returns a function that throws `invalid_request`, `agent_type_not_found`, `task_not_found`, `dependency_cycle` or
@@ -33,7 +36,7 @@ export type AddTasks = (asked: readonly TaskRequest[], actor: Actor) => Promise<
 export function createAddTasks(parts: AddTasksParts): AddTasks {
   const { ledger } = parts
 
-  async function refuseUnfit(tasks: readonly NewTask[]): Promise<void> {
+  async function refuseUnfit(tasks: readonly Located[]): Promise<void> {
     refuseRepeatedIds(tasks)
     for (const type of new Set(tasks.map((task) => task.agent_type))) {
       await parts.viaRedis(parts.types.require(type))
@@ -53,16 +56,45 @@ export function createAddTasks(parts: AddTasksParts): AddTasks {
     return present
   }
 
-  return async (asked, actor) => {
-    const tasks = asked.map((task) => ({
+  /** The prompts that templates make. All that is wrong with them is said at once. */
+  async function withPrompts(tasks: readonly Located[]): Promise<NewTask[]> {
+    const names = tasks.flatMap(({ template, agent_type }) => (template == null ? [] : [agent_type]))
+    const types = new Map<string, AgentTypeSummary>()
+    for (const name of new Set(names)) types.set(name, await parts.viaRedis(parts.types.current(name)))
+    const issues: Issue[] = []
+    const prompted = tasks.map((task, index): NewTask => {
+      const { prompt: _given, ...others } = task
+      try {
+        const { prompt, vars } = withPrompt(requestOf(task), types.get(task.agent_type) ?? null, {
+          isInherited: false,
+          priorityNumber: task.priority_number ?? null,
+        })
+        return { ...others, prompt, vars }
+      } catch (error) {
+        if (!isDroverError(error) || error.code !== 'invalid_request') throw error
+        issues.push(...issuesOfTask(index, error))
+        return { ...others, prompt: '' }
+      }
+    })
+    if (issues.length > 0) throw invalidRequest(issues)
+    return prompted
+  }
+
+  return async ({ tasks: asked, priorities }, actor) => {
+    const located = asked.map((task) => ({
       ...task,
       workspace_dir: task.workspace_dir ?? parts.defaultWorkspace,
     }))
-    await refuseUnfit(tasks)
+    await refuseUnfit(located)
+    const tasks = await withPrompts(located)
     const added = tasks.filter((task) => presentAs(task) === null)
+    const named = priorities ?? []
     const recorded =
-      added.length === 0 ||
-      (await parts.recorder.waitFor(await parts.viaRedis(parts.tasks.add(added, actor)), LEDGER_WAIT_MS))
+      added.length + named.length === 0 ||
+      (await parts.recorder.waitFor(
+        await parts.viaRedis(parts.tasks.add(added, named, actor)),
+        LEDGER_WAIT_MS,
+      ))
     const inLedger = recorded && added.every((task) => ledger.tasks.get(task.task_id) !== null)
     return {
       success: true,
@@ -74,7 +106,17 @@ export function createAddTasks(parts: AddTasksParts): AddTasks {
   }
 }
 
-function refuseRepeatedIds(tasks: readonly NewTask[]): void {
+function requestOf(task: Located): Parameters<typeof withPrompt>[0] {
+  const { prompt, agent_type, task_id, workspace_dir, template, vars } = task
+  return { agent_type, task_id, workspace_dir, template, vars, ...(prompt == null ? {} : { prompt }) }
+}
+
+function issuesOfTask(index: number, { details }: DroverError): Issue[] {
+  const issues = details['issues'] as readonly Issue[]
+  return issues.map(({ path, message }) => ({ path: `tasks.${index}.${path}`, message }))
+}
+
+function refuseRepeatedIds(tasks: readonly Located[]): void {
   const seen = new Set<string>()
   const issues = tasks.flatMap(({ task_id }, index) => {
     const repeated = seen.has(task_id)
@@ -90,14 +132,20 @@ function isSame(present: TaskView, task: NewTask): boolean {
   const dependsOn = new Set(task.depends_on ?? [])
   return (
     present.agent_type === task.agent_type &&
-    present.prompt === task.prompt &&
-    present.priority === (task.priority ?? DEFAULT_PRIORITY) &&
+    hasSamePrompt(present, task) &&
+    present.priority === priorityOfTask(task) &&
     present.priority_number === (task.priority_number ?? null) &&
     present.workspace_dir === task.workspace_dir &&
     present.worktree === (task.worktree ?? null) &&
     dependsOn.size === present.depends_on.length &&
     present.depends_on.every((id) => dependsOn.has(id))
   )
+}
+
+/** Made of the same template and variables it counts as the same, also after the template has changed. */
+function hasSamePrompt(present: TaskView, { template = null, vars, prompt }: NewTask): boolean {
+  if (present.template !== template) return false
+  return template === null ? present.prompt === prompt : digestOf(present.vars) === digestOf(vars)
 }
 
 function conflict(taskId: string): DroverError {

@@ -16,11 +16,11 @@ import { loginRoutes } from './routes/login.ts'
 import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
 import { messageRoutes, type MessageRoutesParts } from './routes/messages.ts'
 import { metricsRoutes, type MetricsRoutesParts } from './routes/metrics.ts'
-import { monitorRoutes, type MonitorRoutesParts } from './routes/monitor.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { podRoutes, type PodRoutesParts } from './routes/pods.ts'
 import { sessionEventRoutes, type EventRoutesParts } from './routes/session-events.ts'
 import { sessionRoutes, type SessionRoutesParts } from './routes/sessions.ts'
+import { taskControlRoutes, type TaskControlRoutesParts } from './routes/task-control.ts'
 import { taskRoutes, type TaskRoutesParts } from './routes/tasks.ts'
 import { speakZod, type DeclaredRoute } from './zod-routes.ts'
 
@@ -38,9 +38,9 @@ export type AppParts = SessionRoutesParts &
   EventRoutesParts &
   TaskRoutesParts &
   MessageRoutesParts &
+  TaskControlRoutesParts &
   AgentTypeRoutesParts &
   PodRoutesParts &
-  MonitorRoutesParts &
   HealthRoutesParts &
   MetricsRoutesParts &
   BullBoardParts &
@@ -85,10 +85,10 @@ export function createApp(parts: AppParts): App {
   agentRoutes(app, parts)
   taskRoutes(app, parts)
   messageRoutes(app, parts)
+  taskControlRoutes(app, parts)
   agentTypeRoutes(app, parts)
   costRoutes(app, parts)
   podRoutes(app, parts)
-  monitorRoutes(app, parts)
   healthRoutes(app, parts)
   metricsRoutes(app, parts)
   pageRoutes(app, parts)

@@ -1,9 +1,9 @@
 /** What `ensureJobs` asks for, done by the producer. */
-import { isDroverError } from '../core/errors.ts'
-import type { SessionEnded, TaskBlocked } from '../core/events.ts'
-import { NO_USAGE } from '../core/envelope.ts'
+import { isDroverError, type ErrorCode } from '../core/errors.ts'
+import type { TaskBlocked } from '../core/events.ts'
 import type { Tasks } from '../producer/tasks.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
+import { neverBegan } from '../queue/session-end.ts'
 import type { SessionStore } from '../queue/session-store.ts'
 import type { Dispatch } from '../recorder/ensure-jobs.ts'
 
@@ -13,6 +13,8 @@ export interface DispatchParts {
   /** For tasks that name none. */
   readonly defaultWorkspace: string
 }
+
+const SETTLED: ReadonlySet<ErrorCode> = new Set(['idempotency_conflict', 'task_not_ready'])
 
 /** Nothing is remembered and every id is derived, so each call may come again. */
 export function createDispatch({ tasks, store, defaultWorkspace }: DispatchParts): Dispatch {
@@ -24,7 +26,8 @@ export function createDispatch({ tasks, store, defaultWorkspace }: DispatchParts
         await tasks.spawn({ ...task, workspace_dir: task.workspace_dir ?? defaultWorkspace })
       } catch (error) {
         // Somebody gave the task its session a moment ago, asked for in another way. It has one: all that was wanted.
-        if (isDroverError(error) && error.code === 'idempotency_conflict') return
+        // Or the run was given up since: the task was cancelled, or got more to wait for.
+        if (isDroverError(error) && SETTLED.has(error.code)) return
         throw error
       }
     },
@@ -35,15 +38,13 @@ export function createDispatch({ tasks, store, defaultWorkspace }: DispatchParts
       // Both in one call of the script: a task that is blocked is not asked for again, so its session must not stay.
       const session = { sessionId: task.session_id, agentType: task.agent_type }
       const blocked: TaskBlocked = { task_id: taskId, blocked_by: blockedBy }
-      const ended = neverStarted(`It waited for ${blockedBy.join(', ')}, which did not complete.`)
-      const events: OwnEvent[] = [
-        { type: 'drover.task.blocked', payload: blocked },
-        { type: 'drover.session.ended', payload: ended },
-      ]
+      // `failed`, so that the task stays `blocked`: a cancelled session would cancel it.
+      const end = neverBegan(`It waited for ${blockedBy.join(', ')}, which did not complete.`, 'failed')
+      const events: OwnEvent[] = [{ type: 'drover.task.blocked', payload: blocked }, ...end.events]
       const changed = await store.change(session, {
         from: ['queued'],
-        to: ended.status,
-        set: { ended: JSON.stringify({ ...ended, completed_at: new Date().toISOString() }) },
+        to: 'failed',
+        set: end.set,
         events,
         last: true,
       })
@@ -51,21 +52,5 @@ export function createDispatch({ tasks, store, defaultWorkspace }: DispatchParts
         await tasks.block(taskId, task.agent_type, blockedBy)
       }
     },
-  }
-}
-
-/** `failed`, so that the task stays `blocked`: a cancelled session would cancel it. */
-function neverStarted(message: string): SessionEnded {
-  return {
-    status: 'failed',
-    failure_reason: 'cancelled',
-    message,
-    output: null,
-    cost_micros: 0,
-    usage: NO_USAGE,
-    num_turns: 0,
-    duration_ms: 0,
-    restarts: 0,
-    permission_denials: [],
   }
 }

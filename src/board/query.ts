@@ -16,6 +16,7 @@ import {
   TIME_RULE,
 } from '../ledger/list.ts'
 import type { EventFilter, ListQuery, MessageQuery, SaidFilter } from '../ledger/ledger.ts'
+import { DEFAULT_GRAPH_NODES, MAX_GRAPH_NODES } from '../ledger/task-graph.ts'
 
 const one = z.string({ error: 'must be given once' })
 
@@ -35,6 +36,25 @@ const page = {
   since: time,
   until: time,
 }
+
+const GRAPH_LIMIT_RULE = `must be a whole number from 1 to ${MAX_GRAPH_NODES}`
+
+/** `?task_id&limit` of the graph of tasks. */
+export const graphQuery = z.strictObject({
+  task_id: one.optional().describe('Only this one, what it waits for, and what waits for it.'),
+  limit: numeric(
+    (count) => Number.isInteger(count) && count >= 1 && count <= MAX_GRAPH_NODES,
+    GRAPH_LIMIT_RULE,
+  )
+    .optional()
+    .meta({
+      type: 'integer',
+      minimum: 1,
+      maximum: MAX_GRAPH_NODES,
+      default: DEFAULT_GRAPH_NODES,
+      description: 'Most tasks; the newest are taken.',
+    }),
+})
 
 /** Filters of one list and not of another. */
 export type OwnFilter = keyof typeof OWN_FILTERS

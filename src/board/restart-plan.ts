@@ -4,6 +4,7 @@ import type { TaskPending } from '../core/events.ts'
 import { FAILURE_REASONS, isEnded } from '../core/state.ts'
 import type { LedgerReader, SessionView } from '../ledger/ledger.ts'
 import type { EndedToRestart } from '../producer/restart.ts'
+import { pendingOf } from '../producer/tasks.ts'
 import { earlierAcceptance } from './earlier.ts'
 
 export interface RestartPlanParts {
@@ -63,29 +64,14 @@ function taskOf(
 ): Omit<TaskPending, 'actor'> | null {
   const task = ledger.tasks.get(taskId)
   if (task === null) return null
+  const known = { ...task, workspace_dir: task.workspace_dir ?? defaultWorkspace }
   if (task.session_id !== null && task.session_id !== sessionId) {
     const restarted = ledger.sessions.get(task.session_id)
     // Asked before: the same run again makes the same session.
     if (restarted?.restart_of !== sessionId) throw movedOn(taskId, sessionId, task.session_id)
-    return { ...pendingOf(task, defaultWorkspace), run: task.run - 1 }
+    return { ...pendingOf(known), run: task.run - 1 }
   }
-  return pendingOf(task, defaultWorkspace)
-}
-
-type Task = NonNullable<ReturnType<LedgerReader['tasks']['get']>>
-
-function pendingOf(task: Task, defaultWorkspace: string): Omit<TaskPending, 'actor'> {
-  return {
-    task_id: task.task_id,
-    agent_type: task.agent_type,
-    prompt: task.prompt,
-    priority: task.priority,
-    priority_number: task.priority_number,
-    workspace_dir: task.workspace_dir ?? defaultWorkspace,
-    worktree: task.worktree,
-    depends_on: task.depends_on,
-    run: task.run,
-  }
+  return pendingOf(known)
 }
 
 function movedOn(taskId: string, sessionId: string, present: string): DroverError {

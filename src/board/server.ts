@@ -27,7 +27,6 @@ import { createQueues } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
 import { createMailStore } from '../queue/mail.ts'
-import { createPodDirectory } from '../queue/pods.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
@@ -48,19 +47,16 @@ import { createApp } from './app.ts'
 import { watchCommits } from './commits.ts'
 import { createControl } from './control.ts'
 import { createControlAll } from './control-all.ts'
-import { watchHealth } from './health-watch.ts'
-import { createMonitor } from './monitor.ts'
 import { createDispatch } from './dispatch.ts'
 import { createPostOffice } from './mail.ts'
 import { createSpawn } from './spawn.ts'
+import { createTaskControl } from './task-control.ts'
 import { readVersion } from '../config/version.ts'
 import { createViaRedis } from './via-redis.ts'
 import type { DeclaredRoute } from './zod-routes.ts'
 
 /** The ledger's file in the data directory (CONTRACT §8). */
 const LEDGER_FILE = 'orchestrator.db'
-/** An agent that was silent for fewer beats is not stalled, however short its stall timeout. */
-const MISSED_BEATS = 3
 /** Below the 30 s after which many proxies drop a silent connection. */
 const HEARTBEAT_MS = 15_000
 /** What is being answered when the board stops has so long to reach its reader. */
@@ -152,14 +148,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const queues = createQueues(redis, keys, onError)
     closing.add(() => queues.close())
     const types = createAgentTypeRegistry(redis, keys)
-    const acceptor = createAcceptor({
-      store,
-      queues,
-      types,
-      pods: createPodDirectory(redis, keys),
-      keys,
-      onError,
-    })
+    const acceptor = createAcceptor({ store, queues, types, keys, onError })
     const tasks = createTasks({ redis, keys, acceptor, queues })
     const mail = createMailStore(redis, keys)
     const live = createLive(subscriber, keys)
@@ -221,35 +210,35 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const { maxRestarts } = config.restart
     const requests = createSessionRequests(redis, keys)
     const follower = createFollower(redis, keys, store, live)
+    const kill = createKill({
+      store,
+      hasLostLease: (lease) => hasLostLease(redis, keys, lease),
+      requests,
+      queues,
+      transcripts: createTranscripts(redis, keys),
+      follower,
+      onError,
+    })
     const control = createControl({
       ledger,
       store,
-      kill: createKill({
-        store,
-        hasLostLease: (lease) => hasLostLease(redis, keys, lease),
-        requests,
-        queues,
-        transcripts: createTranscripts(redis, keys),
-        follower,
-        onError,
-      }),
+      kill,
       restarter: createRestarter({ store, requests, acceptor, follower, namespace, maxRestarts }),
       defaultWorkspace,
       recorder,
       viaRedis,
     })
-    const monitor = createMonitor({
+    const controlAll = createControlAll({
       ledger,
+      control,
       beatsOf: (sessionIds) => readBeats(redis, keys, sessionIds),
       stallTimeoutMs: (agentType) => {
         const own = parts.specs.get(agentType)?.stallTimeoutSeconds ?? null
-        const asked = own === null ? config.liveness.stallTimeoutMs : own * 1000
-        // A beat comes with each renewal of the lease: one that is not due yet is not missed.
-        return Math.max(asked, MISSED_BEATS * config.lease.renewMs)
+        return own === null ? config.liveness.stallTimeoutMs : own * 1000
       },
+      maxRestarts,
       viaRedis,
     })
-    const controlAll = createControlAll({ ledger, control, monitor, maxRestarts })
     const shared = {
       ledger,
       namespace,
@@ -280,7 +269,6 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       spawn: createSpawn({ ...shared, store, acceptor }),
       control,
       controlAll,
-      monitor,
       addTasks: createAddTasks({ ...shared, tasks }),
       postOffice: createPostOffice({
         ...shared,
@@ -288,6 +276,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
         mail,
         redact: parts.redact ?? createRedactor({ secrets: [] }).text,
       }),
+      taskControl: createTaskControl({ ...shared, store, tasks, kill }),
       untilGone: (reply) => untilGone(reply, stopping.signal),
       feed: {
         events: ledger.events,
@@ -324,15 +313,6 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     searchFiller.start()
     housekeeping.start(checked)
     lostSessions.start()
-    const healthWatch = watchHealth({
-      monitor,
-      ledger,
-      store,
-      recording: () => recorder.recording,
-      everyMs: config.liveness.heartbeatMs,
-      onError,
-    })
-    closing.add(() => healthWatch.stop())
 
     const url = `http://${hostWithPort(askedAt(config.board.host), port)}`
     log.info({ url, namespace, ledger: path, types: [...parts.specs.keys()] }, 'board ready')

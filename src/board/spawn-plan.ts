@@ -9,7 +9,9 @@ import { DroverError, invalidRequest } from '../core/errors.ts'
 import { newId, sessionIdOfKey, sessionIdOfTask, sha256 } from '../core/ids.ts'
 import type { SpawnBody, SpawnRequest } from '../core/request.ts'
 import type { LedgerReader, TaskView } from '../ledger/ledger.ts'
+import { withPrompt } from '../producer/with-prompt.ts'
 import { requestOfTask } from '../producer/tasks.ts'
+import type { AgentTypeSummary } from '../core/type-view.ts'
 import { findCycle } from './cycle.ts'
 import { earlierAcceptance } from './earlier.ts'
 import { requireTask } from './known.ts'
@@ -33,15 +35,21 @@ export interface PlanParts {
 export type AskedSession = Omit<SpawnBody, 'wait' | 'on_busy'>
 
 /**
+ * @param type of the request, where it names a template
  * @throws DroverError `invalid_request`, `task_not_found`, `task_not_ready`, `dependency_cycle`
  */
-export function planSpawn(parts: PlanParts, asked: AskedSession, idempotencyKey: string | null): SpawnPlan {
+export function planSpawn(
+  parts: PlanParts,
+  asked: AskedSession,
+  idempotencyKey: string | null,
+  type: AgentTypeSummary | null,
+): SpawnPlan {
   const given = withoutNulls(asked)
-  if (given.task_id != null) return planForTask(parts, given, given.task_id, idempotencyKey)
-  if ((given.depends_on ?? []).length > 0) return planWithNewTask(parts, given, idempotencyKey)
+  if (given.task_id != null) return planForTask(parts, given, given.task_id, idempotencyKey, type)
+  if ((given.depends_on ?? []).length > 0) return planWithNewTask(parts, given, idempotencyKey, type)
   const { depends_on: _none, ...request } = given
   return {
-    request: { ...request, prompt: requirePrompt(given), workspace_dir: workspaceOf(parts, given) },
+    request: withPrompt({ ...request, workspace_dir: workspaceOf(parts, given) }, type),
     sessionId: idempotencyKey === null ? null : sessionIdOfKey(parts.namespace, idempotencyKey),
     waitingFor: [],
   }
@@ -53,6 +61,7 @@ function planForTask(
   given: AskedSession,
   taskId: string,
   idempotencyKey: string | null,
+  type: AgentTypeSummary | null,
 ): SpawnPlan {
   const { ledger, namespace } = parts
   const task = requireTask(ledger, taskId)
@@ -68,31 +77,40 @@ function planForTask(
   const waitingForMore = incomplete(ledger, more)
   refuseCycle(ledger, taskId, more)
   const { depends_on: _asked, ...overrides } = given
+  const ofTask = requestOfTask({ ...task, workspace_dir: task.workspace_dir ?? parts.defaultWorkspace })
+  const { template: _name, vars: _vars, ...plain } = ofTask
+  const isOwnPrompt = given.prompt !== undefined || given.template !== undefined || given.vars !== undefined
+  const request: SpawnRequest = {
+    ...(isOwnPrompt ? plain : ofTask),
+    ...(overrides as Partial<SpawnRequest> & { readonly agent_type: string }),
+    ...(more.length > 0 ? { depends_on: more } : {}),
+  }
   return {
-    request: {
-      ...requestOfTask({ ...task, workspace_dir: task.workspace_dir ?? parts.defaultWorkspace }),
-      ...(overrides as Partial<SpawnRequest> & { readonly agent_type: string }),
-      ...(more.length > 0 ? { depends_on: more } : {}),
-    },
+    request: isOwnPrompt
+      ? withPrompt(request, type, {
+          isInherited: given.prompt === undefined,
+          priorityNumber: task.priority_number,
+        })
+      : request,
     sessionId,
     waitingFor: [...new Set([...task.waiting_for, ...waitingForMore])],
   }
 }
 
 /** Only tasks can wait for tasks: the session gets one. The recorder makes it of the accepted event. */
-function planWithNewTask(parts: PlanParts, given: AskedSession, idempotencyKey: string | null): SpawnPlan {
+function planWithNewTask(
+  parts: PlanParts,
+  given: AskedSession,
+  idempotencyKey: string | null,
+  type: AgentTypeSummary | null,
+): SpawnPlan {
   const { ledger, namespace } = parts
   const dependsOn = [...new Set(given.depends_on ?? [])]
   const waitingFor = incomplete(ledger, dependsOn)
   const taskId = newTaskId(namespace, idempotencyKey)
+  const workspace = workspaceOf(parts, given)
   return {
-    request: {
-      ...given,
-      prompt: requirePrompt(given),
-      workspace_dir: workspaceOf(parts, given),
-      task_id: taskId,
-      depends_on: dependsOn,
-    },
+    request: withPrompt({ ...given, workspace_dir: workspace, task_id: taskId, depends_on: dependsOn }, type),
     sessionId: sessionIdOfTask(namespace, taskId, 0),
     waitingFor,
   }
@@ -101,13 +119,6 @@ function planWithNewTask(parts: PlanParts, given: AskedSession, idempotencyKey: 
 function withoutNulls(asked: AskedSession): AskedSession {
   const entries = Object.entries(asked).filter(([, value]) => value !== null && value !== undefined)
   return Object.fromEntries(entries) as AskedSession
-}
-
-function requirePrompt({ prompt }: AskedSession): string {
-  if (prompt !== undefined) return prompt
-  throw invalidRequest([
-    { path: 'prompt', message: 'is required (only a session with a task_id takes it from its task)' },
-  ])
 }
 
 function workspaceOf(parts: PlanParts, given: AskedSession): string {

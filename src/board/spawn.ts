@@ -4,10 +4,10 @@ import { createBell } from '../core/bell.ts'
 import { sleep } from '../core/clock.ts'
 import type { Actor } from '../core/envelope.ts'
 import { DroverError, isDroverError } from '../core/errors.ts'
-import { digestOf } from '../core/ids.ts'
-import type { SpawnBody, SpawnRequest, Wait } from '../core/request.ts'
+import { requestDigest, type SpawnBody, type SpawnRequest, type Wait } from '../core/request.ts'
 import type { LedgerReader, SessionView } from '../ledger/ledger.ts'
 import type { Acceptance, Acceptor } from '../producer/accept.ts'
+import type { AgentTypeSummary } from '../core/type-view.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import type { Queues } from '../queue/jobs.ts'
 import type { SessionStore } from '../queue/session-store.ts'
@@ -15,7 +15,7 @@ import type { Recorder } from '../recorder/recorder.ts'
 import type { Commits } from './commits.ts'
 import { earlierAcceptance } from './earlier.ts'
 import { repeatedAnswer, startedAnswer } from './spawn-answer.ts'
-import { planSpawn, sessionIdsOfKey, type SpawnPlan } from './spawn-plan.ts'
+import { planSpawn, sessionIdsOfKey, type AskedSession, type SpawnPlan } from './spawn-plan.ts'
 import type { ViaRedis } from './via-redis.ts'
 
 /** How long an answer waits for the ledger before it says `durability: "redis"`. */
@@ -59,12 +59,18 @@ export function createSpawn(parts: SpawnParts): Spawn {
   const { ledger } = parts
 
   return async ({ wait, on_busy, ...asked }, by) => {
-    const plan = planSpawn(parts, asked, by.idempotencyKey)
+    const plan = planSpawn(parts, asked, by.idempotencyKey, await templatesFor(asked))
     refuseOtherUseOfKey(plan, by.idempotencyKey)
     const accepted = (await repeat(plan, by.idempotencyKey)) ?? (await accept(plan, on_busy, by))
     // From here on the session is accepted: whatever fails, the answer says so.
     const answer = await reached(accepted, wait, by.signal)
     return { answer, httpStatus: answer === accepted && !accepted.repeated ? 202 : 200 }
+  }
+
+  /** The type as it is now, for requests with a template. */
+  async function templatesFor(asked: AskedSession): Promise<AgentTypeSummary | null> {
+    if (asked.template == null) return null
+    return await parts.viaRedis(parts.types.current(asked.agent_type))
   }
 
   /** Accepted before, as the ledger knows it. */
@@ -73,7 +79,7 @@ export function createSpawn(parts: SpawnParts): Spawn {
     const view = ledger.sessions.get(plan.sessionId)
     const earlier = earlierAcceptance(ledger, plan.sessionId)
     if (view === null || earlier === null) return null
-    if (earlier.digest !== digestOf(plan.request)) throw conflict(view, plan.request, idempotencyKey)
+    if (earlier.digest !== requestDigest(plan.request)) throw conflict(view, plan.request, idempotencyKey)
     const position = await parts.queues.position(view.agent_type, view.session_id).catch(() => 0)
     return repeatedAnswer(view, await timeoutOf(view), position)
   }

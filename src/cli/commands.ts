@@ -11,7 +11,6 @@ import { registerKill } from './commands/kill.ts'
 import { registerLedger } from './commands/ledger.ts'
 import { registerMessages } from './commands/messages.ts'
 import { registerMigrate } from './commands/migrate.ts'
-import { registerMonitor } from './commands/monitor.ts'
 import { registerRestart } from './commands/restart.ts'
 import { registerRun } from './commands/run.ts'
 import { registerSessions } from './commands/sessions.ts'
@@ -31,7 +30,6 @@ export const COMMANDS: readonly CommandGroup[] = [
     commands: [
       registerSpawn,
       registerWatch,
-      registerMonitor,
       registerKill,
       registerRestart,
       registerSessions,

@@ -8,7 +8,8 @@ import type { Colors, Output } from './output.ts'
 import { visible, visibleLines } from './safe-text.ts'
 import { table } from './table.ts'
 
-const STATE_COLORS = {
+/** What the states of tasks are shown in. */
+export const TASK_COLORS = {
   pending: 'dim',
   spawned: 'dim',
   running: 'cyan',
@@ -30,7 +31,7 @@ export function tasksTable(
   const rows = tasks.map((task) => [
     task.task_id,
     task.agent_type,
-    colors[STATE_COLORS[task.status]](task.status),
+    colors[TASK_COLORS[task.status]](task.status),
     ago(task.created_at, now),
     task.waiting_for.join(', '),
     visible(task.prompt.trimStart().split('\n', 1)[0] ?? ''),
@@ -56,6 +57,9 @@ export function taskText({ task, dependents }: TaskDocument, { colors }: Output)
     ['task', task.task_id],
     ['agent type', task.agent_type],
     ['priority', String(task.priority)],
+    ['roadmap', task.priority_number === null ? null : String(task.priority_number)],
+    ['run', task.run === 0 ? null : String(task.run)],
+    ['template', task.template],
     ['depends on', task.depends_on.join(', ') || null],
     ['waits for', task.waiting_for.join(', ') || null],
     ['awaited by', dependents.join(', ') || null],
@@ -69,7 +73,7 @@ export function taskText({ task, dependents }: TaskDocument, { colors }: Output)
   ]
   const line = (name: string, value: string): string => `${colors.dim(name.padEnd(11))} ${value}`
   return [
-    line('status', colors[STATE_COLORS[task.status]](task.status)),
+    line('status', colors[TASK_COLORS[task.status]](task.status)),
     ...facts.flatMap(([name, value]) => (value === null ? [] : [line(name, visible(value))])),
     '',
     ...visibleLines(task.prompt),

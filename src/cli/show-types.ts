@@ -1,6 +1,6 @@
 /** Agent types for people, from a board or from the spec file. */
 import { findAgentType, type AgentSpec } from '../config/agent-spec.ts'
-import type { AgentTypeSummary, AgentTypeView } from '../core/type-view.ts'
+import type { AgentTypeSummary, AgentTypeView, PromptTemplate } from '../core/type-view.ts'
 import { summaryOf } from '../queue/agent-types.ts'
 import { counted, seconds } from './format.ts'
 import type { Output } from './output.ts'
@@ -34,6 +34,7 @@ export function typeText(type: ShownType, { colors }: Output): string {
     ['timeout', seconds(type.timeout * 1000)],
     ['at once', counted(type.max_instances, 'agent')],
     ['now', busy(type)],
+    ...(type.templates ?? []).map((template): [string, string] => ['template', templateText(template)]),
     ...type.use_cases.map((useCase): [string, string] => ['use for', visible(useCase)]),
   ]
   return lines
@@ -50,6 +51,12 @@ export function typesOf(specs: ReadonlyMap<string, AgentSpec>): AgentTypeSummary
 /** Throws `agent_type_not_found`, with "did you mean". */
 export function oneTypeOf(specs: ReadonlyMap<string, AgentSpec>, name: string): AgentTypeSummary {
   return summaryOf(findAgentType(specs, name))
+}
+
+/** `bug_fix: issue, [task]`: what it is rendered with, in brackets what may be left out. */
+function templateText({ name, variables, required }: PromptTemplate): string {
+  const shown = variables.map((variable) => (required.includes(variable) ? variable : `[${variable}]`))
+  return shown.length === 0 ? name : `${name}: ${shown.join(', ')}`
 }
 
 function busy({ active, waiting }: ShownType): string {

@@ -5,7 +5,7 @@ import { refuse } from '../config/problems.ts'
 import { readTextFile } from '../config/text-file.ts'
 import { offsetOf } from '../config/yaml-position.ts'
 import { messageOf } from '../core/errors.ts'
-import { issuesOf, tasksFileSchema, type TaskRequest } from '../core/request.ts'
+import { issuesOf, tasksFileSchema, type RoadmapPriorityRequest, type TaskRequest } from '../core/request.ts'
 
 /** Bytes; the board takes no larger request. */
 const MAX_BYTES = 10 * 1024 * 1024
@@ -14,6 +14,8 @@ const MAX_BYTES = 10 * 1024 * 1024
 export interface TasksFile {
   /** With absolute workspaces. */
   readonly tasks: readonly TaskRequest[]
+  /** What places in the roadmap are called. */
+  readonly priorities: readonly RoadmapPriorityRequest[]
   /** `invalid_request` for problems that are found later; `path` as in `tasks.3.workspace_dir`. */
   refused(problems: readonly Problem[]): Error
 }
@@ -62,7 +64,9 @@ export function readTasksFile(file: string, cwd: string): TasksFile {
   const value = valueOf(document, refused)
   const problems = [...settleWorkspaces(value, dirname(file), cwd), ...repeatedIds(value)]
   const parsed = tasksFileSchema.safeParse(value)
-  if (parsed.success && problems.length === 0) return { tasks: parsed.data.tasks, refused }
+  if (parsed.success && problems.length === 0) {
+    return { tasks: parsed.data.tasks, priorities: parsed.data.priorities ?? [], refused }
+  }
   const ofSchema = parsed.success ? [] : issuesOf(parsed.error)
   throw refused([
     ...problems,

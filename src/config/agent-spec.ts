@@ -1,6 +1,7 @@
 /** How an agent type is launched (CONTRACT §7), as the rest of Drover reads it. `spec-schema.ts` checks the written form. */
 import { DroverError } from '../core/errors.ts'
 import { didYouMean } from '../core/ids.ts'
+import type { PromptTemplate } from '../core/type-view.ts'
 
 /** The choices of `claude --permission-mode` (CLI 2.1.329). */
 export const PERMISSION_MODES = [
@@ -53,8 +54,7 @@ export interface AgentSpec {
   readonly systemPrompt: string | null
   /** `claude --agent`: an agent file of the workspace or the user. */
   readonly agent: string | null
-  /** Prompts by name, with `{{placeholders}}`. */
-  readonly templates: Readonly<Record<string, string>>
+  readonly templates: readonly PromptTemplate[]
   readonly allowedTools: readonly string[]
   readonly disallowedTools: readonly string[]
   readonly orchestratorTools: readonly (typeof ORCHESTRATOR_TOOLS)[number][]

@@ -13,6 +13,7 @@ import {
   type AgentSpec,
 } from './agent-spec.ts'
 import { deepFreeze } from './freeze.ts'
+import { promptTemplate, templateProblem } from './prompt-template.ts'
 
 /** One hour: what the first source document gives a session. */
 const TIMEOUT_SECONDS = 3600
@@ -96,13 +97,10 @@ const workspacePath = path.refine(
   'must be a path inside the workspace: relative, without ".."',
 )
 
-const template = lines.refine(
-  (text) =>
-    !joined(text)
-      .replaceAll(/\{\{\s*[a-z][a-z0-9_]*\s*\}\}/g, '')
-      .includes('{{'),
-  'has a "{{" that opens no placeholder such as {{task}}',
-)
+const template = lines.superRefine((text, context) => {
+  const problem = templateProblem(joined(text))
+  if (problem !== null) context.addIssue({ code: 'custom', message: problem })
+})
 
 const environment = z
   .strictObject(
@@ -142,16 +140,15 @@ const specSchema = z.strictObject(
       .describe('MCP config file, relative to this file, with or without the `mcpServers` wrapper.'),
     require_mcp: flag
       .default(false)
-      .describe('A failed MCP server of `mcp_config` fails the session, instead of being a warning.'),
+      .describe('A failed MCP server fails the session, instead of being a warning.'),
     system_prompt: lines
       .nullable()
       .default(null)
       .describe("Appended to the CLI's own system prompt; text, or a list of lines."),
     agent: argument
-      .regex(/^[^/\\]*$/, 'must be a name, such as "reviewer" for .claude/agents/reviewer.md')
       .nullable()
       .default(null)
-      .describe('Runs as this agent file (`.claude/agents/<name>.md` of the workspace): `claude --agent`.'),
+      .describe('Runs as this agent file (`.claude/agents/<name>.md`): `claude --agent`.'),
     templates: z
       .record(
         z
@@ -280,7 +277,7 @@ export function toAgentSpec(name: string, spec: z.output<typeof specSchema>, dir
     requireMcp: spec.require_mcp,
     systemPrompt: spec.system_prompt === null ? null : joined(spec.system_prompt),
     agent: spec.agent,
-    templates: Object.fromEntries(Object.entries(spec.templates).map(([key, text]) => [key, joined(text)])),
+    templates: Object.entries(spec.templates).map(([key, text]) => promptTemplate(key, joined(text))),
     allowedTools: spec.allowed_tools,
     disallowedTools: spec.disallowed_tools,
     orchestratorTools: spec.orchestrator_tools,

@@ -34,6 +34,7 @@ export const OWN_EVENTS = [
   'drover.task.spawned',
   'drover.task.blocked',
   'drover.task.ended',
+  'drover.roadmap.priority',
   'drover.message.sent',
   'drover.message.delivered',
   'drover.message.answered',

@@ -1,6 +1,6 @@
 /** The payloads of Drover's own events: what each says, for whoever writes or projects them. */
 import type { Actor, Usage } from './envelope.ts'
-import type { SpawnRequest } from './request.ts'
+import type { SpawnRequest, TemplateVars } from './request.ts'
 import type { AgentState, EndState, FailureReason, TaskState } from './state.ts'
 
 /** `drover.session.accepted`: the whole request, so that the session can be made again from the ledger. */
@@ -149,7 +149,7 @@ export interface AgentClosed {
   readonly tail_unknown: boolean
 }
 
-/** `drover.task.pending`: a task was added (or is to run again: `run` counts the runs). */
+/** `drover.task.pending`: a task was added, or is to run again, or got more to wait for: `run` counts on then. */
 export interface TaskPending {
   readonly task_id: string
   readonly agent_type: string
@@ -160,7 +160,13 @@ export interface TaskPending {
   /** Its session works in a git worktree, or does not; where it is missing or null the agent type decides. */
   readonly worktree?: boolean | null
   readonly depends_on: readonly string[]
+  /** Of a template's prompt: its name, and what it was rendered with. */
+  readonly template?: string
+  readonly vars?: TemplateVars
+  /** The session of each run has an id of its own. */
   readonly run: number
+  /** Those of `depends_on` that are new, where that is why there is another run: the run before never began. */
+  readonly added_dependencies?: readonly string[]
   readonly actor: Actor
 }
 
@@ -176,11 +182,25 @@ export interface TaskBlocked {
   readonly blocked_by: readonly string[]
 }
 
-/** `drover.task.ended` */
+/** `drover.task.ended`: with its session, or before it had one. */
 export interface TaskEnded {
   readonly task_id: string
   readonly status: Extract<TaskState, 'completed' | 'failed' | 'cancelled'>
   readonly error_message: string | null
+  /** Only that run, where no session says which it is. */
+  readonly run?: number
+  readonly actor?: Actor
+}
+
+/** `drover.roadmap.priority`: what a place in the roadmap is called. */
+export interface RoadmapPriority {
+  /** Its place among the events of tasks: `#31`, which is no task's id. */
+  readonly task_id: string
+  readonly priority_number: number
+  readonly title: string
+  /** null: `planned`, or as its tasks say. */
+  readonly status: string | null
+  readonly actor: Actor
 }
 
 /** Longest `output` of an answer; the rest is in the session's events. */

@@ -4,6 +4,7 @@ import { completedAnswerSchema } from './answer.ts'
 import { agentViewSchema } from './agent-view.ts'
 import { costSumSchema } from './cost.ts'
 import { usageSchema } from './event-schema.ts'
+import { templateVarsSchema } from './request.ts'
 import { amount, listOf, time } from './schema.ts'
 import { SESSION_STATES } from './state.ts'
 
@@ -52,6 +53,8 @@ export const sessionViewSchema = z
     pid: z.int().nullable(),
     pod_id: z.string().nullable(),
     waiting_for: listOf(z.string()).describe('While queued: the tasks it waits for.'),
+    template: z.string().nullable().describe('That its prompt was made of; null where the prompt was given.'),
+    vars: templateVarsSchema.readonly().nullable().describe('What the template was rendered with.'),
   })
   .meta({ id: 'Session' })
 export type SessionView = Readonly<z.infer<typeof sessionViewSchema>>

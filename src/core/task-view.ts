@@ -1,6 +1,7 @@
 /** A task as lists and pages show it: a row of `orchestrator_task`, with its dependencies. */
 import { z } from 'zod'
 import { durabilitySchema } from './answer.ts'
+import { templateVarsSchema } from './request.ts'
 import { amount, listOf, time } from './schema.ts'
 import { TASK_STATES } from './state.ts'
 
@@ -25,10 +26,14 @@ export const taskViewSchema = z
     started_at: time.nullable(),
     completed_at: time.nullable(),
     error_message: z.string().nullable(),
-    run: amount.describe('0 for the first run; each retry counts one.'),
+    run: amount.describe(
+      '0 for the first run; each retry counts one, and so does each time it got more to wait for.',
+    ),
     session_id: z.string().nullable().describe('The session of the current run.'),
     depends_on: listOf(z.string()),
     waiting_for: listOf(z.string()).describe('Those of depends_on that are not completed.'),
+    template: z.string().nullable().describe('That its prompt was made of; null where the prompt was given.'),
+    vars: templateVarsSchema.readonly().nullable().describe('What the template was rendered with.'),
   })
   .meta({ id: 'Task' })
 export type TaskView = Readonly<z.infer<typeof taskViewSchema>>

@@ -23,6 +23,9 @@ export interface AcceptedSession {
   readonly request_digest: string
   /** JSON */
   readonly actor: string
+  /** Of a template's prompt; `vars` as JSON. */
+  readonly template: string | null
+  readonly vars: string | null
 }
 
 /** What its end says. */
@@ -79,17 +82,19 @@ export function createAgentSessionTable(db: Db): AgentSessionTable {
   const insertAccepted = db.prepare(`
     INSERT INTO agent_sessions (
       session_id, agent_type, task_id, task_description, workspace_dir, created_by, restart_of, orchestrator_id,
-      root_session_id, created_at, priority, timeout_seconds, auto_restart, idempotency_key, request_digest, actor)
+      root_session_id, created_at, priority, timeout_seconds, auto_restart, idempotency_key, request_digest, actor,
+      template, vars)
     VALUES (
       @session_id, @agent_type, @task_id, @task_description, @workspace_dir, @created_by, @restart_of,
       @orchestrator_id, @root_session_id, @created_at, @priority, @timeout_seconds, @auto_restart, @idempotency_key,
-      @request_digest, @actor)
+      @request_digest, @actor, @template, @vars)
     ON CONFLICT (session_id) DO UPDATE SET
       task_id = excluded.task_id, task_description = excluded.task_description,
       workspace_dir = excluded.workspace_dir, created_by = excluded.created_by, restart_of = excluded.restart_of,
       orchestrator_id = excluded.orchestrator_id, root_session_id = excluded.root_session_id, created_at = excluded.created_at, priority = excluded.priority,
       timeout_seconds = excluded.timeout_seconds, auto_restart = excluded.auto_restart,
-      idempotency_key = excluded.idempotency_key, request_digest = excluded.request_digest, actor = excluded.actor`)
+      idempotency_key = excluded.idempotency_key, request_digest = excluded.request_digest, actor = excluded.actor,
+      template = excluded.template, vars = excluded.vars`)
   const selectRoot = db
     .prepare<[string], string>('SELECT root_session_id FROM agent_sessions WHERE session_id = ?')
     .pluck()

@@ -1,4 +1,5 @@
 /** JSON columns that we wrote ourselves, read back. */
+import type { TemplateVars } from '../core/request.ts'
 
 export function arrayOf(text: string): unknown[] {
   const value: unknown[] = JSON.parse(text)
@@ -7,5 +8,10 @@ export function arrayOf(text: string): unknown[] {
 
 export function stringsOf(text: string): string[] {
   const value: string[] = JSON.parse(text)
+  return value
+}
+
+export function varsOf(text: string | null): TemplateVars | null {
+  const value: TemplateVars | null = text === null ? null : JSON.parse(text)
   return value
 }

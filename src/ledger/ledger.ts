@@ -14,6 +14,7 @@ import type { GapView, ModelCost, SessionTree, SessionView } from '../core/sessi
 import type { TaskView } from '../core/task-view.ts'
 import type { Mail } from '../core/mail.ts'
 import type { Figures } from './figures.ts'
+import type { TaskGraphQuery, TaskGraphRows } from './task-graph.ts'
 
 export type { AgentView } from '../core/agent-view.ts'
 export type { CostReport, CostRow } from '../core/cost.ts'
@@ -68,10 +69,6 @@ export interface AgentViews {
   list(query?: ListQuery): Page<AgentView>
   /** The agents of a session, oldest first. */
   ofSession(sessionId: string): readonly AgentView[]
-  /** Of its latest lines the last one that says what it does (`core/doing.ts`), verbatim; null where none does. */
-  lastTold(agent: Pick<AgentView, 'agent_id' | 'session_id'>): { type: string; payload: string } | null
-  /** The health that was last recorded of it; null where none was. */
-  lastHealth(agentId: string): string | null
 }
 
 export interface TaskViews {
@@ -79,6 +76,8 @@ export interface TaskViews {
   list(query?: ListQuery): Page<TaskView>
   /** The tasks that name this one in their `depends_on`. */
   dependentsOf(taskId: string): readonly string[]
+  /** Tasks and which of them wait for which. */
+  graph(query: TaskGraphQuery): TaskGraphRows
 }
 
 /** Which messages. */

@@ -38,6 +38,7 @@ import {
   createRecorderPositionTable,
   type RecorderPositionTable,
 } from './recorder-position.ts'
+import { createRoadmapPriorityTable, type RoadmapPriorityTable } from './roadmap-priority.ts'
 import { createSaidSearch } from './said-search.ts'
 import { createSearchIndex, type SearchIndex } from './search-index.ts'
 import { createRebuildTables, type RebuildTables } from './rebuild-tables.ts'
@@ -66,6 +67,7 @@ export interface Tables {
   readonly unbilled: UnbilledUsageTable
   readonly tasks: OrchestratorTaskTable
   readonly messages: AgentMessageTable
+  readonly roadmap: RoadmapPriorityTable
   readonly position: RecorderPositionTable
   readonly faults: RecorderFaultTable
   readonly actions: ActionTable
@@ -209,6 +211,7 @@ function tablesOf(db: Db): Tables {
     unbilled: createUnbilledUsageTable(db),
     tasks: createOrchestratorTaskTable(db),
     messages: createAgentMessageTable(db),
+    roadmap: createRoadmapPriorityTable(db),
     position: createRecorderPositionTable(db),
     faults: createRecorderFaultTable(db),
     actions: createActionTable(db),

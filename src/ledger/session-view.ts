@@ -3,7 +3,7 @@ import type { CompletedAnswer } from '../core/answer.ts'
 import { FAILURE_REASONS, isEnded, type EndState, type SessionState } from '../core/state.ts'
 import { microsToUsd } from '../core/usage.ts'
 import type { Db } from './database.ts'
-import { arrayOf, stringsOf } from './json-column.ts'
+import { arrayOf, stringsOf, varsOf } from './json-column.ts'
 import type { SessionView, SessionViews } from './ledger.ts'
 import { createList, previewOf, type IndexedSearch } from './list.ts'
 import { waitedFor } from './task-dependency.ts'
@@ -21,7 +21,7 @@ const SHORT_SEARCH_SESSIONS = 5000
 
 interface SessionRow extends Omit<
   SessionView,
-  'status' | 'success' | 'cost_estimated' | 'incomplete' | 'waiting_for'
+  'status' | 'success' | 'cost_estimated' | 'incomplete' | 'waiting_for' | 'vars'
 > {
   readonly status: SessionState
   readonly success: 0 | 1 | null
@@ -29,6 +29,8 @@ interface SessionRow extends Omit<
   readonly incomplete: 0 | 1
   /** JSON array of task ids. */
   readonly waiting_for: string
+  /** JSON object. */
+  readonly vars: string | null
   readonly permission_denials: string
   readonly estimated_cost_micros: number
 }
@@ -41,7 +43,7 @@ function selectOf(result: string, description: string): string {
     ${result} AS result, s.error_message, s.failure_reason, s.restarts, s.estimated_cost_micros,
     s.estimated_cost_usd, s.cost_estimated, s.input_tokens, s.output_tokens, s.cache_read_tokens,
     s.cache_creation_tokens, s.num_turns, s.duration_ms, s.incomplete, s.pruned_at, s.priority, s.timeout_seconds,
-    s.permission_denials, a.agent_id, a.pid, coalesce(a.pod_id, s.pod_id) AS pod_id,
+    s.permission_denials, s.template, s.vars, a.agent_id, a.pid, coalesce(a.pod_id, s.pod_id) AS pod_id,
     CASE WHEN s.status = 'queued' AND s.task_id IS NOT NULL THEN (
       SELECT json_group_array(depends_on) FROM (${waitedFor('s.task_id')}))
     ELSE '[]' END AS waiting_for
@@ -108,6 +110,7 @@ function toView(row: SessionRow): SessionView {
     cost_estimated: row.cost_estimated === 1,
     incomplete: row.incomplete === 1,
     waiting_for: stringsOf(row.waiting_for),
+    vars: varsOf(row.vars),
   }
 }
 

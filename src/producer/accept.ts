@@ -9,17 +9,15 @@ import type { AcceptedAnswer } from '../core/answer.ts'
 import type { Actor } from '../core/envelope.ts'
 import { DroverError } from '../core/errors.ts'
 import type { TaskPending, TaskSpawned } from '../core/events.ts'
-import { digestOf, newSessionId, sessionIdOfKey } from '../core/ids.ts'
+import { newSessionId, sessionIdOfKey } from '../core/ids.ts'
 import type { SessionState } from '../core/state.ts'
-import { DEFAULT_PRIORITY, type OnBusy, type SpawnRequest } from '../core/request.ts'
+import { DEFAULT_PRIORITY, requestDigest, type OnBusy, type SpawnRequest } from '../core/request.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import type { EndedSessionNote } from '../queue/ended-session.ts'
 import type { Queues } from '../queue/jobs.ts'
 import type { Keys } from '../queue/keys.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
-import type { PodDirectory } from '../queue/pods.ts'
 import type { SessionStore } from '../queue/session-store.ts'
-import { refuseWhenBusy } from './busy.ts'
 
 export interface AcceptOptions {
   readonly actor: Actor
@@ -46,8 +44,7 @@ export interface Acceptance {
 export interface Acceptor {
   /**
    * @param request already checked against `spawnRequestSchema`
-   * @throws DroverError `agent_type_not_found`, `idempotency_conflict`; of one that must not wait (`onBusy: 'fail'`)
-   *   `singleton_violation`, `resource_exhaustion`
+   * @throws DroverError `agent_type_not_found`, `idempotency_conflict`, `singleton_violation`
    */
   accept(request: SpawnRequest, options: AcceptOptions): Promise<Acceptance>
 }
@@ -56,7 +53,6 @@ export interface AcceptorParts {
   readonly store: SessionStore
   readonly queues: Queues
   readonly types: AgentTypeRegistry
-  readonly pods: Pick<PodDirectory, 'list'>
   readonly keys: Keys
   readonly onError: (error: unknown) => void
 }
@@ -76,9 +72,9 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
       const timeoutSeconds = request.timeout_seconds ?? type.timeout
       // A fresh id meets no earlier request that it could differ from.
       const mayRepeat = key !== null || options.sessionId !== undefined
-      const digest = mayRepeat ? digestOf(request) : ''
+      const digest = mayRepeat ? requestDigest(request) : ''
       const known = options.onBusy === 'fail' && mayRepeat && (await isKnown(sessionId))
-      if (options.onBusy === 'fail' && !known) await refuseWhenBusy(parts, type, sessionId)
+      if (options.onBusy === 'fail' && !known) await refuseWhenBusy(request.agent_type, sessionId)
       const waitingFor = options.waitingFor ?? []
       const job = { sessionId, agentType: request.agent_type, priority }
       let adding: Promise<void> | undefined
@@ -131,6 +127,7 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
         }
       }
       const present = await presentOf(sessionId)
+      if (present.forgone_by !== undefined) throw forgone(request.task_id ?? null)
       if (present.digest !== digest) throw conflict(sessionId, key)
       // Whoever accepted it may have died before its job was there.
       if (present.status === 'queued' && waitingFor.length === 0) await queues.add(job).catch(onError)
@@ -170,6 +167,30 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
     if (present === null) throw new Error(`session ${sessionId} vanished while it was accepted`)
     return present
   }
+
+  async function refuseWhenBusy(agentType: string, sessionId: string): Promise<void> {
+    const limit = (await types.require(agentType)).max_instances
+    const queue = queues.of(agentType)
+    // Every job has a priority, so those that wait are `prioritized`; `waiting` holds those handed over.
+    const [active, waiting] = await Promise.all([
+      queue.getActive(),
+      queue.getJobCountByTypes('waiting', 'prioritized'),
+    ])
+    const others = active.filter((job) => job.id !== sessionId)
+    if (others.length + waiting < limit) return
+    const holder = others[0]?.id === undefined ? null : await store.read(others[0].id)
+    throw new DroverError(
+      'singleton_violation',
+      holder === null
+        ? `${agentType} has a session waiting already. Use --on-busy queue to wait in line.`
+        : `${agentType} already running (PID: ${holder.pid ?? 'starting'}). Use --on-busy queue to wait in line.`,
+      {
+        agent_type: agentType,
+        existing_agent_id: holder?.agentId ?? null,
+        existing_session_id: holder?.sessionId ?? null,
+      },
+    )
+  }
 }
 
 function taskEvents(sessionId: string, request: SpawnRequest, again: TaskPending | undefined): OwnEvent[] {
@@ -179,6 +200,15 @@ function taskEvents(sessionId: string, request: SpawnRequest, again: TaskPending
     ...(again === undefined ? [] : [{ type: 'drover.task.pending' as const, payload: again }]),
     { type: 'drover.task.spawned', payload: spawned },
   ]
+}
+
+/** Between the look at the task and this call. */
+function forgone(taskId: string | null): DroverError {
+  return new DroverError(
+    'task_not_ready',
+    `The task ${taskId} was cancelled or changed just now, and this run of it does not begin. Look at it and ask again.`,
+    { task_id: taskId },
+  )
 }
 
 function conflict(sessionId: string, key: string | null): DroverError {

@@ -15,7 +15,6 @@ import type {
 import type { CostReport } from '../core/cost.ts'
 import type { eventsDocumentSchema, Freshness, searchDocumentSchema } from '../core/documents.ts'
 import { parseEvent, type Envelope } from '../core/envelope.ts'
-import type { MonitorAnswer } from '../core/monitor.ts'
 import type { ExportFormat } from '../core/export-format.ts'
 import type {
   AcknowledgedAnswer,
@@ -29,13 +28,16 @@ import type {
 } from '../core/mail.ts'
 import type {
   CostBy,
+  DependenciesBody,
   KillBody,
   RestartBody,
   RestartFailedBody,
+  RoadmapPriorityRequest,
   spawnBodySchema,
   TaskRequest,
 } from '../core/request.ts'
 import type { sessionDocumentSchema, SessionView } from '../core/session-view.ts'
+import type { CancelTaskAnswer, DependenciesAnswer, RetryTaskAnswer, TaskGraph } from '../core/task-answer.ts'
 import type { AddedTasks, taskDocumentSchema, TaskView } from '../core/task-view.ts'
 import type { AgentTypeView } from '../core/type-view.ts'
 import { followEvents, type EventsOptions } from './event-stream.ts'
@@ -183,14 +185,23 @@ export interface HttpClient {
   exported(sessionId: string, format: ExportFormat, signal?: AbortSignal): AsyncGenerator<string, void, void>
   agents(filter?: ListFilter): Promise<ListDocument<'agents', AgentView>>
   agent(agentId: string): Promise<{ readonly success: true; readonly agent: AgentView }>
-  /** How every running agent is; with an id that one alone, also after its end. */
-  monitor(query?: { readonly agent_id?: string | undefined }): Promise<MonitorAnswer>
   /** What was spent since `since` (ISO time), in groups. */
   cost(query?: CostFilter): Promise<{ readonly success: true } & CostReport>
   tasks(filter?: ListFilter): Promise<ListDocument<'tasks', TaskView>>
   task(taskId: string): Promise<TaskDocument>
-  /** All or none. Repeating the same tasks changes nothing. */
-  addTasks(tasks: readonly TaskRequest[]): Promise<AddedTasks>
+  /** All or none, with titles for places in the roadmap. Repeating the same tasks changes nothing. */
+  addTasks(tasks: readonly TaskRequest[], priorities?: readonly RoadmapPriorityRequest[]): Promise<AddedTasks>
+  /** Ends a task, with its session where it has one; resolves when that has ended. A repeat answers the same. */
+  cancelTask(taskId: string, body?: KillBody, signal?: AbortSignal): Promise<CancelTaskAnswer>
+  /** Another run of a task that failed or was cancelled; what it blocked waits again. */
+  retryTask(taskId: string): Promise<RetryTaskAnswer>
+  /** Makes a task that has not begun wait for more. */
+  addDependencies(taskId: string, body: DependenciesBody): Promise<DependenciesAnswer>
+  /** Tasks and which waits for which; of one task what is before and after it. */
+  taskGraph(query?: {
+    readonly task_id?: string | undefined
+    readonly limit?: number | undefined
+  }): Promise<TaskGraph>
   /**
    * Mail between agents, sent, read and taken as the session of `asSession`; without one as the operator. A message id
    * is made where none is given; with one the call may be repeated.
@@ -279,7 +290,6 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       }),
     agents: (filter) => get('/agents', filter),
     agent: (agentId) => get(`/agents/${one(agentId)}`),
-    monitor: (query) => get('/monitor', query),
     cost: (query) => get('/cost', query),
     tasks: (filter) => get('/tasks', filter),
     task: (taskId) => get(`/tasks/${one(taskId)}`),
@@ -294,7 +304,12 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     killStalled: (signal) => post('/agents/kill-stalled', {}, signal),
     restart: (id, body = {}, signal) => post(`/sessions/${one(id)}/restart`, body, signal),
     restartFailed: (body = {}, signal) => post('/sessions/restart-failed', body, signal),
-    addTasks: (tasks) => post('/tasks', { tasks }, undefined),
+    addTasks: (tasks, priorities = []) =>
+      post('/tasks', { tasks, ...(priorities.length === 0 ? {} : { priorities }) }, undefined),
+    cancelTask: (taskId, body = {}, signal) => post(`/tasks/${one(taskId)}/cancel`, body, signal),
+    retryTask: (taskId) => post(`/tasks/${one(taskId)}/retry`, {}, undefined),
+    addDependencies: (taskId, body) => post(`/tasks/${one(taskId)}/dependencies`, body, undefined),
+    taskGraph: (query = {}) => get('/task-graph', query),
     agentTypes: () => get('/agent-types'),
     agentType: (name) => get(`/agent-types/${one(name)}`),
   }

@@ -15,6 +15,7 @@ import {
   restartBodySchema,
   wholeSpawnBodySchema,
   type OnBusy,
+  type TemplateVars,
   type Wait,
 } from '../core/request.ts'
 import { isEnded } from '../core/state.ts'
@@ -23,7 +24,6 @@ import { connectRedis, redisUnavailable } from '../queue/connection.ts'
 import { createQueues } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
-import { createPodDirectory } from '../queue/pods.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
@@ -33,6 +33,7 @@ import { completedAnswer, startedAnswer } from './answers.ts'
 import { toCamel, toSnake, type Camel } from './camel.ts'
 import { createFollower } from './follow.ts'
 import { createKill, requireRecord } from './kill.ts'
+import { withPrompt } from './with-prompt.ts'
 import { createRestarter, endedOfRecord, type Restarted, type RestartOptions } from './restart.ts'
 
 const ACTOR: Actor = { via: 'typescript', name: null }
@@ -51,8 +52,12 @@ export interface ProducerOptions {
 /** What to run. `workspaceDir` is absolute, and on a machine where pods run. */
 export interface SpawnOptions {
   readonly agentType: string
-  readonly prompt: string
+  /** With a template its `{{task}}`. */
+  readonly prompt?: string
   readonly workspaceDir: string
+  /** A template of the agent type, by name, and what it is rendered with. */
+  readonly template?: string
+  readonly vars?: TemplateVars
   readonly orchestratorId?: string
   /** In a git worktree of its own, of the repository of `workspaceDir`. @default as the agent type's `workspace` */
   readonly worktree?: boolean
@@ -153,14 +158,8 @@ export function createProducer(options: ProducerOptions): Producer {
     const store = createSessionStore(redis, keys)
     const queues = createQueues(redis, keys, onError)
     const live = createLive(subscriber, keys)
-    const acceptor = createAcceptor({
-      store,
-      queues,
-      types: createAgentTypeRegistry(redis, keys),
-      pods: createPodDirectory(redis, keys),
-      keys,
-      onError,
-    })
+    const types = createAgentTypeRegistry(redis, keys)
+    const acceptor = createAcceptor({ store, queues, types, keys, onError })
     const requests = createSessionRequests(redis, keys)
     const follower = createFollower(redis, keys, store, live)
     const kill = createKill({
@@ -180,7 +179,7 @@ export function createProducer(options: ProducerOptions): Producer {
       namespace,
       maxRestarts: MAX_RESTARTS,
     })
-    return { redis, store, queues, live, acceptor, follower, kill, restarter }
+    return { redis, store, queues, types, live, acceptor, follower, kill, restarter }
   }
 
   function connected(): ReturnType<typeof connect> {
@@ -234,10 +233,11 @@ export function createProducer(options: ProducerOptions): Producer {
   }
 
   return {
-    async spawn({ signal, idempotencyKey, createdBy, ...body }) {
+    async spawn({ signal, idempotencyKey, createdBy, vars, ...body }) {
       refuseNoSessionId(createdBy)
-      const { wait, on_busy, ...request } = parseRequest(wholeSpawnBodySchema, toSnake(body))
-      if (request.task_id != null || (request.depends_on ?? []).length > 0) {
+      // The names of variables are the caller's own.
+      const { wait, on_busy, ...asked } = parseRequest(wholeSpawnBodySchema, { ...toSnake(body), vars })
+      if (asked.task_id != null || (asked.depends_on ?? []).length > 0) {
         throw invalidRequest([
           {
             path: 'task_id',
@@ -245,7 +245,9 @@ export function createProducer(options: ProducerOptions): Producer {
           },
         ])
       }
-      const { acceptor, follower } = await connected()
+      const { acceptor, follower, types } = await connected()
+      const type = asked.template == null ? null : await viaRedis(types.current(asked.agent_type))
+      const request = withPrompt(asked, type)
       const { answer } = await acceptor
         .accept(request, {
           actor: ACTOR,

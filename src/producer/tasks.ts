@@ -1,9 +1,16 @@
 /** Tasks: adding them, and what `ensureJobs` asks for. The rules about their states live with the ledger. */
 import type { Redis } from 'ioredis'
 import { composeEvent, type Actor, type OwnEventType } from '../core/envelope.ts'
-import type { TaskBlocked, TaskPending } from '../core/events.ts'
+import type { RoadmapPriority, TaskBlocked, TaskEnded, TaskPending } from '../core/events.ts'
 import { sessionIdOfTask } from '../core/ids.ts'
-import { DEFAULT_PRIORITY, type SpawnRequest, type TaskRequest } from '../core/request.ts'
+import {
+  priorityOfTask,
+  type RoadmapPriorityRequest,
+  type SpawnRequest,
+  type TaskRequest,
+  type TemplateVars,
+} from '../core/request.ts'
+import { createForgoSession } from '../queue/forgo-session.ts'
 import type { Queues } from '../queue/jobs.ts'
 import type { Keys } from '../queue/keys.ts'
 import type { Acceptor } from './accept.ts'
@@ -17,13 +24,34 @@ export interface ReadyTask {
   readonly workspace_dir: string
   /** null: as the agent type has it. */
   readonly worktree: boolean | null
-  /** How often it ran before. */
+  /** How many runs there were before. */
   readonly run: number
+  /** Of a template's prompt. */
+  readonly template: string | null
+  readonly vars: TemplateVars | null
+}
+
+/** A task with its prompt as it is given to the agent. */
+export type NewTask = Omit<TaskRequest, 'prompt'> & {
+  readonly prompt: string
+  readonly workspace_dir: string
 }
 
 export interface Tasks {
-  /** Appends `drover.task.pending` for each, all or nothing. Answers the stream id of the last. */
-  add(tasks: readonly (TaskRequest & { readonly workspace_dir: string })[], actor: Actor): Promise<string>
+  /** Appends `drover.task.pending` for each, and the titles, all or nothing. Answers the stream id of the last. */
+  add(tasks: readonly NewTask[], priorities: readonly RoadmapPriorityRequest[], actor: Actor): Promise<string>
+  /** Begins another run. Of two that begin the same one, the ledger takes the first. Answers the stream id. */
+  again(pending: TaskPending): Promise<string>
+  /**
+   * Gives up the run of a task that has no session, and says so with an event of the task. From then on no session of
+   * that run can begin, whoever is about to ask for it. Null where it has one, or was given up by somebody else.
+   */
+  forgo(
+    task: Pick<ReadyTask, 'task_id' | 'agent_type' | 'run'>,
+    event: TaskPending | TaskEnded,
+  ): Promise<string | null>
+  /** Ends the run of a task that has no session, or none any more. */
+  end(agentType: string, ended: TaskEnded): Promise<string>
   /** Accepts the session of a task's run; a repeat makes the same one. */
   spawn(task: ReadyTask): Promise<void>
   block(taskId: string, agentType: string, blockedBy: readonly string[]): Promise<void>
@@ -40,20 +68,35 @@ export interface TasksParts {
 
 export function createTasks(parts: TasksParts): Tasks {
   const { redis, keys, acceptor, queues } = parts
+  const forgoSession = createForgoSession(redis, keys)
+
+  const append = async (type: OwnEventType, agentType: string, payload: object): Promise<string> =>
+    String(await redis.xadd(keys.events, '*', 'event', taskEvent(type, agentType, payload)))
 
   return {
-    async add(tasks, actor) {
+    async add(tasks, priorities, actor) {
       const transaction = redis.multi()
+      for (const { priority_number, title, status = null } of priorities) {
+        const named: RoadmapPriority = {
+          task_id: `#${priority_number}`,
+          priority_number,
+          title,
+          status,
+          actor,
+        }
+        transaction.xadd(keys.events, '*', 'event', taskEvent('drover.roadmap.priority', '', named))
+      }
       for (const task of tasks) {
         const pending: TaskPending = {
           task_id: task.task_id,
           agent_type: task.agent_type,
           prompt: task.prompt,
-          priority: task.priority ?? DEFAULT_PRIORITY,
+          priority: priorityOfTask(task),
           priority_number: task.priority_number ?? null,
           workspace_dir: task.workspace_dir,
           worktree: task.worktree ?? null,
           depends_on: task.depends_on ?? [],
+          ...templateOf(task),
           run: 0,
           actor,
         }
@@ -70,6 +113,19 @@ export function createTasks(parts: TasksParts): Tasks {
       return String(streamId)
     },
 
+    again: (pending) => append('drover.task.pending', pending.agent_type, pending),
+
+    async forgo(task, event) {
+      const type = 'status' in event ? 'drover.task.ended' : 'drover.task.pending'
+      return await forgoSession({
+        sessionId: sessionIdOfTask(keys.namespace, task.task_id, task.run),
+        agentType: task.agent_type,
+        event: taskEvent(type, task.agent_type, event),
+      })
+    },
+
+    end: (agentType, ended) => append('drover.task.ended', agentType, ended),
+
     async spawn(task) {
       await acceptor.accept(requestOfTask(task), {
         actor: { via: 'drover', name: 'ensureJobs' },
@@ -79,7 +135,7 @@ export function createTasks(parts: TasksParts): Tasks {
 
     async block(taskId, agentType, blockedBy) {
       const blocked: TaskBlocked = { task_id: taskId, blocked_by: blockedBy }
-      await redis.xadd(keys.events, '*', 'event', taskEvent('drover.task.blocked', agentType, blocked))
+      await append('drover.task.blocked', agentType, blocked)
     },
 
     async ensureJob(job) {
@@ -97,6 +153,32 @@ export function requestOfTask(task: ReadyTask): SpawnRequest {
     workspace_dir: task.workspace_dir,
     priority: task.priority,
     ...(task.worktree === null ? {} : { worktree: task.worktree }),
+    ...templateOf(task),
+  }
+}
+
+function templateOf({
+  template,
+  vars,
+}: Pick<TaskRequest, 'template' | 'vars'>): Pick<TaskPending, 'template' | 'vars'> {
+  return template == null ? {} : { template, vars: vars ?? {} }
+}
+
+/** A task as another run begins with it. */
+export function pendingOf(
+  task: ReadyTask & Pick<TaskPending, 'priority_number' | 'depends_on'>,
+): Omit<TaskPending, 'actor'> {
+  return {
+    task_id: task.task_id,
+    agent_type: task.agent_type,
+    prompt: task.prompt,
+    priority: task.priority,
+    priority_number: task.priority_number,
+    workspace_dir: task.workspace_dir,
+    worktree: task.worktree,
+    depends_on: task.depends_on,
+    ...templateOf(task),
+    run: task.run,
   }
 }
 

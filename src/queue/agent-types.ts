@@ -14,6 +14,7 @@ export function summaryOf(spec: AgentSpec): AgentTypeSummary {
     use_cases: spec.useCases,
     timeout: spec.timeout,
     max_instances: spec.maxInstances,
+    templates: spec.templates,
   }
 }
 
@@ -26,6 +27,8 @@ export interface AgentTypeRegistry {
    * @throws DroverError `agent_type_not_found`, with "did you mean"
    */
   require(name: string): Promise<AgentTypeSummary>
+  /** The same as it was announced last, never from memory: a template may have been changed since. */
+  current(name: string): Promise<AgentTypeSummary>
 }
 
 export function createAgentTypeRegistry(redis: Redis, keys: Keys): AgentTypeRegistry {
@@ -38,6 +41,16 @@ export function createAgentTypeRegistry(redis: Redis, keys: Keys): AgentTypeRegi
     return [...known.values()].toSorted((a, b) => a.name.localeCompare(b.name))
   }
 
+  async function current(name: string): Promise<AgentTypeSummary> {
+    const names = (await list()).map((type) => type.name)
+    const found = known.get(name)
+    if (found !== undefined) return found
+    const hint = names.length > 0 ? didYouMean(name, names) : ' No pod or board has announced any type yet.'
+    throw new DroverError('agent_type_not_found', `There is no agent type "${name}".${hint}`, {
+      agent_type: name,
+    })
+  }
+
   return {
     async announce(types) {
       if (types.length === 0) return
@@ -48,15 +61,8 @@ export function createAgentTypeRegistry(redis: Redis, keys: Keys): AgentTypeRegi
     },
     list,
     async require(name) {
-      const remembered = known.get(name)
-      if (remembered !== undefined) return remembered
-      const names = (await list()).map((type) => type.name)
-      const found = known.get(name)
-      if (found !== undefined) return found
-      const hint = names.length > 0 ? didYouMean(name, names) : ' No pod or board has announced any type yet.'
-      throw new DroverError('agent_type_not_found', `There is no agent type "${name}".${hint}`, {
-        agent_type: name,
-      })
+      return known.get(name) ?? (await current(name))
     },
+    current,
   }
 }

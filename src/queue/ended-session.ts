@@ -19,6 +19,8 @@ export interface EndedSessionNote {
   readonly timeout_seconds: number
   /** Stream id of its acceptance, or one after it: what a wait for the ledger waits for. */
   readonly first_id: string
+  /** It was given up before there was one (`forgo-session.ts`), by whoever called it so. */
+  readonly forgone_by?: string
 }
 
 /** Lua: `remember(key, hash)`, for a session that has ended. */

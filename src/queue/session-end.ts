@@ -3,11 +3,11 @@ import {
   OUTPUT_LIMIT,
   type AgentClosed,
   type AgentExited,
-  type AgentHealth,
   type AgentKilled,
   type SessionEnded,
   type TaskEnded,
 } from '../core/events.ts'
+import { NO_USAGE } from '../core/envelope.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { OwnEvent } from './own-event.ts'
 import type { CancelRequest, SessionRecord } from './session-record.ts'
@@ -75,15 +75,34 @@ function payloadOf(events: readonly OwnEvent[], type: OwnEvent['type']): object 
   return events.find((event) => event.type === type)?.payload
 }
 
-/** That the worker of this agent is gone, and so the agent: a change of health, which is said once. */
-export function deadEvents({ health }: Pick<SessionRecord, 'health'>): OwnEvent[] {
-  if (health === 'dead') return []
-  const dead: AgentHealth = { health_status: 'dead', cpu_percent: null, memory_mb: null }
-  return [{ type: 'drover.agent.health', payload: dead }]
+/**
+ * The end of a session that never had an agent, as far as it is the session's own: what becomes of its task is said
+ * beside it.
+ */
+export function neverBegan(
+  message: string,
+  status: 'failed' | 'cancelled' = 'cancelled',
+): Omit<SessionEnd, 'to'> {
+  const ended: SessionEnded = {
+    status,
+    failure_reason: 'cancelled',
+    message,
+    output: null,
+    cost_micros: 0,
+    usage: NO_USAGE,
+    num_turns: 0,
+    duration_ms: 0,
+    restarts: 0,
+    permission_denials: [],
+  }
+  return {
+    set: { ended: JSON.stringify({ ...ended, completed_at: new Date().toISOString() }) },
+    events: [{ type: 'drover.session.ended', payload: ended }],
+  }
 }
 
 /** The last events of an agent that nobody has heard of: what it still printed may come from its pod, late. */
-export function lostAgentEvents(record: Pick<SessionRecord, 'pid' | 'cursor' | 'health'>): OwnEvent[] {
+export function lostAgentEvents(record: Pick<SessionRecord, 'pid' | 'cursor'>): OwnEvent[] {
   const exited: AgentExited = {
     status: 'superseded',
     pid: record.pid,
@@ -95,7 +114,6 @@ export function lostAgentEvents(record: Pick<SessionRecord, 'pid' | 'cursor' | '
   }
   const closed: AgentClosed = { lines: record.cursor, bytes: 0, sha256: null, tail_unknown: true }
   return [
-    ...deadEvents(record),
     { type: 'drover.agent.exited', payload: exited },
     { type: 'drover.agent.closed', payload: closed },
   ]

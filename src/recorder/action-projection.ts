@@ -14,17 +14,24 @@ interface Asked {
   readonly reason?: string
   readonly force?: boolean
   readonly run?: number
+  readonly added_dependencies?: readonly string[]
 }
 
 const ACTIONS = new Map<string, (asked: Asked) => string>([
   ['drover.session.accepted', ({ restart_of }) => (restart_of ? 'restart' : 'spawn')],
   ['drover.session.restarting', () => 'restart'],
   ['drover.session.cancel_requested', ({ force }) => (force === true ? 'force_kill' : 'kill')],
-  ['drover.task.pending', ({ run }) => (run !== undefined && run > 0 ? 'retry_task' : 'add_task')],
+  ['drover.task.pending', ofPending],
   ['drover.task.ended', () => 'cancel_task'],
+  ['drover.roadmap.priority', () => 'name_priority'],
   ['drover.message.sent', () => 'send'],
   ['drover.message.answered', () => 'answer'],
 ])
+
+function ofPending({ run = 0, added_dependencies }: Asked): string {
+  if (added_dependencies !== undefined) return 'add_dependencies'
+  return run > 0 ? 'retry_task' : 'add_task'
+}
 
 export function isAction(type: string): boolean {
   return ACTIONS.has(type)

@@ -77,10 +77,9 @@ function onHealth(tables: Tables, header: AgentHeader, payload: AgentHealth): vo
   note(tables, header, 'health', payload)
 }
 
-/** Why it is; that it is stalled says the change of health before it. */
-function onStalled(tables: Tables, header: AgentHeader): void {
+function onStalled(tables: Tables, header: AgentHeader, payload: Partial<AgentHealth>): void {
   ensureAgent(tables, header)
-  note(tables, header, 'stalled')
+  note(tables, header, 'stalled', { ...payload, health_status: 'stalled' })
 }
 
 function onKilled(tables: Tables, header: AgentHeader, _payload: AgentKilled): void {

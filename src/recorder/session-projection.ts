@@ -5,7 +5,7 @@ import { DEFAULT_PRIORITY } from '../core/request.ts'
 import type { EndState, SessionState } from '../core/state.ts'
 import type { Tables } from '../ledger/open.ts'
 import type { Effects, Handler, Handlers, SessionHeader } from './handler.ts'
-import { endTask } from './task-projection.ts'
+import { endTask, templateColumns } from './task-projection.ts'
 
 /** Longest prompt in `agent_sessions.task_description`; the whole of it is in the session's first event. */
 const DESCRIPTION_LIMIT = 10_000
@@ -13,6 +13,7 @@ const DESCRIPTION_LIMIT = 10_000
 function onAccepted(tables: Tables, header: SessionHeader, payload: SessionAccepted, effects: Effects): void {
   const { request } = payload
   const taskId = request.task_id ?? null
+  const template = templateColumns(request)
   tables.sessions.accept({
     session_id: header.session_id,
     agent_type: header.agent_type,
@@ -29,6 +30,7 @@ function onAccepted(tables: Tables, header: SessionHeader, payload: SessionAccep
     idempotency_key: payload.idempotency_key,
     request_digest: payload.digest,
     actor: JSON.stringify(payload.actor),
+    ...template,
   })
   effects.acceptedSessionIds.add(header.session_id)
   if (taskId === null) return
@@ -43,6 +45,7 @@ function onAccepted(tables: Tables, header: SessionHeader, payload: SessionAccep
     worktree: request.worktree ?? null,
     created_at: header.ts,
     run: 0,
+    ...template,
   })
   tables.tasks.addDependencies(taskId, request.depends_on ?? [])
   tables.tasks.link(taskId, header.session_id, header.ts)

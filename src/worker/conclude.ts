@@ -34,8 +34,6 @@ export interface SessionParts {
   readonly flow: Flow
   readonly transcripts: Transcripts
   readonly worktrees: Worktrees
-  /** `PATH` as agents get it. */
-  readonly searchPath: string
   readonly pods: PodDirectory
   readonly config: Config
   readonly clock: Clock

@@ -127,7 +127,7 @@ describe('the specs', () => {
       requireMcp: false,
       systemPrompt: null,
       agent: null,
-      templates: {},
+      templates: [],
       allowedTools: [],
       disallowedTools: [],
       orchestratorTools: ['check_inbox', 'send_message'],
@@ -160,7 +160,7 @@ describe('the specs', () => {
   "workspace": "shared", "env": {"PASS": ["GIT_AUTHOR_NAME"], "SET": {}}, "background_tasks": false}}}`)
     expect(specs.get('doc-keeper-haiku')).toMatchObject({
       mcpConfig: join(dir, 'configs/agent-configs/doc-keeper-haiku.mcp.json'),
-      templates: { audit: '…{{task}}…' },
+      templates: [{ name: 'audit', text: '…{{task}}…', variables: ['task'], required: ['task'] }],
       allowedTools: ['Read', 'Grep'],
       timeout: 300,
       startupTimeoutSeconds: 10,
@@ -175,7 +175,7 @@ describe('the specs', () => {
     const spec = load(withKeys({ system_prompt: ['a', '', 'b'], templates: { t: ['x', 'y'] } })).specs.get(
       'one',
     )
-    expect(spec).toMatchObject({ systemPrompt: 'a\n\nb', templates: { t: 'x\ny' } })
+    expect(spec).toMatchObject({ systemPrompt: 'a\n\nb', templates: [{ name: 't', text: 'x\ny' }] })
   })
 
   test('are frozen', () => {
@@ -218,7 +218,7 @@ describe('the specs', () => {
       '14: agent_types.reviewer.env.SET.AGENT_ID has a name that is a variable that Drover sets itself',
       '14: agent_types.reviewer.env.SET.N must be text',
       '14: agent_types.reviewer.env.PAS is not a key of agent specs; did you mean "PASS"?',
-      '15: agent_types.reviewer.templates.t has a "{{" that opens no placeholder such as {{task}}',
+      '15: agent_types.reviewer.templates.t is no template: output "{{oops" not closed, line:1, col:12',
       '16: agent_types.reviewer.timeout must be a whole number from 1 to 2592000',
       '19: agent_type is not a key of agent specs; did you mean "agent_types"?',
     ])

@@ -36,7 +36,6 @@ const askedEnds: readonly Exclude<Asked, null>[] = [
   'guard_lost',
   'worker_lost',
   'restart',
-  'mcp_failed',
   'end',
 ]
 

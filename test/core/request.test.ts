@@ -58,7 +58,7 @@ test('the body may leave prompt and workspace to the task, the request may not',
   const body = { agent_type: 'architect', task_id: 'TASK-31-1' }
   expect(parseRequest(spawnBodySchema, body)).toMatchObject(body)
   expect(refused(spawnRequestSchema, body)).toEqual(['prompt', 'workspace_dir'])
-  expect(refused(wholeSpawnBodySchema, body)).toEqual(['prompt', 'workspace_dir'])
+  expect(refused(wholeSpawnBodySchema, body)).toEqual(['workspace_dir', 'prompt'])
 })
 
 test('all problems are told at once, each with its path', () => {

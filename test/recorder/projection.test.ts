@@ -86,6 +86,8 @@ describe('a session from acceptance to its end', () => {
       pid: 4711,
       pod_id: 'pod-1',
       waiting_for: [],
+      template: null,
+      vars: null,
     })
     expect(temp.ledger.sessions.completedAnswer('s1')).toEqual({
       success: true,

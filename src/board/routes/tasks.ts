@@ -32,7 +32,7 @@ export function taskRoutes(app: BoardApp, { ledger, addTasks }: TaskRoutesParts)
       },
     },
     async (request, reply) => {
-      const answer = await addTasks(request.body.tasks, actorOf(request))
+      const answer = await addTasks(request.body, actorOf(request))
       return await reply.code(answer.added > 0 ? 202 : 200).send(answer)
     },
   )

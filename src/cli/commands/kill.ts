@@ -1,7 +1,7 @@
 /** `drover kill` */
-import { InvalidArgumentError } from '@commander-js/extra-typings'
 import { EXIT, invalidRequest } from '../../core/errors.ts'
 import { connect } from '../connect.ts'
+import { seconds } from '../options.ts'
 import { killedText, stalledText } from '../show-control.ts'
 import { examples, type Register } from '../program.ts'
 
@@ -42,9 +42,4 @@ export function refuseBoth(option: string, id: string | undefined, given: boolea
     const message = `is needed, or --${option} without one`
     throw invalidRequest([{ path: 'id', message }])
   }
-}
-
-function seconds(text: string): number {
-  if (!/^\d{1,6}(\.\d{1,3})?$/.test(text)) throw new InvalidArgumentError('It must be a number of seconds.')
-  return Number(text)
 }

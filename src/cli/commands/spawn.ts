@@ -5,7 +5,7 @@ import { Option } from '@commander-js/extra-typings'
 import { ON_BUSY, parseRequest, spawnBodySchema, WAITS } from '../../core/request.ts'
 import type { SpawnDocument } from '../../producer/client.ts'
 import { connect, isLoopback } from '../connect.ts'
-import { collect, wholeNumber } from '../options.ts'
+import { collect, namedValue, wholeNumber } from '../options.ts'
 import { examples, type CliContext, type Register } from '../program.ts'
 import { checkWorkspaceOption, readPrompt, readPromptIfGiven } from '../prompt.ts'
 import { awaitSession } from '../spawn/await-session.ts'
@@ -22,6 +22,8 @@ interface SpawnOptions {
   readonly priority?: number | undefined
   readonly dependsOn?: readonly string[] | undefined
   readonly createdBy?: string | undefined
+  readonly template?: string | undefined
+  readonly var?: Readonly<Record<string, string>> | undefined
   readonly wait: (typeof WAITS)[number]
   readonly onBusy: (typeof ON_BUSY)[number]
 }
@@ -43,6 +45,8 @@ export const registerSpawn: Register = (program, context) => {
     .option('--no-auto-restart', 'do not go on after a crash')
     .option('--priority <n>', '1 runs first (1000)', wholeNumber)
     .option('--depends-on <task_id>', 'wait for this task; may be repeated', collect)
+    .option('--template <name>', 'prompt of the agent type to use; a prompt that is given is its {{task}}')
+    .option('--var <name=value>', 'a variable of the template; may be repeated', namedValue)
     .option('--idempotency-key <key>', 'submitting twice with one key runs once')
     .option(
       '--created-by <session_id>',
@@ -50,7 +54,7 @@ export const registerSpawn: Register = (program, context) => {
     )
     .addOption(new Option('--wait <what>', 'what to wait for').choices(WAITS).default('started' as const))
     .addOption(
-      new Option('--on-busy <what>', 'when it could not run at once')
+      new Option('--on-busy <what>', 'when an agent of the type runs already')
         .choices(ON_BUSY)
         .default('queue' as const),
     )
@@ -62,6 +66,7 @@ export const registerSpawn: Register = (program, context) => {
         'git diff | drover spawn code_reviewer - --wait accepted --json',
         'drover spawn architect --task-id TASK-31-1',
         'drover spawn code_developer "Fix the greeting" --worktree',
+        'drover spawn code_developer --template bug_fix --var issue="the total of an empty cart is NaN"',
         'drover spawn architect -- "-v is not enough: explain the flag"',
       ),
     )
@@ -91,7 +96,8 @@ async function requestOf(
   options: SpawnOptions,
 ): Promise<SpawnDocument> {
   const fromTask = options.taskId !== undefined
-  const prompt = await (fromTask ? readPromptIfGiven : readPrompt)(context, words, options.promptFile)
+  const read = fromTask || options.template !== undefined ? readPromptIfGiven : readPrompt
+  const prompt = await read(context, words, options.promptFile)
   const workspace =
     options.workspace === undefined && fromTask ? null : resolve(context.cwd, options.workspace ?? '.')
   if (workspace !== null && isLoopback(boardUrl)) await checkWorkspaceOption(workspace)
@@ -107,6 +113,8 @@ async function requestOf(
     auto_restart: options.autoRestart ? undefined : false,
     priority: options.priority,
     depends_on: options.dependsOn,
+    template: options.template,
+    vars: options.var,
     wait: options.wait,
     on_busy: options.onBusy,
   })

@@ -1,12 +1,13 @@
-/** `drover tasks add|import|list|show` */
+/** `drover tasks add|import|list|show`; the others are in `task-control.ts`. */
 import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { parseRequest, tasksFileSchema } from '../../core/request.ts'
 import { connect, filterOf, isLoopback } from '../connect.ts'
-import { collect, wholeNumber } from '../options.ts'
+import { collect, namedValue, wholeNumber } from '../options.ts'
 import { examples, type CliContext, type Program, type Register } from '../program.ts'
-import { checkWorkspaceOption, readPrompt, workspaceProblem } from '../prompt.ts'
+import { checkWorkspaceOption, readPrompt, readPromptIfGiven, workspaceProblem } from '../prompt.ts'
 import type { TasksFile } from '../tasks-file.ts'
+import { addTaskControl } from './task-control.ts'
 
 /** Declares `drover tasks`. */
 export const registerTasks: Register = (program, context) => {
@@ -22,19 +23,24 @@ export const registerTasks: Register = (program, context) => {
     .option('--prompt-file <file>', 'read the prompt from a file')
     .option('--task-id <id>', 'id of the task, such as TASK-31-1 (one is made)')
     .option('--depends-on <task_id>', 'wait for this task; may be repeated', collect)
-    .option('--priority <n>', '1 runs first (1000)', wholeNumber)
+    .option('--priority <n>', '1 runs first (its priority number, else 1000)', wholeNumber)
+    .option('--priority-number <n>', 'its place in the roadmap', wholeNumber)
     .option('--workspace <dir>', 'directory that the agent works in', '.')
     .option('--worktree', 'in a git worktree of its own, on branch drover/<task_id>')
+    .option('--template <name>', 'prompt of the agent type to use; a prompt that is given is its {{task}}')
+    .option('--var <name=value>', 'a variable of the template; may be repeated', namedValue)
     .addHelpText(
       'after',
       examples(
         'drover tasks add architect --task-id SPEC "Write docs/SPEC.md for a greeting program"',
         'drover tasks add code_developer --depends-on SPEC "Implement docs/SPEC.md"',
+        'drover tasks add architect --template create_spec --priority-number 31',
       ),
     )
     .action(async (agentType, words, options) => {
       const client = await connect(context)
-      const prompt = await readPrompt(context, words, options.promptFile)
+      const read = options.template === undefined ? readPrompt : readPromptIfGiven
+      const prompt = await read(context, words, options.promptFile)
       const workspace = resolve(context.cwd, options.workspace)
       if (isLoopback(client.url)) await checkWorkspaceOption(workspace)
       const task = {
@@ -44,7 +50,10 @@ export const registerTasks: Register = (program, context) => {
         workspace_dir: workspace,
         worktree: options.worktree,
         priority: options.priority,
+        priority_number: options.priorityNumber,
         depends_on: options.dependsOn,
+        template: options.template,
+        vars: options.var,
       }
       const request = parseRequest(tasksFileSchema, { tasks: [task] })
       const added = await client.addTasks(request.tasks)
@@ -57,7 +66,7 @@ export const registerTasks: Register = (program, context) => {
     .description('Adds all tasks of a YAML file, or none. Repeating it adds what is new.')
     .argument(
       '<file>',
-      'tasks: [{task_id, agent_type, prompt, priority?, workspace_dir?, worktree?, depends_on?: []}]',
+      'tasks: [{task_id, agent_type, prompt, …}], and priorities: [{priority_number, title}]',
     )
     .addHelpText('after', examples('drover tasks import tasks.yaml'))
     .action(async (file) => {
@@ -68,11 +77,12 @@ export const registerTasks: Register = (program, context) => {
       ])
       const read = readTasksFile(resolve(context.cwd, file), context.cwd)
       if (isLoopback(client.url)) await checkWorkspaces(read)
-      const added = await client.addTasks(read.tasks)
+      const added = await client.addTasks(read.tasks, read.priorities)
       await context.output.answer(added, () => addedText(added, read.tasks.length))
     })
 
   addReading(tasks, context)
+  addTaskControl(tasks, context)
 }
 
 function addReading(tasks: ReturnType<Program['command']>, context: CliContext): void {

@@ -13,7 +13,6 @@ const VALUES = new Set([
   '--append-system-prompt',
   '--append-system-prompt-file',
   '--agent',
-  '--agents',
   '--setting-sources',
   '--mcp-config',
   '--max-turns',

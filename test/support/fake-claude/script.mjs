@@ -29,7 +29,6 @@ const DEFAULTS = {
   crash_on_attempts: [],
   crash_signal: 'SIGKILL',
   write_files: {},
-  mcp_servers: [],
 }
 
 /** A member that is misspelt would test nothing: it ends the process. */
