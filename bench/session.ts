@@ -92,6 +92,7 @@ async function prepareBare(
     configDir,
     home,
     idleTimeoutMs: 1_800_000,
+    startupTimeoutMs: 10_000,
     tmpDir,
     rehearsal: null,
   })

@@ -16,6 +16,7 @@ import { loginRoutes } from './routes/login.ts'
 import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
 import { messageRoutes, type MessageRoutesParts } from './routes/messages.ts'
 import { metricsRoutes, type MetricsRoutesParts } from './routes/metrics.ts'
+import { monitorRoutes, type MonitorRoutesParts } from './routes/monitor.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { podRoutes, type PodRoutesParts } from './routes/pods.ts'
 import { sessionEventRoutes, type EventRoutesParts } from './routes/session-events.ts'
@@ -41,6 +42,7 @@ export type AppParts = SessionRoutesParts &
   TaskControlRoutesParts &
   AgentTypeRoutesParts &
   PodRoutesParts &
+  MonitorRoutesParts &
   HealthRoutesParts &
   MetricsRoutesParts &
   BullBoardParts &
@@ -89,6 +91,7 @@ export function createApp(parts: AppParts): App {
   agentTypeRoutes(app, parts)
   costRoutes(app, parts)
   podRoutes(app, parts)
+  monitorRoutes(app, parts)
   healthRoutes(app, parts)
   metricsRoutes(app, parts)
   pageRoutes(app, parts)

@@ -7,23 +7,18 @@ import type {
   RestartFailedAnswer,
 } from '../core/answer.ts'
 import { DroverError, isDroverError } from '../core/errors.ts'
-import { healthOf } from '../core/health.ts'
 import type { RestartFailedBody } from '../core/request.ts'
-import { isLive } from '../core/state.ts'
-import type { AgentView, LedgerReader, ListQuery, Page, SessionView } from '../ledger/ledger.ts'
-import type { SessionBeat } from '../queue/beats.ts'
+import type { LedgerReader, SessionView } from '../ledger/ledger.ts'
+import { allRows } from './all-rows.ts'
 import type { Control, ControlledBy } from './control.ts'
+import type { Monitor } from './monitor.ts'
 import { restartsBefore } from './restart-plan.ts'
-import type { ViaRedis } from './via-redis.ts'
 
 export interface ControlAllParts {
   readonly ledger: LedgerReader
   readonly control: Control
-  readonly beatsOf: (sessionIds: readonly string[]) => Promise<ReadonlyMap<string, SessionBeat>>
-  /** After how many milliseconds without a beat an agent of the type is stalled. */
-  readonly stallTimeoutMs: (agentType: string) => number
+  readonly monitor: Pick<Monitor, 'running'>
   readonly maxRestarts: number
-  readonly viaRedis: ViaRedis
 }
 
 export interface ControlAll {
@@ -33,7 +28,6 @@ export interface ControlAll {
   restartFailed(body: RestartFailedBody, by: ControlledBy): Promise<RestartFailedAnswer>
 }
 
-const PAGE = 200
 const DAY_MS = 24 * 3_600_000
 /** Each waits for its pod. */
 const PARALLEL = 16
@@ -45,7 +39,8 @@ export function createControlAll(parts: ControlAllParts): ControlAll {
     async killStalled(by) {
       const killed: KillAnswer[] = []
       const failed: NotDone[] = []
-      await eachOf(await stalledAgents(), async ({ agent_id, agent_type, session_id }) => {
+      const stalled = (await parts.monitor.running()).filter(({ health }) => health !== 'healthy')
+      await eachOf(stalled, async ({ agent: { agent_id, agent_type, session_id } }) => {
         try {
           killed.push(await control.kill(agent_id, { reason: 'its agent is stalled' }, by))
         } catch (error) {
@@ -68,7 +63,7 @@ export function createControlAll(parts: ControlAllParts): ControlAll {
       const restarted: RestartAnswer[] = []
       const skipped: NotDone[] = []
       const query = { status: 'failed', since: since ?? new Date(Date.now() - DAY_MS).toISOString() }
-      const failed = all((page) => ledger.sessions.list(page), query).toReversed()
+      const failed = allRows((page) => ledger.sessions.list(page), query).toReversed()
       // One after the other, so that they queue in the order in which they were asked for.
       for (const session of failed) {
         if (by.signal.aborted) break
@@ -89,20 +84,6 @@ export function createControlAll(parts: ControlAllParts): ControlAll {
         timestamp: new Date().toISOString(),
       }
     },
-  }
-
-  async function stalledAgents(): Promise<readonly AgentView[]> {
-    const agents = ['spawned', 'running'].flatMap((status) =>
-      all((page) => ledger.agents.list(page), { status }),
-    )
-    const beats = await parts.viaRedis(parts.beatsOf(agents.map((agent) => agent.session_id)))
-    const now = Date.now()
-    return agents.filter((agent) => {
-      const session = beats.get(agent.session_id)
-      if (session === undefined || session.agentId !== agent.agent_id || !isLive(session.state)) return false
-      const beat = { ...session.beat, at: session.beat.at ?? Date.parse(agent.spawned_at) }
-      return healthOf(beat, parts.stallTimeoutMs(agent.agent_type), now) !== 'healthy'
-    })
   }
 
   /** A person may restart it as often as wanted, one by one; all at once is not for what keeps failing. */
@@ -126,17 +107,6 @@ function notDone(
 ): NotDone {
   if (!isDroverError(error)) throw error
   return { session_id, agent_id, agent_type, error: error.code, message: error.message }
-}
-
-/** Every row of a list, newest first. */
-function all<Row>(list: (query: ListQuery) => Page<Row>, query: ListQuery): Row[] {
-  const rows: Row[] = []
-  for (let cursor: string | null | undefined; cursor !== null;) {
-    const page: Page<Row> = list({ ...query, limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
-    rows.push(...page.rows)
-    cursor = page.nextCursor
-  }
-  return rows
 }
 
 async function eachOf<Item>(items: readonly Item[], act: (item: Item) => Promise<void>): Promise<void> {

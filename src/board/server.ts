@@ -27,6 +27,7 @@ import { createQueues } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
 import { createMailStore } from '../queue/mail.ts'
+import { createPodDirectory } from '../queue/pods.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
@@ -47,6 +48,8 @@ import { createApp } from './app.ts'
 import { watchCommits } from './commits.ts'
 import { createControl } from './control.ts'
 import { createControlAll } from './control-all.ts'
+import { watchHealth } from './health-watch.ts'
+import { createMonitor } from './monitor.ts'
 import { createDispatch } from './dispatch.ts'
 import { createPostOffice } from './mail.ts'
 import { createSpawn } from './spawn.ts'
@@ -57,6 +60,8 @@ import type { DeclaredRoute } from './zod-routes.ts'
 
 /** The ledger's file in the data directory (CONTRACT §8). */
 const LEDGER_FILE = 'orchestrator.db'
+/** An agent that was silent for fewer beats is not stalled, however short its stall timeout. */
+const MISSED_BEATS = 3
 /** Below the 30 s after which many proxies drop a silent connection. */
 const HEARTBEAT_MS = 15_000
 /** What is being answered when the board stops has so long to reach its reader. */
@@ -148,7 +153,14 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const queues = createQueues(redis, keys, onError)
     closing.add(() => queues.close())
     const types = createAgentTypeRegistry(redis, keys)
-    const acceptor = createAcceptor({ store, queues, types, keys, onError })
+    const acceptor = createAcceptor({
+      store,
+      queues,
+      types,
+      pods: createPodDirectory(redis, keys),
+      keys,
+      onError,
+    })
     const tasks = createTasks({ redis, keys, acceptor, queues })
     const mail = createMailStore(redis, keys)
     const live = createLive(subscriber, keys)
@@ -228,17 +240,18 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       recorder,
       viaRedis,
     })
-    const controlAll = createControlAll({
+    const monitor = createMonitor({
       ledger,
-      control,
       beatsOf: (sessionIds) => readBeats(redis, keys, sessionIds),
       stallTimeoutMs: (agentType) => {
         const own = parts.specs.get(agentType)?.stallTimeoutSeconds ?? null
-        return own === null ? config.liveness.stallTimeoutMs : own * 1000
+        const asked = own === null ? config.liveness.stallTimeoutMs : own * 1000
+        // A beat comes with each renewal of the lease: one that is not due yet is not missed.
+        return Math.max(asked, MISSED_BEATS * config.lease.renewMs)
       },
-      maxRestarts,
       viaRedis,
     })
+    const controlAll = createControlAll({ ledger, control, monitor, maxRestarts })
     const shared = {
       ledger,
       namespace,
@@ -269,6 +282,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       spawn: createSpawn({ ...shared, store, acceptor }),
       control,
       controlAll,
+      monitor,
       addTasks: createAddTasks({ ...shared, tasks }),
       postOffice: createPostOffice({
         ...shared,
@@ -313,6 +327,15 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     searchFiller.start()
     housekeeping.start(checked)
     lostSessions.start()
+    const healthWatch = watchHealth({
+      monitor,
+      ledger,
+      store,
+      recording: () => recorder.recording,
+      everyMs: config.liveness.heartbeatMs,
+      onError,
+    })
+    closing.add(() => healthWatch.stop())
 
     const url = `http://${hostWithPort(askedAt(config.board.host), port)}`
     log.info({ url, namespace, ledger: path, types: [...parts.specs.keys()] }, 'board ready')

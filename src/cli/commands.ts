@@ -11,6 +11,7 @@ import { registerKill } from './commands/kill.ts'
 import { registerLedger } from './commands/ledger.ts'
 import { registerMessages } from './commands/messages.ts'
 import { registerMigrate } from './commands/migrate.ts'
+import { registerMonitor } from './commands/monitor.ts'
 import { registerRestart } from './commands/restart.ts'
 import { registerRun } from './commands/run.ts'
 import { registerSessions } from './commands/sessions.ts'
@@ -30,6 +31,7 @@ export const COMMANDS: readonly CommandGroup[] = [
     commands: [
       registerSpawn,
       registerWatch,
+      registerMonitor,
       registerKill,
       registerRestart,
       registerSessions,

@@ -1,23 +1,9 @@
 /** What the CLI printed, as lines for a terminal. Every member is untrusted: what is not as expected is not shown. */
+import { aboutInput } from '../core/doing.ts'
 import { counted, seconds, usd } from './format.ts'
 import { paint, type Line } from './render-line.ts'
 
 type Json = Record<string, unknown>
-
-/** Of a tool's input, the member that says what it is about; first match wins. */
-const TELLING_MEMBERS = [
-  'file_path',
-  'notebook_path',
-  'command',
-  'pattern',
-  'path',
-  'url',
-  'query',
-  'skill',
-  'description',
-  'task',
-  'prompt',
-] as const
 
 /** The lines of a `claude.*` event; none for what only programs need. `cwd`: paths below it are shown relative. */
 export function renderClaude(type: string, payload: unknown, cwd: string | null): Line[] {
@@ -56,7 +42,7 @@ function assistantBlock(block: Json, message: Json, cwd: string | null): Line[] 
       return prose(block['text'], style)
     }
     case 'tool_use':
-      return [paint('tool', `→ ${textOf(block['name'])} ${aboutInput(block['input'], cwd)}`.trimEnd())]
+      return [paint('tool', `→ ${textOf(block['name'])} ${inputInShort(block['input'], cwd)}`.trimEnd())]
     case 'thinking': {
       const thought = firstLine(textOf(block['thinking']))
       return thought === '' ? [] : [paint('dim', `… ${thought}`)]
@@ -116,12 +102,9 @@ function prose(text: unknown, style: Line['style']): Line[] {
   return lines[0] === '' ? [] : lines.map((line) => ({ style, text: line, wrap: true }))
 }
 
-function aboutInput(input: unknown, cwd: string | null): string {
-  if (!isRecord(input)) return ''
-  const member = TELLING_MEMBERS.find((name) => typeof input[name] === 'string')
-  const about = member === undefined ? JSON.stringify(input) : textOf(input[member])
-  const relative = cwd !== null && about.startsWith(`${cwd}/`) ? about.slice(cwd.length + 1) : about
-  return inShort(relative)
+function inputInShort(input: unknown, cwd: string | null): string {
+  const about = aboutInput(input)
+  return inShort(cwd !== null && about.startsWith(`${cwd}/`) ? about.slice(cwd.length + 1) : about)
 }
 
 /** The first line, and how many more there are. */

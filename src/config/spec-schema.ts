@@ -140,15 +140,16 @@ const specSchema = z.strictObject(
       .describe('MCP config file, relative to this file, with or without the `mcpServers` wrapper.'),
     require_mcp: flag
       .default(false)
-      .describe('A failed MCP server fails the session, instead of being a warning.'),
+      .describe('A failed MCP server of `mcp_config` fails the session, instead of being a warning.'),
     system_prompt: lines
       .nullable()
       .default(null)
       .describe("Appended to the CLI's own system prompt; text, or a list of lines."),
     agent: argument
+      .regex(/^[^/\\]*$/, 'must be a name, such as "reviewer" for .claude/agents/reviewer.md')
       .nullable()
       .default(null)
-      .describe('Runs as this agent file (`.claude/agents/<name>.md`): `claude --agent`.'),
+      .describe('Runs as this agent file (`.claude/agents/<name>.md` of the workspace): `claude --agent`.'),
     templates: z
       .record(
         z

@@ -13,6 +13,7 @@ import {
   type Failure,
   type Retry,
 } from './failure.ts'
+import { inWords } from './mcp-servers.ts'
 import type { AgentState, EndState, FailureReason } from './state.ts'
 import type { ResultFacts, StreamFacts } from './stream-facts.ts'
 
@@ -23,6 +24,7 @@ export { isSettled, NO_FACTS, observe, type StreamFacts } from './stream-facts.t
  * What Drover had asked of the agent when it ended, or knows of its end; null: nothing.
  * `worker_lost`: its worker vanished, and the one that takes over knows no more.
  * `restart`: somebody wants another agent in its place.
+ * `mcp_failed`: an MCP server that its spec requires is not there.
  * `end`: its result was there and its input closed, but it did not exit.
  */
 export type Asked =
@@ -36,6 +38,7 @@ export type Asked =
   | 'guard_lost'
   | 'worker_lost'
   | 'restart'
+  | 'mcp_failed'
   | 'end'
 
 export interface OutcomeInput {
@@ -72,7 +75,8 @@ export function classifyOutcome(input: OutcomeInput): Outcome {
   }
   if (input.asked !== null && input.asked !== 'end' && outranks(input.asked, result)) {
     const { status, reason, message, retry, agent } = ASKED[input.asked]
-    return outcome(input, status, reason, message, retry, agent)
+    const named = input.asked === 'mcp_failed' ? `${message} ${inWords(input.facts.mcpServers)}` : message
+    return outcome(input, status, reason, named, retry, agent)
   }
   const failure = failureOf(input, result)
   const status = failure.reason === 'cancelled' ? 'cancelled' : 'failed'
@@ -185,6 +189,14 @@ const ASKED: Readonly<Record<Exclude<Asked, null | 'end'>, AskedEnd>> = {
     retry: 'again',
     agent: 'superseded',
     message: 'The worker of the agent died or was cut off, and the agent was ended.',
+  },
+  // It may be there the next time: a server over the network, or one that was slow.
+  mcp_failed: {
+    status: 'failed',
+    reason: 'spawn_failed',
+    retry: 'again',
+    agent: 'failed',
+    message: 'An MCP server that the spec requires ("require_mcp") is not there.',
   },
   restart: {
     status: 'cancelled',

@@ -25,6 +25,13 @@ export const podRowSchema = z
       .describe('How its guard keeps agents from leaving processes behind; null while it is not known.'),
     max_sessions: z.int().nullable().describe('Sessions at once; null: no limit.'),
     running: amount.describe('Sessions claimed at this moment.'),
+    free_cpu_percent: z
+      .number()
+      .nullable()
+      .describe(
+        'Over the last seconds, within its cgroup; null where it does not look (both checks are off).',
+      ),
+    free_memory_mb: z.number().nullable().describe('Likewise, at its last look.'),
     started_at: time,
     beat_at: time,
   })

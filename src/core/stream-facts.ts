@@ -26,6 +26,12 @@ export interface ResultFacts {
   readonly startupFailureReason: string | null
 }
 
+/** `connected`, `failed`, `pending`, `needs-auth` … */
+export interface McpServer {
+  readonly name: string
+  readonly status: string
+}
+
 export interface OpenToolCall {
   readonly id: string
   readonly name: string
@@ -42,6 +48,8 @@ export interface StreamFacts {
   /** Model and CLI version as the first init names them. */
   readonly model: string | null
   readonly version: string | null
+  /** The MCP servers as the last init names them; bounded in number. */
+  readonly mcpServers: readonly McpServer[]
   /** The last result: only the last one counts. */
   readonly lastResult: ResultFacts | null
   /** A turn has begun after the last result (each turn has an init): that result is not the last word. */
@@ -69,6 +77,7 @@ export const NO_FACTS: StreamFacts = {
   sawInit: false,
   model: null,
   version: null,
+  mcpServers: [],
   lastResult: null,
   turnOpen: false,
   turnDue: false,
@@ -85,6 +94,7 @@ const MOST_DENIALS = 100
 /** A denied Write carries the whole file: the list travels in one event and one answer. */
 const MOST_DENIAL_CHARACTERS = 10_000
 const NAME_LIMIT = 200
+const MOST_SERVERS = 100
 const ERRORS_LIMIT = 10_000
 
 /** The facts after one more line (parsed; anything that is no object changes nothing). Never throws. */
@@ -123,6 +133,7 @@ function observeSystem(facts: StreamFacts, message: Record<string, unknown>): St
       sawInit: true,
       model: facts.model ?? nameOf(message['model']),
       version: facts.version ?? nameOf(message['claude_code_version']),
+      mcpServers: serversOf(message['mcp_servers']),
       turnOpen: true,
       turnDue: false,
       assistantError: null,
@@ -138,6 +149,14 @@ function observeSystem(facts: StreamFacts, message: Record<string, unknown>): St
     return beatOf(facts, message['tool_use_id'])
   }
   return facts
+}
+
+function serversOf(listed: unknown): McpServer[] {
+  if (!Array.isArray(listed)) return []
+  return listed
+    .filter(isRecord)
+    .slice(0, MOST_SERVERS)
+    .map((server) => ({ name: nameOf(server['name']) ?? '', status: nameOf(server['status']) ?? '' }))
 }
 
 /** `tool_progress` names the call as its parent; its own id is `<id>-heartbeat-<n>`. */

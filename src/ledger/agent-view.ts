@@ -1,4 +1,5 @@
 /** Agents (processes of sessions) as lists and pages show them. */
+import { TELLING_LINES } from '../core/doing.ts'
 import type { Db } from './database.ts'
 import type { AgentView, AgentViews } from './ledger.ts'
 import { createList } from './list.ts'
@@ -12,9 +13,27 @@ const SELECT = `SELECT
     error_message, tail_unknown
   FROM agent_lifecycle`
 
+const TOLD = TELLING_LINES.map((type) => `'${type}'`).join(', ')
+/** Further back nothing is looked for: a running tool call prints a line every 30 s, and nothing else is that long. */
+const LATEST_LINES = 200
+
 export function createAgentViews(db: Db): AgentViews {
   const selectById = db.prepare<[string], AgentRow>(`${SELECT} WHERE agent_id = ?`)
   const selectOfSession = db.prepare<[string], AgentRow>(`${SELECT} WHERE session_id = ? ORDER BY epoch`)
+  const selectTold = db.prepare<
+    [{ agent_id: string; session_id: string }],
+    { type: string; payload: string }
+  >(`
+    SELECT type, payload FROM session_event
+    WHERE session_id = @session_id AND agent_id = @agent_id AND +type IN (${TOLD})
+      AND seq > (SELECT max(seq) FROM session_event WHERE session_id = @session_id) - ${LATEST_LINES}
+    ORDER BY seq DESC LIMIT 1`)
+  const selectHealth = db
+    .prepare<[string], string>(
+      `SELECT health_status FROM agent_lifecycle_events
+       WHERE agent_id = ? AND health_status IS NOT NULL ORDER BY seq DESC LIMIT 1`,
+    )
+    .pluck()
   const list = createList<AgentRow, AgentView>(db, {
     select: SELECT,
     time: 'spawned_at',
@@ -39,6 +58,8 @@ export function createAgentViews(db: Db): AgentViews {
       return row === undefined ? null : toView(row)
     },
     ofSession: (sessionId) => selectOfSession.all(sessionId).map(toView),
+    lastTold: ({ agent_id, session_id }) => selectTold.get({ agent_id, session_id }) ?? null,
+    lastHealth: (agentId) => selectHealth.get(agentId) ?? null,
   }
 }
 

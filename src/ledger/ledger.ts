@@ -69,6 +69,10 @@ export interface AgentViews {
   list(query?: ListQuery): Page<AgentView>
   /** The agents of a session, oldest first. */
   ofSession(sessionId: string): readonly AgentView[]
+  /** Of its latest lines the last one that says what it does (`core/doing.ts`), verbatim; null where none does. */
+  lastTold(agent: Pick<AgentView, 'agent_id' | 'session_id'>): { type: string; payload: string } | null
+  /** The health that was last recorded of it; null where none was. */
+  lastHealth(agentId: string): string | null
 }
 
 export interface TaskViews {

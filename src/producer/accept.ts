@@ -17,7 +17,9 @@ import type { EndedSessionNote } from '../queue/ended-session.ts'
 import type { Queues } from '../queue/jobs.ts'
 import type { Keys } from '../queue/keys.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
+import type { PodDirectory } from '../queue/pods.ts'
 import type { SessionStore } from '../queue/session-store.ts'
+import { refuseWhenBusy } from './busy.ts'
 
 export interface AcceptOptions {
   readonly actor: Actor
@@ -44,7 +46,8 @@ export interface Acceptance {
 export interface Acceptor {
   /**
    * @param request already checked against `spawnRequestSchema`
-   * @throws DroverError `agent_type_not_found`, `idempotency_conflict`, `singleton_violation`
+   * @throws DroverError `agent_type_not_found`, `idempotency_conflict`; of one that must not wait (`onBusy: 'fail'`)
+   *   `singleton_violation`, `resource_exhaustion`
    */
   accept(request: SpawnRequest, options: AcceptOptions): Promise<Acceptance>
 }
@@ -53,6 +56,7 @@ export interface AcceptorParts {
   readonly store: SessionStore
   readonly queues: Queues
   readonly types: AgentTypeRegistry
+  readonly pods: Pick<PodDirectory, 'list'>
   readonly keys: Keys
   readonly onError: (error: unknown) => void
 }
@@ -74,7 +78,7 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
       const mayRepeat = key !== null || options.sessionId !== undefined
       const digest = mayRepeat ? requestDigest(request) : ''
       const known = options.onBusy === 'fail' && mayRepeat && (await isKnown(sessionId))
-      if (options.onBusy === 'fail' && !known) await refuseWhenBusy(request.agent_type, sessionId)
+      if (options.onBusy === 'fail' && !known) await refuseWhenBusy(parts, type, sessionId)
       const waitingFor = options.waitingFor ?? []
       const job = { sessionId, agentType: request.agent_type, priority }
       let adding: Promise<void> | undefined
@@ -166,30 +170,6 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
           }
     if (present === null) throw new Error(`session ${sessionId} vanished while it was accepted`)
     return present
-  }
-
-  async function refuseWhenBusy(agentType: string, sessionId: string): Promise<void> {
-    const limit = (await types.require(agentType)).max_instances
-    const queue = queues.of(agentType)
-    // Every job has a priority, so those that wait are `prioritized`; `waiting` holds those handed over.
-    const [active, waiting] = await Promise.all([
-      queue.getActive(),
-      queue.getJobCountByTypes('waiting', 'prioritized'),
-    ])
-    const others = active.filter((job) => job.id !== sessionId)
-    if (others.length + waiting < limit) return
-    const holder = others[0]?.id === undefined ? null : await store.read(others[0].id)
-    throw new DroverError(
-      'singleton_violation',
-      holder === null
-        ? `${agentType} has a session waiting already. Use --on-busy queue to wait in line.`
-        : `${agentType} already running (PID: ${holder.pid ?? 'starting'}). Use --on-busy queue to wait in line.`,
-      {
-        agent_type: agentType,
-        existing_agent_id: holder?.agentId ?? null,
-        existing_session_id: holder?.sessionId ?? null,
-      },
-    )
   }
 }
 

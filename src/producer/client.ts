@@ -15,6 +15,7 @@ import type {
 import type { CostReport } from '../core/cost.ts'
 import type { eventsDocumentSchema, Freshness, searchDocumentSchema } from '../core/documents.ts'
 import { parseEvent, type Envelope } from '../core/envelope.ts'
+import type { MonitorAnswer } from '../core/monitor.ts'
 import type { ExportFormat } from '../core/export-format.ts'
 import type {
   AcknowledgedAnswer,
@@ -185,6 +186,8 @@ export interface HttpClient {
   exported(sessionId: string, format: ExportFormat, signal?: AbortSignal): AsyncGenerator<string, void, void>
   agents(filter?: ListFilter): Promise<ListDocument<'agents', AgentView>>
   agent(agentId: string): Promise<{ readonly success: true; readonly agent: AgentView }>
+  /** How every running agent is; with an id that one alone, also after its end. */
+  monitor(query?: { readonly agent_id?: string | undefined }): Promise<MonitorAnswer>
   /** What was spent since `since` (ISO time), in groups. */
   cost(query?: CostFilter): Promise<{ readonly success: true } & CostReport>
   tasks(filter?: ListFilter): Promise<ListDocument<'tasks', TaskView>>
@@ -290,6 +293,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       }),
     agents: (filter) => get('/agents', filter),
     agent: (agentId) => get(`/agents/${one(agentId)}`),
+    monitor: (query) => get('/monitor', query),
     cost: (query) => get('/cost', query),
     tasks: (filter) => get('/tasks', filter),
     task: (taskId) => get(`/tasks/${one(taskId)}`),

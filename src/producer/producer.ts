@@ -24,6 +24,7 @@ import { connectRedis, redisUnavailable } from '../queue/connection.ts'
 import { createQueues } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
+import { createPodDirectory } from '../queue/pods.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
@@ -159,7 +160,14 @@ export function createProducer(options: ProducerOptions): Producer {
     const queues = createQueues(redis, keys, onError)
     const live = createLive(subscriber, keys)
     const types = createAgentTypeRegistry(redis, keys)
-    const acceptor = createAcceptor({ store, queues, types, keys, onError })
+    const acceptor = createAcceptor({
+      store,
+      queues,
+      types,
+      pods: createPodDirectory(redis, keys),
+      keys,
+      onError,
+    })
     const requests = createSessionRequests(redis, keys)
     const follower = createFollower(redis, keys, store, live)
     const kill = createKill({

@@ -67,6 +67,7 @@ export function createPodDirectory(redis: Redis, keys: Pick<Keys, 'pods' | 'pod'
 
 function rowOf(podId: string, hash: Readonly<Record<string, string>>): PodRow {
   const text = (field: string): string => hash[field] ?? ''
+  const numberOrNull = (field: string): number | null => (text(field) === '' ? null : Number(text(field)))
   return {
     pod_id: podId,
     state: text('state') as PodState,
@@ -76,8 +77,10 @@ function rowOf(podId: string, hash: Readonly<Record<string, string>>): PodRow {
     version: text('version'),
     agent_types: text('types').split(',').filter(Boolean),
     tier: text('tier') || null,
-    max_sessions: text('max_sessions') === '' ? null : Number(text('max_sessions')),
+    max_sessions: numberOrNull('max_sessions'),
     running: Number(text('running')),
+    free_cpu_percent: numberOrNull('free_cpu_percent'),
+    free_memory_mb: numberOrNull('free_memory_mb'),
     started_at: text('started_at'),
     beat_at: new Date(Number(text('beat_ms'))).toISOString(),
   }

@@ -3,6 +3,7 @@ import {
   OUTPUT_LIMIT,
   type AgentClosed,
   type AgentExited,
+  type AgentHealth,
   type AgentKilled,
   type SessionEnded,
   type TaskEnded,
@@ -75,6 +76,13 @@ function payloadOf(events: readonly OwnEvent[], type: OwnEvent['type']): object 
   return events.find((event) => event.type === type)?.payload
 }
 
+/** That the worker of this agent is gone, and so the agent: a change of health, which is said once. */
+export function deadEvents({ health }: Pick<SessionRecord, 'health'>): OwnEvent[] {
+  if (health === 'dead') return []
+  const dead: AgentHealth = { health_status: 'dead', cpu_percent: null, memory_mb: null }
+  return [{ type: 'drover.agent.health', payload: dead }]
+}
+
 /**
  * The end of a session that never had an agent, as far as it is the session's own: what becomes of its task is said
  * beside it.
@@ -102,7 +110,7 @@ export function neverBegan(
 }
 
 /** The last events of an agent that nobody has heard of: what it still printed may come from its pod, late. */
-export function lostAgentEvents(record: Pick<SessionRecord, 'pid' | 'cursor'>): OwnEvent[] {
+export function lostAgentEvents(record: Pick<SessionRecord, 'pid' | 'cursor' | 'health'>): OwnEvent[] {
   const exited: AgentExited = {
     status: 'superseded',
     pid: record.pid,
@@ -114,6 +122,7 @@ export function lostAgentEvents(record: Pick<SessionRecord, 'pid' | 'cursor'>): 
   }
   const closed: AgentClosed = { lines: record.cursor, bytes: 0, sha256: null, tail_unknown: true }
   return [
+    ...deadEvents(record),
     { type: 'drover.agent.exited', payload: exited },
     { type: 'drover.agent.closed', payload: closed },
   ]

@@ -55,6 +55,8 @@ export interface SessionRecord {
   readonly podId: string | null
   readonly pid: number | null
   readonly startedAt: string | null
+  /** Of the present agent, as its pod last said, or `dead` as a board did; null before its first beat. */
+  readonly health: string | null
   readonly restarts: number
   /** Agents that were followed by another without costing a try. */
   readonly freeSteps: number
@@ -127,6 +129,7 @@ export function recordOf(sessionId: string, hash: Readonly<Record<string, string
     podId: orNull('pod_id'),
     pid: hash.pid ? Number(hash.pid) : null,
     startedAt: orNull('started_at'),
+    health: orNull('health'),
     restarts: number('restarts'),
     freeSteps: number('free_steps'),
     notBefore: number('not_before'),

@@ -151,7 +151,13 @@ if ended then return {'ended', state} end
 if op.kind == 'renew' then
   if redis.call('GET', KEYS[4]) ~= op.token then return {'lease'} end
   redis.call('PEXPIRE', KEYS[4], op.ttl)
-  if op.epoch == epoch then change(op.set) end
+  if op.epoch == epoch and op.set and next(op.set) then
+    change(op.set)
+    -- By the one clock that whoever looks at it can ask too.
+    local time = redis.call('TIME')
+    redis.call('HSET', hash, 'beat_at',
+      string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)))
+  end
   return {'ok', known[4] or '', redis.call('HGET', hash, 'restart_requested') or ''}
 end
 

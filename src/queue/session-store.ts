@@ -132,7 +132,7 @@ export interface SessionStore {
   close(agent: AgentRef, events: readonly OwnEvent[]): Promise<Changed>
   /** Sends a change again; nothing happens where it is still there. Answers the stream id of its last event. */
   repeat(sent: SentChange): Promise<string>
-  /** Renews the lease and writes the beat into the hash, in one command. */
+  /** Renews the lease and writes the beat into the hash, with the time by Redis' clock, in one command. */
   renew(
     agent: SessionRef & { readonly epoch: string },
     renewal: {

@@ -77,9 +77,10 @@ function onHealth(tables: Tables, header: AgentHeader, payload: AgentHealth): vo
   note(tables, header, 'health', payload)
 }
 
-function onStalled(tables: Tables, header: AgentHeader, payload: Partial<AgentHealth>): void {
+/** Why it is; that it is stalled says the change of health before it. */
+function onStalled(tables: Tables, header: AgentHeader): void {
   ensureAgent(tables, header)
-  note(tables, header, 'stalled', { ...payload, health_status: 'stalled' })
+  note(tables, header, 'stalled')
 }
 
 function onKilled(tables: Tables, header: AgentHeader, _payload: AgentKilled): void {

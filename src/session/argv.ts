@@ -19,6 +19,8 @@ export interface ArgvInput {
   readonly mcpConfigPath: string | null
   /** The prepared system prompt (`system-prompt.ts`) where it is too long for an argument. */
   readonly systemPromptPath?: string | null
+  /** What `spec.agent` is (`agent-file.ts`), where the CLI does not know it by itself. */
+  readonly agentsPath?: string | null
 }
 
 /**
@@ -26,7 +28,7 @@ export interface ArgvInput {
  * it otherwise, and no value can be read as an option.
  */
 export function buildArgv(input: ArgvInput): string[] {
-  const { spec, mcpConfigPath, systemPromptPath = null } = input
+  const { spec, mcpConfigPath, systemPromptPath = null, agentsPath = null } = input
   return [
     '-p',
     '--input-format=stream-json',
@@ -42,6 +44,7 @@ export function buildArgv(input: ArgvInput): string[] {
     ...(systemPromptPath === null
       ? option('--append-system-prompt', spec.systemPrompt)
       : [`--append-system-prompt-file=${systemPromptPath}`]),
+    ...option('--agents', agentsPath),
     ...option('--agent', spec.agent),
     `--setting-sources=${spec.settingSources.join(',')}`,
     ...option('--mcp-config', mcpConfigPath),

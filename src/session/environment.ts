@@ -21,6 +21,8 @@ export interface EnvironmentInput {
   readonly attempt: number
   /** Without output and CPU for so long an agent is stalled; the spec's own value wins. */
   readonly idleTimeoutMs: number
+  /** Until the CLI must have confirmed its start. */
+  readonly startupTimeoutMs: number
   /** Where agents reach Drover. */
   readonly url: string
   /** A configuration directory for this session alone, used where credentials come by environment. */
@@ -54,6 +56,11 @@ const LONGEST_API_TIMEOUT_MS = 600_000
 /** Milliseconds: the CLI's own default for the vendor's address (300 s behind another one); 10 s is its least. */
 const LONGEST_STREAM_IDLE_MS = 180_000
 const SHORTEST_STREAM_IDLE_MS = 10_000
+/**
+ * Of the startup timeout. The CLI waits 30 s for an MCP server that never answers (measured) and says nothing before: it
+ * must go on without it in time, and say so.
+ */
+const MCP_SHARE = 0.6
 
 /**
  * The CLI's own limits, so that it gives up on a silent API before its silence is called a stall. The longest silence
@@ -61,7 +68,7 @@ const SHORTEST_STREAM_IDLE_MS = 10_000
  * retries after it print a line each): under half of the idle timeout. Only a stream that sends pings and nothing else
  * keeps the CLI for 600 s (measured) before that attempt: 1200 of the default 1800 s.
  */
-function limitsFor({ spec, idleTimeoutMs }: EnvironmentInput): Record<string, string> {
+function limitsFor({ spec, idleTimeoutMs, startupTimeoutMs }: EnvironmentInput): Record<string, string> {
   const idleMs = spec.idleTimeoutSeconds === null ? idleTimeoutMs : spec.idleTimeoutSeconds * 1000
   const streamIdleMs = Math.max(SHORTEST_STREAM_IDLE_MS, Math.min(LONGEST_STREAM_IDLE_MS, idleMs / 10))
   return {
@@ -69,6 +76,7 @@ function limitsFor({ spec, idleTimeoutMs }: EnvironmentInput): Record<string, st
     /** Per attempt. */
     API_TIMEOUT_MS: String(Math.round(Math.min(LONGEST_API_TIMEOUT_MS, idleMs / 3))),
     /** A stream without a byte (the API sends pings) is dead. */
+    MCP_TIMEOUT: String(Math.round(startupTimeoutMs * MCP_SHARE)),
     CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS: String(Math.round(streamIdleMs)),
     ...(spec.backgroundTasks ? {} : NO_BACKGROUND),
   }

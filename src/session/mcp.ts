@@ -28,6 +28,12 @@ export async function prepareMcpConfig(spec: AgentSpec, file: string): Promise<P
   return { path: file, config }
 }
 
+/** Those without which an agent of the spec is ended: of its own config, never the orchestrator's, which Drover adds. */
+export function requiredServers(spec: AgentSpec): string[] {
+  if (!spec.requireMcp || spec.mcpConfig === null) return []
+  return Object.keys(readMcpConfig(spec.mcpConfig).mcpServers)
+}
+
 /** What the servers were given in their environments, headers, arguments and addresses. */
 export function secretsOfMcp({ mcpServers }: McpConfig, isSecret: NameRule): Secret[] {
   return Object.values(mcpServers).flatMap(({ env, headers, args, url }) => [

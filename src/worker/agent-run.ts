@@ -16,6 +16,7 @@ import type { AgentHealth, AgentKilled, AgentSpawned, AgentStalled, AgentStarted
 import { agentIdPrefix, newId } from '../core/ids.ts'
 import type { LivenessLimits } from '../core/liveness.ts'
 import type { Redactor } from '../core/redact.ts'
+import { absentServers, inWords, lacksRequired } from '../core/mcp-servers.ts'
 import { isSettled, type Asked, type StreamFacts } from '../core/outcome.ts'
 import { GuardLost, type Guard, type GuardedAgent } from '../guard/client.ts'
 import type { Lease } from '../queue/lease.ts'
@@ -61,6 +62,8 @@ export interface AgentPlan {
   readonly endGraceMs: number
   /** What the session may still take as a whole. */
   readonly remainingMs: number
+  /** MCP servers without which the agent is ended, by name. */
+  readonly requiredServers: readonly string[]
   /** Aborts when the agent is to end, with a `Stop` or a plain `Asked` as its reason. */
   readonly stop: AbortSignal
   /** Makes the agent's directory and environment, now that it has an id and an epoch. */
@@ -188,7 +191,8 @@ async function supervise(
   }
   const onFacts = (facts: StreamFacts): void => {
     watch.hear(facts)
-    if (facts.sawInit && !confirmed) {
+    noteServers(facts)
+    if (facts.sawInit && !confirmed && asked !== 'mcp_failed') {
       confirmed = true
       clearTimeout(startup)
       confirmStart(parts, plan, agent, guarded, facts, bornAt).catch(failed)
@@ -198,6 +202,27 @@ async function supervise(
       guarded.closeInput()
       after(plan.endGraceMs, endIfSettled)
     }
+  }
+
+  let heardServers: StreamFacts['mcpServers'] = []
+  const warned = new Set<string>()
+  /** A turn has begun: the agent goes on without a server that is not there, and is ended without one that must be. */
+  const noteServers = ({ mcpServers, sawInit }: StreamFacts): void => {
+    if (!sawInit || ending || mcpServers === heardServers) return
+    heardServers = mcpServers
+    const isLacking = lacksRequired(mcpServers, plan.requiredServers)
+    const absent = absentServers(mcpServers).filter(({ name }) => !warned.has(name))
+    for (const { name } of absent) warned.add(name)
+    if (absent.length > 0) {
+      const health: AgentHealth = {
+        health_status: isLacking ? 'failed' : 'healthy',
+        cpu_percent: null,
+        memory_mb: null,
+        message: inWords(absent),
+      }
+      parts.store.change(agent, { events: [{ type: 'drover.agent.health', payload: health }] }).catch(failed)
+    }
+    if (isLacking) end('mcp_failed', plan.killGraceMs)
   }
 
   // A message that was queued makes one more turn after the input was closed: that one is waited for.

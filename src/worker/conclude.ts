@@ -34,6 +34,8 @@ export interface SessionParts {
   readonly flow: Flow
   readonly transcripts: Transcripts
   readonly worktrees: Worktrees
+  /** `PATH` as agents get it. */
+  readonly searchPath: string
   readonly pods: PodDirectory
   readonly config: Config
   readonly clock: Clock

@@ -9,8 +9,9 @@ import type { SessionRecord } from '../queue/session-store.ts'
 import { buildArgv } from '../session/argv.ts'
 import { writeAgentRecord } from '../session/agent-record.ts'
 import { createSessionDirectory, type SessionDirectory } from '../session/directory.ts'
+import { prepareAgent } from '../session/agent-file.ts'
 import { buildEnvironment } from '../session/environment.ts'
-import { prepareMcpConfig, secretsOfMcp } from '../session/mcp.ts'
+import { prepareMcpConfig, requiredServers, secretsOfMcp } from '../session/mcp.ts'
 import { writeRedaction } from '../session/redaction-file.ts'
 import { prepareSystemPrompt } from '../session/system-prompt.ts'
 import { configDirOf, openTranscript, type Transcript } from '../session/transcript.ts'
@@ -31,6 +32,8 @@ export interface LauncherOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Without output and CPU for so long an agent is stalled; a spec's own value wins. */
   readonly idleTimeoutMs: number
+  /** Until the CLI must have confirmed its start; a spec's own value wins. */
+  readonly startupTimeoutMs: number
   /** Where agents reach Drover (`DROVER_URL`). */
   readonly url: string
   readonly rehearsal: RehearsedModel | null
@@ -47,12 +50,14 @@ export interface Launcher {
     readonly record: SessionRecord
     readonly spec: AgentSpec
   }): Promise<(sessionId: string) => Transcript>
-  /** @throws DroverError where the spec's MCP config is not one */
+  /** @throws DroverError where the spec's MCP config is not one, or there is no such agent as it names */
   plan(session: {
     readonly record: SessionRecord
     readonly spec: AgentSpec
     readonly conversation: Conversation
-  }): Promise<Pick<AgentPlan, 'file' | 'args' | 'prepare'>>
+    /** Where the agent works. */
+    readonly cwd: string
+  }): Promise<Pick<AgentPlan, 'file' | 'args' | 'requiredServers' | 'prepare'>>
   /** The spool that an agent left on this machine, once nothing of the agent lives any more; null where there is none. */
   leftSpool(sessionId: string, agentId: string): Promise<string | null>
 }
@@ -60,6 +65,14 @@ export interface Launcher {
 /** Where an agent's standard output is, on the machine that runs it. */
 export function spoolOf(dataDir: string, sessionId: string, agentId: string): string {
   return join(createSessionDirectory(dataDir, sessionId).path, 'agents', agentId, SPOOL_FILE)
+}
+
+/** Milliseconds until the CLI of this type must have confirmed its start. */
+export function startupTimeoutOf(
+  spec: AgentSpec,
+  { startupTimeoutMs }: { readonly startupTimeoutMs: number },
+): number {
+  return spec.startupTimeoutSeconds === null ? startupTimeoutMs : spec.startupTimeoutSeconds * 1000
 }
 
 export function createLauncher(options: LauncherOptions): Launcher {
@@ -78,6 +91,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
       orchestratorId: record.request.orchestrator_id ?? null,
       attempt: record.restarts + 1,
       idleTimeoutMs: options.idleTimeoutMs,
+      startupTimeoutMs: startupTimeoutOf(spec, options),
       url: options.url,
       configDir,
       home,
@@ -97,11 +111,13 @@ export function createLauncher(options: LauncherOptions): Launcher {
       return (sessionId) => openTranscript(configDir, sessionId, { redactor: options.secrets.values })
     },
 
-    async plan({ record, spec, conversation }) {
+    async plan({ record, spec, conversation, cwd }) {
       const directory = directoryOf(record)
-      const [mcp, systemPromptPath] = await Promise.all([
+      const userDir = configDirOf(options.environment)
+      const [mcp, systemPromptPath, agentsPath] = await Promise.all([
         prepareMcpConfig(spec, join(directory.path, 'mcp.json')),
         prepareSystemPrompt(spec, join(directory.path, 'system-prompt.md')),
+        prepareAgent(spec, { cwd, userDir }, join(directory.path, 'agents.json')),
       ])
       return {
         file: options.file,
@@ -112,7 +128,9 @@ export function createLauncher(options: LauncherOptions): Launcher {
           forkOf: conversation === 'forked' ? record.restartOf : null,
           mcpConfigPath: mcp?.path ?? null,
           systemPromptPath,
+          agentsPath,
         }),
+        requiredServers: requiredServers(spec),
         async prepare({ agentId, epoch }) {
           const dir = await directory.createAgent(agentId)
           await writeAgentRecord(dir, {

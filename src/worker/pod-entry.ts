@@ -9,6 +9,7 @@ import { messageOf } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import type { PodDirectory, PodFields } from '../queue/pods.ts'
 import type { Readiness } from './readiness.ts'
+import type { Free } from './room.ts'
 
 /** The entry goes when so many beats were missed. */
 const BEATS = 3
@@ -26,6 +27,7 @@ export interface PodEntryOptions {
   readonly fixed: PodFields
   readonly readiness: () => Readiness
   readonly running: () => number
+  readonly free: () => Free | null
   readonly onError: (error: unknown) => void
 }
 
@@ -80,7 +82,16 @@ export function keepPodEntry(options: PodEntryOptions): PodEntry {
 
   async function write(): Promise<void> {
     const { state, why } = readiness()
-    const fields = { ...fixed, ...noted, state, why: why ?? '', running: running() }
+    const free = options.free()
+    const fields = {
+      ...fixed,
+      ...noted,
+      state,
+      why: why ?? '',
+      running: running(),
+      free_cpu_percent: free === null ? '' : Math.round(free.cpuPercent),
+      free_memory_mb: free === null ? '' : Math.round(free.memoryMb),
+    }
     await pods.write(podId, instance, fields, beatMs * BEATS)
   }
 

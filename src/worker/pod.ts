@@ -167,6 +167,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     dataDir: config.dataDir,
     environment: parts.environment,
     idleTimeoutMs: config.liveness.idleTimeoutMs,
+    startupTimeoutMs: config.session.startupTimeoutMs,
     url: parts.url,
     rehearsal: parts.rehearsal,
     secrets: parts.secrets,
@@ -188,6 +189,8 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     if (shortage === null) log.info('room again: claiming')
     else log.warn({ shortage }, 'no room: claiming nothing')
     claims?.update()
+    // Whoever asks for a session that must not wait looks into the directory.
+    entry.changed()
   })
 
   const entry = keepPodEntry({
@@ -206,6 +209,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     },
     readiness: () => readiness(),
     running: () => claims?.count ?? 0,
+    free: room.free,
     onError,
   })
   readiness = () =>
@@ -229,6 +233,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     flow,
     transcripts,
     worktrees,
+    searchPath: parts.environment['PATH'] ?? '',
     pods,
     config,
     clock: parts.clock,

@@ -2,7 +2,7 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AgentSpec } from '../config/agent-spec.ts'
-import { readMcpConfig } from '../config/mcp-config.ts'
+import { absentCommands, readMcpConfig } from '../config/mcp-config.ts'
 import { messageOf } from '../core/errors.ts'
 import type { SessionRecord } from '../queue/session-store.ts'
 import type { Repository } from '../session/worktree/repository.ts'
@@ -12,6 +12,8 @@ import { checkWorkspace, workspaceId } from '../session/workspace.ts'
 export interface PreflightParts {
   readonly roots: readonly string[]
   readonly worktrees: Worktrees
+  /** `PATH` as agents get it. */
+  readonly searchPath: string
 }
 
 export type Preflight =
@@ -32,7 +34,7 @@ export type Preflight =
  * worktree where it has begun; and the spec's files can be read.
  */
 export async function preflight(
-  { roots, worktrees }: PreflightParts,
+  { roots, worktrees, searchPath }: PreflightParts,
   spec: AgentSpec,
   record: SessionRecord,
 ): Promise<Preflight> {
@@ -44,7 +46,11 @@ export async function preflight(
   }
   try {
     // Unreadable or broken, it says so in a sentence.
-    if (spec.mcpConfig !== null) readMcpConfig(spec.mcpConfig)
+    const mcp = spec.mcpConfig === null ? null : readMcpConfig(spec.mcpConfig)
+    if (mcp !== null && spec.requireMcp) {
+      const absent = absentCommands(mcp, searchPath, dir)
+      if (absent.length > 0) return noServer(spec, absent)
+    }
     if (!usesWorktree(spec, record)) {
       return { ok: true, dir, workspaceId: await workspaceId(dir), repository: null }
     }
@@ -60,6 +66,12 @@ export async function preflight(
   } catch (error) {
     return { ok: false, problem: messageOf(error), isElsewhere: false }
   }
+}
+
+/** Without "require_mcp" the CLI goes on without them, and says so at its start. */
+function noServer({ name, mcpConfig }: AgentSpec, absent: readonly string[]): Preflight {
+  const problem = `The MCP config ${mcpConfig} of ${name}, which requires its servers, cannot be used here: ${absent.join('; ')}.`
+  return { ok: false, problem, isElsewhere: false }
 }
 
 /** What was asked for; else as the agent type has it. One that has begun in a worktree stays in it. */

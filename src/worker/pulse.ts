@@ -91,7 +91,7 @@ export function createPulse(parts: PulseParts): Pulse {
     const attemptStart = clock.monotonic()
     const renewed = await store.renew(
       { ...session, epoch: current?.epoch ?? '' },
-      { leaseKey: lease.key, token: lease.token, ttlMs: times.ttlMs, beat: beatOf(current) },
+      { leaseKey: lease.key, token: lease.token, ttlMs: times.ttlMs, beat: current?.beat() ?? {} },
     )
     if (!renewed.ok) {
       if (renewed.refused === 'lease') lose()
@@ -153,8 +153,4 @@ export function createPulse(parts: PulseParts): Pulse {
       await running
     },
   }
-}
-
-function beatOf(watched: Watched | null): Beat {
-  return watched === null ? {} : { ...watched.beat(), beat_at: Date.now() }
 }

@@ -1,6 +1,5 @@
 /** Whether this pod has room for another agent: CPU and memory that are free, over the last seconds. */
-import { readFile } from 'node:fs/promises'
-import { cpus, freemem } from 'node:os'
+import { createLooker, freeCpuPercent, type Look, type Looker } from './free.ts'
 
 export interface RoomLimits {
   /** 0 switches the check off. */
@@ -8,77 +7,81 @@ export interface RoomLimits {
   readonly minFreeCpuPercent: number
 }
 
+/** What was free at the last look, and over the last seconds. */
+export interface Free {
+  readonly cpuPercent: number
+  readonly memoryMb: number
+}
+
 /** Looked at this often; CPU is what was free since a look some seconds ago. */
 const LOOK_MS = 1000
 const WINDOW = 5
 
-interface CpuTime {
-  readonly idle: number
-  readonly total: number
-}
-
 export interface Room {
   /** Null when there is room, else what is short: `120 MB of memory free, 500 are needed`. */
   shortage(): string | null
+  /** Null before the first look, and where both checks are off. */
+  free(): Free | null
   stop(): void
 }
 
-/** @param onChange called when room runs out and when it is back */
-export function watchRoom(limits: RoomLimits, onChange: (shortage: string | null) => void): Room {
+/**
+ * Looks from now on.
+ *
+ * @param onChange called when room runs out and when it is back
+ * @param look for tests; what cannot be looked at is taken for room
+ */
+export function watchRoom(
+  limits: RoomLimits,
+  onChange: (shortage: string | null) => void,
+  look: Promise<Looker> = createLooker(),
+  lookMs = LOOK_MS,
+): Room {
   let shortage: string | null = null
+  let free: Free | null = null
   if (limits.minFreeMemoryMb === 0 && limits.minFreeCpuPercent === 0) {
-    return { shortage: () => null, stop: () => {} }
+    return { shortage: () => null, free: () => null, stop: () => {} }
   }
-  const window: CpuTime[] = [cpuTime()]
-  const timer = setInterval(() => {
-    window.push(cpuTime())
-    if (window.length > WINDOW) window.shift()
-    void look()
-  }, LOOK_MS)
+  const window: Look[] = []
+  let looking = false
+  const timer = setInterval(begin, lookMs)
   timer.unref()
+  // Memory is known at once, before anything is claimed; CPU from the second look on.
+  begin()
 
-  async function look(): Promise<void> {
-    const found = shortageOf(limits, freeCpuPercent(window), await freeMemoryMb())
+  function begin(): void {
+    if (looking) return
+    looking = true
+    void again().finally(() => {
+      looking = false
+    })
+  }
+
+  async function again(): Promise<void> {
+    window.push(await (await look)())
+    if (window.length > WINDOW) window.shift()
+    const [first, last] = [window[0], window.at(-1)]
+    if (first === undefined || last === undefined) return
+    free = { cpuPercent: freeCpuPercent(first, last), memoryMb: last.freeMemoryMb }
+    const found = shortageOf(limits, free)
     const changed = (found === null) !== (shortage === null)
     shortage = found
     if (changed) onChange(found)
   }
 
-  return { shortage: () => shortage, stop: () => clearInterval(timer) }
+  return { shortage: () => shortage, free: () => free, stop: () => clearInterval(timer) }
 }
 
 /** Pure: what is short, in words. */
-export function shortageOf(limits: RoomLimits, freeCpu: number, freeMemory: number): string | null {
+export function shortageOf(limits: RoomLimits, { cpuPercent, memoryMb }: Free): string | null {
   const { minFreeMemoryMb, minFreeCpuPercent } = limits
-  if (minFreeMemoryMb > 0 && freeMemory < minFreeMemoryMb) {
-    return `${Math.round(freeMemory)} MB of memory free, ${minFreeMemoryMb} are needed`
-  }
-  if (minFreeCpuPercent > 0 && freeCpu < minFreeCpuPercent) {
-    return `${Math.round(freeCpu)} % of the CPU free, ${minFreeCpuPercent} are needed`
-  }
-  return null
-}
-
-function cpuTime(): CpuTime {
-  let idle = 0
-  let total = 0
-  for (const { times } of cpus()) {
-    idle += times.idle
-    total += times.user + times.nice + times.sys + times.irq + times.idle
-  }
-  return { idle, total }
-}
-
-function freeCpuPercent(window: readonly CpuTime[]): number {
-  const first = window[0]
-  const last = window.at(-1)
-  if (first === undefined || last === undefined || last.total === first.total) return 100
-  return (100 * (last.idle - first.idle)) / (last.total - first.total)
-}
-
-/** What a new process can have without swapping: not `free`, which leaves out the page cache. */
-export async function freeMemoryMb(): Promise<number> {
-  const meminfo = await readFile('/proc/meminfo', 'utf8').catch(() => '')
-  const available = /^MemAvailable:\s+(\d+) kB/m.exec(meminfo)?.[1]
-  return available === undefined ? freemem() / 2 ** 20 : Number(available) / 1024
+  const short = [
+    minFreeMemoryMb > 0 && memoryMb < minFreeMemoryMb
+      ? `${Math.round(memoryMb)} MB of memory free, ${minFreeMemoryMb} are needed`
+      : null,
+    minFreeCpuPercent > 0 && cpuPercent < minFreeCpuPercent
+      ? `${Math.round(cpuPercent)} % of the CPU free, ${minFreeCpuPercent} are needed`
+      : null,
+  ].filter((one) => one !== null)
+  return short.length === 0 ? null : short.join('; ')
 }

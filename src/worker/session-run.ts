@@ -13,7 +13,7 @@ import { classifyOutcome, NO_FACTS, type Asked, type StreamFacts } from '../core
 import { isEnded, isLive } from '../core/state.ts'
 import type { Lease } from '../queue/lease.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
-import { cancelledEnding } from '../queue/session-end.ts'
+import { cancelledEnding, deadEvents } from '../queue/session-end.ts'
 import type { AgentRef, SessionRecord } from '../queue/session-store.ts'
 import { runAgent } from './agent-run.ts'
 import { createAgentStream, type PublishedSpool } from './agent-stream.ts'
@@ -29,6 +29,7 @@ import {
   type SessionParts,
 } from './conclude.ts'
 import { beginConversation } from './conversation.ts'
+import { startupTimeoutOf } from './launch.ts'
 import { missingFiles, preflight } from './preflight.ts'
 import { createPulse, type Pulse } from './pulse.ts'
 import { stopForCancel, stopForRestart, stopOf } from './stop.ts'
@@ -196,6 +197,7 @@ async function closePredecessor(parts: SessionParts, job: ClaimedJob, record: Se
       ? { lines: record.cursor, bytes: 0, sha256: null, tail_unknown: true }
       : { ...left.stats, tail_unknown: false }
   const events: OwnEvent[] = [
+    ...deadEvents(record),
     { type: 'drover.agent.exited', payload: exited },
     { type: 'drover.agent.closed', payload: closed },
   ]
@@ -252,7 +254,7 @@ async function nextAgent(
   const begun = await beginConversation(parts, record, settled.value, fresh)
   if (begun.kind === 'elsewhere') return await waitForWorkspace(parts, record, begun.problem)
   const { conversation } = begun
-  const planned = await launchable(parts.launcher.plan({ record, spec, conversation }))
+  const planned = await launchable(parts.launcher.plan({ record, spec, conversation, cwd: workplace.cwd }))
   if ('problem' in planned) return await endSession(parts, record, planned.problem)
   const plan = planned.value
   const shipper = shipperOf(parts, record, settled.value(record.sessionId))
@@ -271,7 +273,7 @@ async function nextAgent(
       workplace,
       resumed: conversation === 'resumed' || conversation === 'forked',
       prompt: agentPrompt({ ...record, conversation, prompt: record.request.prompt }),
-      startupTimeoutMs: (spec.startupTimeoutSeconds ?? config.session.startupTimeoutMs / 1000) * 1000,
+      startupTimeoutMs: startupTimeoutOf(spec, config.session),
       killGraceMs: config.session.killGraceMs,
       liveness: {
         stallTimeoutMs: (spec.stallTimeoutSeconds ?? config.liveness.stallTimeoutMs / 1000) * 1000,

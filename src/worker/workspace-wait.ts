@@ -39,8 +39,8 @@ export async function missingWorkspace(
 }
 
 /** What the pod has for `preflight`. */
-export function preflightParts({ config, worktrees }: SessionParts): PreflightParts {
-  return { roots: config.workspace.roots, worktrees }
+export function preflightParts({ config, worktrees, searchPath }: SessionParts): PreflightParts {
+  return { roots: config.workspace.roots, worktrees, searchPath }
 }
 
 /** Lets the session wait, or ends it when it has waited in vain. Only for one without a living agent. */

@@ -2,7 +2,13 @@ import { expect, test } from 'vitest'
 import { healthOf } from '../../src/core/health.ts'
 
 const NOW = 1_000_000
-const beat = (more: object = {}) => ({ at: NOW - 5000, health: 'healthy', processState: 'S', ...more })
+const beat = (more: object = {}) => ({
+  at: NOW - 5000,
+  health: 'healthy',
+  processState: 'S',
+  leaseLost: false,
+  ...more,
+})
 
 test.each([
   ['a fresh beat', {}, 'healthy'],
@@ -12,6 +18,7 @@ test.each([
   ['stopped for a moment', { processState: 'T' }, 'healthy'],
   ['a zombie', { processState: 'Z' }, 'dead'],
   ['dead, and its pod says nothing any more', { processState: 'X', at: 0 }, 'dead'],
+  ['its lease is lost: the worker is gone', { leaseLost: true }, 'dead'],
   ['nothing known but a start a moment ago', { health: null, processState: null }, 'healthy'],
 ] as const)('%s', (_what, more, health) => {
   expect(healthOf(beat(more), 60_000, NOW)).toBe(health)

@@ -36,6 +36,7 @@ const askedEnds: readonly Exclude<Asked, null>[] = [
   'guard_lost',
   'worker_lost',
   'restart',
+  'mcp_failed',
   'end',
 ]
 

@@ -12,6 +12,7 @@ const INPUT: EnvironmentInput = {
   taskId: null,
   orchestratorId: null,
   attempt: 1,
+  startupTimeoutMs: 10_000,
   idleTimeoutMs: 1_800_000,
   url: 'http://127.0.0.1:4680',
   configDir: '/data/sessions/1/claude',
@@ -36,6 +37,7 @@ const ALWAYS = {
   CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
   CLAUDE_CODE_MAX_RETRIES: '8',
   CLAUDE_CODE_FORWARD_SUBAGENT_TEXT: '1',
+  MCP_TIMEOUT: '6000',
   API_TIMEOUT_MS: '600000',
   CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS: '180000',
 }

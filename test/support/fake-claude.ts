@@ -13,6 +13,8 @@ export type DaemonKind = 'plain' | 'setsid' | 'double_fork' | 'env_clean' | 'env
 export interface FakeScript {
   /** Before `system/init`. */
   readonly delay_init_ms?: number
+  /** As init names them. @default none */
+  readonly mcp_servers?: readonly { readonly name: string; readonly status: string }[]
   /** SIGSTOPs itself after init. */
   readonly stop_self?: boolean
   /** Files to write, relative to the working directory. */

@@ -206,7 +206,7 @@ function lineOfDrover({ type, agent_id, payload }) {
     case 'drover.agent.stalled':
       return ['own bad', 'Agent is stalled']
     case 'drover.agent.health':
-      return ['own', 'Health: ' + payload.health_status]
+      return ['own', 'Health: ' + payload.health_status + (payload.message ? ': ' + payload.message : '')]
     case 'drover.agent.killed':
       return ['own bad', 'Agent was ended with ' + payload.signal + ': ' + payload.reason]
     case 'drover.agent.exited':

@@ -24,7 +24,7 @@ async function runChecks(context: CliContext): Promise<readonly Check[]> {
     import('../doctor/machine.ts'),
     import('../doctor/redis.ts'),
     import('../doctor/drover.ts'),
-    import('../../worker/room.ts'),
+    import('../../worker/free.ts'),
     import('../../guard/try-tiers.ts'),
     context.config(),
   ])

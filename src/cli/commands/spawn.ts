@@ -54,7 +54,7 @@ export const registerSpawn: Register = (program, context) => {
     )
     .addOption(new Option('--wait <what>', 'what to wait for').choices(WAITS).default('started' as const))
     .addOption(
-      new Option('--on-busy <what>', 'when an agent of the type runs already')
+      new Option('--on-busy <what>', 'when it could not run at once')
         .choices(ON_BUSY)
         .default('queue' as const),
     )

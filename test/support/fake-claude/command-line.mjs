@@ -13,6 +13,7 @@ const VALUES = new Set([
   '--append-system-prompt',
   '--append-system-prompt-file',
   '--agent',
+  '--agents',
   '--setting-sources',
   '--mcp-config',
   '--max-turns',

@@ -21,7 +21,7 @@ export function createConversation({ options, transcript, witness }) {
     const found = findScript(prompt)
     if (found !== null) script = mergeScript(found)
     await pause(script.delay_init_ms)
-    print(initLine(options))
+    print(initLine({ ...options, mcpServers: script.mcp_servers }))
     transcript.save({ script, prompts: [...transcript.state().prompts, prompt] })
     if (script.stop_self) process.kill(process.pid, 'SIGSTOP')
     writeFiles(script.write_files)

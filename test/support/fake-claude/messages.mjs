@@ -12,14 +12,14 @@ export function printRaw(bytes) {
   while (rest.length > 0) rest = rest.subarray(writeSync(1, rest))
 }
 
-export function initLine({ sessionId, model }) {
+export function initLine({ sessionId, model, mcpServers }) {
   return {
     type: 'system',
     subtype: 'init',
     cwd: process.cwd(),
     session_id: sessionId,
     tools: ['Bash', 'Read', 'Write'],
-    mcp_servers: [],
+    mcp_servers: mcpServers ?? [],
     model: model ?? 'fake',
     permissionMode: 'dontAsk',
     apiKeySource: 'ANTHROPIC_API_KEY',

@@ -29,6 +29,7 @@ const DEFAULTS = {
   crash_on_attempts: [],
   crash_signal: 'SIGKILL',
   write_files: {},
+  mcp_servers: [],
 }
 
 /** A member that is misspelt would test nothing: it ends the process. */

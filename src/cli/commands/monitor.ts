@@ -1,0 +1,66 @@
+/** `drover monitor`: how every running agent is, once or over and over. */
+import { sleep } from '../../core/clock.ts'
+import { EXIT, isDroverError } from '../../core/errors.ts'
+import { needsAttention, type MonitorAnswer } from '../../core/monitor.ts'
+import type { HttpClient } from '../../producer/client.ts'
+import { connect } from '../connect.ts'
+import { examples, type CliContext, type Register } from '../program.ts'
+import { exitCodeOf } from '../signals.ts'
+
+/** Pods write a beat every 7.5 s by default, agents print more often. */
+const LOOK_MS = 2000
+/** Cursor to the top left, then "erase to the end of the screen": what was there flickers less than on a cleared one. */
+const REDRAW = '\u001B[H\u001B[J'
+
+/** Declares `drover monitor`. */
+export const registerMonitor: Register = (program, context) => {
+  program
+    .command('monitor')
+    .description('Shows how every running agent is: process, CPU, memory, heartbeat, health.')
+    .option('--agent-id <id>', 'only this agent, also after its end')
+    .option('--watch', 'look again every two seconds, until Ctrl-C')
+    .addHelpText(
+      'after',
+      examples(
+        'drover monitor',
+        'drover monitor --watch',
+        'drover monitor --agent-id architect-20260131-001 --json | jq .agents[0].health_status',
+      ),
+    )
+    .action(async ({ agentId, watch }) => {
+      const client = await connect(context)
+      const look = (): Promise<MonitorAnswer> => client.monitor({ agent_id: agentId })
+      if (watch === true) await lookOn(context, look, client)
+      else {
+        const [{ monitorText }, answer] = await Promise.all([import('../show-monitor.ts'), look()])
+        await context.output.answer(answer, () => monitorText(answer, context.output))
+        if (needsAttention(answer)) context.setExitCode(EXIT.failed)
+      }
+    })
+}
+
+/** Until a signal ends it. A board that goes away in the meantime may come back. */
+async function lookOn(
+  { output, takeSignals, setExitCode }: CliContext,
+  look: () => Promise<MonitorAnswer>,
+  client: HttpClient,
+): Promise<void> {
+  const { monitorText } = await import('../show-monitor.ts')
+  const first = await look()
+  const stop = takeSignals()
+  let answer: MonitorAnswer | null = first
+  while (!stop.aborted) {
+    if (answer === null) output.status(`${client.url} does not answer`)
+    else if (output.json) await output.line(JSON.stringify(answer))
+    else await output.raw(`${output.isTerminal ? REDRAW : ''}${monitorText(answer, output)}\n`)
+    await sleep(LOOK_MS, stop)
+    if (!stop.aborted) answer = await look().catch(nothingWhenAway)
+  }
+  output.status('')
+  setExitCode(exitCodeOf(stop))
+}
+
+function nothingWhenAway(error: unknown): null {
+  if (isDroverError(error) && error.exitCode === EXIT.unreachable) return null
+  throw error
+}

@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest'
+import { allowedCores, createLooker, freeCpuPercent, freeMemoryMb, type Look } from '../../src/worker/free.ts'
+import { shortageOf, watchRoom } from '../../src/worker/room.ts'
+import { until } from '../support/until.ts'
+
+const LIMITS = { minFreeMemoryMb: 500, minFreeCpuPercent: 20 }
+const look = (more: Partial<Look> = {}): Look => ({
+  at: 0,
+  freeMemoryMb: 2000,
+  idle: 0,
+  total: 0,
+  groups: new Map(),
+  ...more,
+})
+
+test.each([
+  ['room', { cpuPercent: 20, memoryMb: 500 }, null],
+  ['memory', { cpuPercent: 90, memoryMb: 120.4 }, '120 MB of memory free, 500 are needed'],
+  ['CPU', { cpuPercent: 19.2, memoryMb: 900 }, '19 % of the CPU free, 20 are needed'],
+  [
+    'both',
+    { cpuPercent: 1, memoryMb: 1 },
+    '1 MB of memory free, 500 are needed; 1 % of the CPU free, 20 are needed',
+  ],
+])('what is short: %s', (_what, free, shortage) => {
+  expect(shortageOf(LIMITS, free)).toBe(shortage)
+})
+
+test('a check that is off finds nothing short', () => {
+  expect(shortageOf({ minFreeMemoryMb: 0, minFreeCpuPercent: 0 }, { cpuPercent: 0, memoryMb: 0 })).toBeNull()
+})
+
+test('CPU is that of the machine, or of the tightest quota', () => {
+  const groups = (usedMs: number) => new Map([['/g', { cores: 2, usedMs }]])
+  const first = look({ groups: groups(1000) })
+  expect(freeCpuPercent(first, first)).toBe(100)
+  expect(freeCpuPercent(first, look({ at: 1000, idle: 60, total: 100 }))).toBe(60)
+  // 1.5 of 2 cores for a second: a quarter of the quota is left, though the machine is idle.
+  expect(freeCpuPercent(first, look({ at: 1000, idle: 99, total: 100, groups: groups(2500) }))).toBe(25)
+  // A burst beyond the quota.
+  expect(freeCpuPercent(first, look({ at: 1000, idle: 99, total: 100, groups: groups(9000) }))).toBe(0)
+})
+
+test('only cores that this process may use count', () => {
+  const may = allowedCores('0-1,4')
+  expect([0, 1, 2, 3, 4, 5].filter(may)).toEqual([0, 1, 4])
+  expect(allowedCores('')(7)).toBe(true)
+})
+
+test('room runs out and comes back; each change is told once', async () => {
+  let now = look({ freeMemoryMb: 100 })
+  const told: (string | null)[] = []
+  const room = watchRoom(
+    LIMITS,
+    (shortage) => told.push(shortage),
+    Promise.resolve(async () => now),
+    5,
+  )
+  await until(() => room.shortage() !== null)
+  expect(room.free()).toEqual({ cpuPercent: 100, memoryMb: 100 })
+  now = look()
+  await until(() => room.shortage() === null)
+  expect(told).toEqual(['100 MB of memory free, 500 are needed', null])
+  room.stop()
+})
+
+test('this machine can be looked at', async () => {
+  const lookHere = await createLooker()
+  const [first, last] = [await lookHere(), await lookHere()]
+  expect(first.freeMemoryMb).toBeGreaterThan(0)
+  expect(first.total).toBeGreaterThan(0)
+  expect(freeCpuPercent(first, last)).toBeLessThanOrEqual(100)
+  expect(await freeMemoryMb()).toBeGreaterThan(0)
+})
