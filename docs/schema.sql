@@ -489,22 +489,6 @@ FROM agent_sessions
 WHERE status IN ('completed', 'failed', 'cancelled')
 GROUP BY agent_type;
 
-CREATE VIEW agent_bottlenecks AS
-SELECT
-  agent_type,
-  sum(status = 'queued') AS queued,
-  min(CASE WHEN status = 'queued' THEN created_at END) AS oldest_queued_at,
-  sum(status NOT IN ('queued', 'completed', 'failed', 'cancelled')) AS active,
-  CAST(round(avg((julianday(started_at) - julianday(created_at)) * 86400)) AS INTEGER) AS average_wait_seconds,
-  CAST(round(max((julianday(started_at) - julianday(created_at)) * 86400)) AS INTEGER) AS longest_wait_seconds,
-  sum(restarts) AS restarts,
-  sum(status = 'failed') AS failed,
-  sum(failure_reason = 'stalled') AS stalled,
-  sum(failure_reason = 'timeout') AS timed_out,
-  sum(incomplete) AS incomplete
-FROM agent_sessions
-GROUP BY agent_type;
-
 CREATE VIEW cost_by_day AS
 SELECT
   substr(coalesce(started_at, created_at), 1, 10) AS day,
@@ -629,3 +613,19 @@ LEFT JOIN priority_status AS s USING (priority_number)
 LEFT JOIN orchestrator_task AS t USING (priority_number)
 GROUP BY p.priority_number
 ORDER BY p.priority_number;
+
+CREATE VIEW agent_bottlenecks AS
+SELECT
+  agent_type,
+  sum(status = 'queued') AS queued,
+  min(CASE WHEN status = 'queued' THEN created_at END) AS oldest_queued_at,
+  sum(status NOT IN ('queued', 'completed', 'failed', 'cancelled')) AS active,
+  CAST(round(avg((julianday(started_at) - julianday(created_at)) * 86400)) AS INTEGER) AS average_wait_seconds,
+  CAST(round(max((julianday(started_at) - julianday(created_at)) * 86400)) AS INTEGER) AS longest_wait_seconds,
+  sum(restarts) AS restarts,
+  sum(status = 'failed') AS failed,
+  sum(failure_reason IS 'stalled') AS stalled,
+  sum(failure_reason IS 'timeout') AS timed_out,
+  sum(incomplete) AS incomplete
+FROM agent_sessions
+GROUP BY agent_type;

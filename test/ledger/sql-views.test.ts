@@ -138,7 +138,7 @@ describe('the views', () => {
       },
     ])
     expect(temp.rows('SELECT * FROM agent_bottlenecks ORDER BY agent_type')).toMatchObject([
-      { agent_type: 'architect', queued: 0, active: 0 },
+      { agent_type: 'architect', queued: 0, active: 0, failed: 0, stalled: 0, timed_out: 0, incomplete: 0 },
       { agent_type: 'code_developer', queued: 1, active: 1, oldest_queued_at: '2026-11-20T10:00:01.000Z' },
     ])
     expect(temp.rows('SELECT * FROM priority_timeline')).toMatchObject([
