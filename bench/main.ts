@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { EXIT, messageOf } from '../src/core/errors.ts'
 import { benchBigLedger } from './big-ledger.ts'
 import { benchCatchUp } from './catch-up.ts'
+import { benchDag } from './dag.ts'
 import { benchDependent } from './dependent.ts'
 import { benchEnqueue } from './enqueue.ts'
 import { benchGuard } from './guard.ts'
@@ -34,6 +35,7 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['queued-tasks', benchQueuedTasks],
   ['spawn', benchSpawnCommand],
   ['dependent', benchDependent],
+  ['dag', benchDag],
   ['session', benchSession],
   ['guard', benchGuard],
   ['turnover', benchTurnover],
@@ -52,6 +54,7 @@ const NEED_BUILD = [
   'queued-tasks',
   'spawn',
   'dependent',
+  'dag',
   'session',
   'turnover',
   'latency',

@@ -42,6 +42,8 @@ export interface TestBoardOptions {
   readonly dataDir?: string
   readonly port?: number
   readonly types?: readonly string[]
+  /** Of each type. */
+  readonly templates?: Readonly<Record<string, string>>
   readonly heartbeatMs?: number
   readonly leaseTtlMs?: number
   /** False: the board finds a Redis that nobody has confirmed. @default true */
@@ -80,7 +82,7 @@ export async function openBoard(redisUrl: string, options: TestBoardOptions = {}
       workspace: { roots: [WORKSPACE] },
       lease: { ttlMs: options.leaseTtlMs ?? LEASE_TTL_MS, renewMs: 50, marginMs: 50 },
     },
-    specs: specsOf(options.types ?? ['architect', 'code_developer']),
+    specs: specsOf(options.types ?? ['architect', 'code_developer'], options.templates),
     redisUrl,
     log: createLogger({
       level: 'info',
@@ -131,8 +133,11 @@ export async function openBoard(redisUrl: string, options: TestBoardOptions = {}
   }
 }
 
-export function specsOf(names: readonly string[]): ReadonlyMap<string, AgentSpec> {
-  const written = { description: 'For tests', model: 'opus', timeout: 60 }
+export function specsOf(
+  names: readonly string[],
+  templates: Readonly<Record<string, string>> = {},
+): ReadonlyMap<string, AgentSpec> {
+  const written = { description: 'For tests', model: 'opus', timeout: 60, templates }
   const { agent_types } = agentSpecsSchema.parse({
     agent_types: Object.fromEntries(names.map((name) => [name, written])),
   })

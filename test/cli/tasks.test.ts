@@ -13,7 +13,9 @@ let cli: Cli
 
 beforeAll(async () => {
   redis = await startRedis()
-  board = await openBoard(redis.url)
+  board = await openBoard(redis.url, {
+    templates: { fix: 'Fix {{ issue }}.{% if task %} {{ task }}{% endif %}' },
+  })
   cli = await openCli(board.url)
 })
 afterAll(async () => {
@@ -171,6 +173,70 @@ describe('tasks list', () => {
     expect(code).toBe(0)
     expect(stdout).toMatch(/^task +agent type +status +age +waits for +prompt\n/)
     expect(stdout).toMatch(/CODE +code_developer +pending +\d+ s +SPEC +Implement it/)
+  })
+})
+
+describe('templates', () => {
+  test('of a task and of a session', async () => {
+    const args = ['code_developer', '--template', 'fix', '--var', 'issue=a=b', 'Now']
+    const added = await cli.json(['tasks', 'add', ...args, '--task-id', 'TPL-1', '--priority-number', '4'])
+    expect(added.document.tasks[0]).toMatchObject({ prompt: 'Fix a=b. Now', template: 'fix', priority: 4 })
+    const spawned = await cli.json(['spawn', ...args, '--wait', 'accepted'])
+    expect(spawned.code).toBe(0)
+    const { body } = await board.get(`/api/v1/sessions/${spawned.document.session_id}`)
+    expect(body.session).toMatchObject({ task_description: 'Fix a=b. Now', template: 'fix' })
+    expect((await cli.run(['types', 'show', 'architect'])).stdout).toMatch(/template +fix: issue, \[task\]/)
+  })
+
+  test('with the words of a mistake', async () => {
+    const { code, stderr } = await cli.run(['spawn', 'architect', '--template', 'fix', '--var', 'isue=x'])
+    expect(code).toBe(2)
+    expect(stderr).toContain('did you mean "issue"?')
+    expect(stderr).toContain('vars.issue: is required by the template fix')
+    expect((await cli.run(['spawn', 'architect', '--template', 'fix', '--var', 'issue'])).code).toBe(2)
+  })
+
+  test('in a file, beside names of the roadmap', async () => {
+    const plan = await file(
+      'templates.yaml',
+      [
+        'tasks:',
+        '  - {task_id: TPL-2, agent_type: architect, template: fix, vars: {issue: 42}, priority_number: 9}',
+        'priorities: [{priority_number: 9, title: Nine}]',
+      ].join('\n'),
+    )
+    expect((await cli.json(['tasks', 'import', plan])).document.tasks[0]).toMatchObject({ prompt: 'Fix 42.' })
+  })
+})
+
+describe('tasks cancel, retry, depend and graph', () => {
+  test('say what became of the task', async () => {
+    for (const args of [['G-1'], ['G-2', '--depends-on', 'G-1'], ['G-3']])
+      await cli.run(['tasks', 'add', 'architect', 'x', '--task-id', ...args])
+    const depend = await cli.run(['tasks', 'depend', 'G-3', '--on', 'G-2'])
+    expect(depend).toMatchObject({ code: 0, stdout: 'The task G-3 now depends on G-2.\n' })
+    expect((await cli.run(['tasks', 'depend', 'G-1', '--on', 'G-3'])).stderr).toContain(
+      'G-1 → G-3 → G-2 → G-1',
+    )
+
+    const graph = await cli.run(['tasks', 'graph', '--task-id', 'G-2'])
+    expect(graph.stdout).toMatch(
+      /^level +task +status +agent type +after\n0 +G-1 +\w+ +architect *\n1 +G-2 +pending/,
+    )
+    expect(graph.stdout).toMatch(/2 +G-3 +pending +architect +G-2\n/)
+    const mermaid = await cli.run(['tasks', 'graph', '--task-id', 'G-2', '--format', 'mermaid'])
+    expect(mermaid.stdout).toMatch(/^flowchart TD\n {2}t0\["G-1<br\/>architect"\]:::/)
+    expect(mermaid.stdout).toContain('\n  t0 --> t1\n  t1 --> t2\n')
+
+    const cancel = await cli.json(['tasks', 'cancel', 'G-1', '--reason', 'not now'])
+    expect(cancel.document).toMatchObject({ success: true, status: 'cancelled', dependents: ['G-2'] })
+    expect((await cli.run(['tasks', 'show', 'G-1'])).stdout).toMatch(/why +Cancelled: not now\./)
+    expect(await cli.run(['tasks', 'retry', 'G-1'])).toMatchObject({
+      code: 0,
+      stdout: 'The task G-1 runs again (run 1).\n',
+    })
+    expect((await cli.run(['tasks', 'retry', 'G-3'])).code).toBe(4)
+    expect((await cli.run(['tasks', 'cancel', 'G-9'])).code).toBe(2)
   })
 })
 

@@ -93,7 +93,7 @@ describe('agent_specs.schema.json', () => {
 })
 
 describe('docs/agent-types.md', () => {
-  test('has every key of a spec with its default, and the shipped types', async () => {
+  test('has every key of a spec with its default, the shipped types and their templates', async () => {
     const page = await readFile(AGENT_TYPES, 'utf8')
     const properties = specProperties()
     expect(Object.keys(properties)).toEqual(SPEC_KEYS)
@@ -102,17 +102,33 @@ describe('docs/agent-types.md', () => {
       fallback === undefined ? 'required' : code(JSON.stringify(fallback)),
       description,
     ])
-    const shipped = [...loadAgentSpecs({ path: null, cwd: tempDir() }).specs.values()].map((spec) => [
+    const specs = [...loadAgentSpecs({ path: null, cwd: tempDir() }).specs.values()]
+    const templates = specs.flatMap((spec) =>
+      spec.templates.map(({ name, text, variables, required }) => [
+        code(spec.name),
+        code(name),
+        code(text.split('\n', 1)[0] ?? ''),
+        variables.map((one) => (required.includes(one) ? code(one) : `[${code(one)}]`)).join(', '),
+      ]),
+    )
+    const shipped = specs.map((spec) => [
       code(spec.name),
       spec.description,
       code(spec.model),
       spec.allowedTools.map(code).join(', '),
       `${spec.timeout} s`,
     ])
-    const current = withSection(
-      withSection(page, 'keys', table(['key', 'default', 'what it does'], keys)),
-      'shipped',
-      table(['type', 'what it is for', 'model', 'tools', 'timeout'], shipped),
+    const sections = {
+      keys: table(['key', 'default', 'what it does'], keys),
+      shipped: table(['type', 'what it is for', 'model', 'tools', 'timeout'], shipped),
+      templates: table(
+        ['type', 'template', 'begins with', 'variables (in brackets: may be left out)'],
+        templates,
+      ),
+    }
+    const current = Object.entries(sections).reduce(
+      (text, [name, section]) => withSection(text, name, section),
+      page,
     )
     await expect(await formatted(current, AGENT_TYPES)).toMatchFileSnapshot(AGENT_TYPES)
   })

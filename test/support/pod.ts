@@ -44,6 +44,8 @@ export const FIVE_TYPES = [
 
 export interface HouseOptions {
   readonly redisUrl: string
+  /** @default FIVE_TYPES */
+  readonly types?: readonly string[]
   /** Members of the specs beside the required ones. */
   readonly spec?: Readonly<Record<string, unknown>>
   /** The CLI, and what it talks to instead of an account. @default the fake one */
@@ -69,6 +71,7 @@ const FAST = {
 
 export async function openHouse({
   redisUrl,
+  types = FIVE_TYPES,
   spec = {},
   claude,
   environment: environmentOfPods = {},
@@ -84,7 +87,7 @@ export async function openHouse({
   const redis = new Redis(redisUrl)
   await seedRedis(redis, keys)
   const producer = createProducer({ redisUrl, namespace })
-  const specs = specsOf(spec)
+  const specs = specsOf(types, spec)
   const pods: Pod[] = []
 
   return {
@@ -152,10 +155,13 @@ export async function openHouse({
   }
 }
 
-function specsOf(members: Readonly<Record<string, unknown>>): Map<string, AgentSpec> {
+function specsOf(
+  types: readonly string[],
+  members: Readonly<Record<string, unknown>>,
+): Map<string, AgentSpec> {
   const written = {
     agent_types: Object.fromEntries(
-      FIVE_TYPES.map((name) => [
+      types.map((name) => [
         name,
         {
           description: name,
