@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import { PROMPT_LIMIT_BYTES } from '../core/request.ts'
 import { bullBoardScope, mountBullBoard, type BullBoardParts, type MountedBullBoard } from './bull-board.ts'
 import { requireTokens, type Auth, type AuthParts } from './auth.ts'
-import { answerFailures, sendFailure, unreadable } from './failures.ts'
+import { answerFailures, refuseUnparsed, sendFailure, unreadable } from './failures.ts'
 import { answerFreshness } from './freshness.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { agentTypeRoutes, type AgentTypeRoutesParts } from './routes/agent-types.ts'
@@ -17,6 +17,7 @@ import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
 import { messageRoutes, type MessageRoutesParts } from './routes/messages.ts'
 import { metricsRoutes, type MetricsRoutesParts } from './routes/metrics.ts'
 import { monitorRoutes, type MonitorRoutesParts } from './routes/monitor.ts'
+import { openApiRoutes } from './routes/openapi.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { podRoutes, type PodRoutesParts } from './routes/pods.ts'
 import { sessionEventRoutes, type EventRoutesParts } from './routes/session-events.ts'
@@ -64,6 +65,7 @@ export function createApp(parts: AppParts): App {
       logger: false,
       bodyLimit: BODY_LIMIT_BYTES,
       routerOptions: { maxParamLength: LONGEST_ID },
+      clientErrorHandler: refuseUnparsed,
       // What no route is looked up for has none of the hooks below.
       frameworkErrors: (error, request, reply) => void refuseUnread(error, request, reply),
     }),
@@ -96,6 +98,7 @@ export function createApp(parts: AppParts): App {
   metricsRoutes(app, parts)
   pageRoutes(app, parts)
   loginRoutes(app, auth)
+  openApiRoutes(app, { version: parts.version, routes })
   return { fastify: app, routes, bullBoard: mountBullBoard(app, parts) }
 }
 

@@ -22,3 +22,8 @@ export const spawnHeaders = callerHeaders.extend({
     .optional()
     .describe('The same key is the same session, so that the request may be repeated.'),
 })
+
+/** `idempotency-key` as `Idempotency-Key`. */
+export function headerName(name: string): string {
+  return name.replaceAll(/(^|-)([a-z])/g, (_, dash: string, letter: string) => dash + letter.toUpperCase())
+}

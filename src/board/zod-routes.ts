@@ -17,7 +17,7 @@ import { z } from 'zod'
 import { invalidRequest, type Issue } from '../core/errors.ts'
 import { issuesOf } from '../core/request.ts'
 import { SCOPES, type Scope } from '../core/scope.ts'
-import { callerHeaders } from './headers.ts'
+import { callerHeaders, headerName } from './headers.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -100,15 +100,9 @@ function checkParts(request: FastifyRequest): void {
   request.query = parse(schema.querystring, request.query)
   if (schema.headers instanceof z.ZodType) {
     const parsed = schema.headers.safeParse(request.headers)
-    if (!parsed.success) issues.push(...issuesOf(parsed.error).map(asHeader))
+    if (!parsed.success) {
+      issues.push(...issuesOf(parsed.error).map(({ path, message }) => ({ path: headerName(path), message })))
+    }
   }
   if (issues.length > 0) throw invalidRequest(issues)
-}
-
-/** `idempotency-key` as `Idempotency-Key`. */
-function asHeader({ path, message }: Issue): Issue {
-  return {
-    path: path.replaceAll(/(^|-)([a-z])/g, (_, dash: string, letter: string) => dash + letter.toUpperCase()),
-    message,
-  }
 }

@@ -95,7 +95,7 @@ export async function openBoard(redisUrl: string, options: TestBoardOptions = {}
   const ask = async (path: string, init: RequestInit): Promise<Answered> => {
     const response = await fetch(`${board.url}${path}`, init)
     const text = await response.text()
-    const isJson = response.headers.get('content-type')?.includes('json') === true
+    const isJson = response.headers.get('content-type')?.includes('application/json') === true
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
   }
   const post: TestBoard['post'] = (path, body, headers = {}) =>
