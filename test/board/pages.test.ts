@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findChromium, openBrowser, type TestBrowser } from '../support/chromium.ts'
+import { createPodDirectory } from '../../src/queue/pods.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 import { openBoard, type TestBoard } from './open-board.ts'
@@ -112,6 +113,18 @@ describe.skipIf(chromium === null)('in Chromium', () => {
     })
     const third = await playSession(board, running)
     await third.print(says('Reading the diff.'))
+    const beat = { beat_at: Date.now(), health: 'healthy', cpu_percent: 34.6, memory_mb: 411.8 }
+    await board.redis.hset(board.keys.session(running), beat)
+    await createPodDirectory(board.redis, board.keys).write(
+      'build-7-4711',
+      'i',
+      {
+        state: 'no_room',
+        why: 'Too little is free: 120 MB of memory free, 500 are needed.',
+        types: 'architect',
+      },
+      60_000,
+    )
     await board.spawn({ prompt: 'A second specification', depends_on: [] })
     await board.post('/api/v1/tasks', {
       tasks: [
@@ -161,6 +174,15 @@ describe.skipIf(chromium === null)('in Chromium', () => {
       'code_developer',
       'code_reviewer',
     ])
+    const live = page.locator('#live a')
+    await live.waitFor()
+    expect((await live.innerText()).split('\n')).toEqual(
+      expect.arrayContaining(['healthy', 'code_reviewer', 'Reading the diff.', '35 %', '412 MB']),
+    )
+    expect(await page.locator('#health').innerText()).toBe('1 healthy')
+    expect(await page.locator('#pods').innerText()).toContain(
+      'build-7-4711 takes no session: Too little is free',
+    )
     const list = await page.locator('#sessions').innerText()
     expect(list).toContain('waits for SHOP-1')
     expect(list).toContain('<img src=x')

@@ -1,4 +1,4 @@
-/** The landing page's script: agent types and sessions, asked for every few seconds. */
+/** The landing page's script: what runs, agent types and sessions, asked for every few seconds. */
 export const HOME_SCRIPT = String.raw`'use strict'
 
 const REFRESH_MS = 3000
@@ -7,6 +7,53 @@ const HITS = 20
 let show = 'all'
 const search = document.getElementById('q')
 const pick = document.getElementById('type')
+
+/** A figure with its name; with a share of 100 a bar below it. */
+function gauge(name, value, share) {
+  const made = element('span', 'gauge', element('span', 'quiet', name), element('span', 'figure', value))
+  if (share === undefined) return made
+  const bar = element('span', 'bar-of', element('span', ''))
+  bar.firstChild.style.width = Math.min(100, Math.max(0, share)) + '%'
+  made.append(bar)
+  return made
+}
+
+const rounded = (value, unit) => (value === null ? '–' : Math.round(value).toLocaleString('en') + ' ' + unit)
+
+function liveAgent(agent) {
+  const doing = [agent.task_id, agent.doing ?? (agent.status === 'spawned' ? 'is starting' : null)]
+  const link = element('a', 'live',
+    stateOf(agent.health_status),
+    element('span', 'type', agent.agent_type),
+    element('span', 'mono quiet', agent.agent_id),
+    element('span', 'doing', doing.filter(Boolean).join(' · ')),
+    element('span', 'gauges',
+      gauge('CPU', rounded(agent.cpu_percent, '%'), agent.cpu_percent ?? 0),
+      gauge('Memory', rounded(agent.memory_mb, 'MB')),
+      gauge('Heartbeat', rounded(agent.seconds_since_heartbeat, 's') + ' ago'),
+      gauge('Up', duration(agent.uptime_seconds * 1000)),
+      gauge('Cost', money(agent.cost_usd))))
+  link.href = '/sessions/' + encodeURIComponent(agent.session_id)
+  return element('li', '', link)
+}
+
+function liveAgents({ agents }) {
+  if (agents.length > 0) return element('ul', 'rows', ...agents.map(liveAgent))
+  return element('p', 'empty', 'No agent runs.')
+}
+
+/** How many there are, and what needs somebody. */
+function healthLine({ agents_healthy, agents_stalled, agents_dead }) {
+  const part = (count, health) => (count > 0 ? stateOf(health, count + ' ' + health) : null)
+  return element('span', 'health', part(agents_healthy, 'healthy'), part(agents_stalled, 'stalled'), part(agents_dead, 'dead'))
+}
+
+/** Why nothing may start; a pod that claims has nothing to say. */
+function podNotes(pods) {
+  if (pods.length === 0) return [element('p', 'problem late', 'No pod is there, so nothing starts: drover up, or drover worker, brings one.')]
+  return pods.filter((pod) => pod.state !== 'ready' && pod.state !== 'starting').map((pod) =>
+    element('p', 'pod quiet', element('span', 'mono', pod.pod_id), ' takes no session: ' + (pod.why ?? pod.state)))
+}
 
 function typeCard(type) {
   const busy = type.active > 0 ? type.active + ' running' : 'idle'
@@ -102,7 +149,7 @@ function put(id, made) {
   const place = document.getElementById(id)
   if (place.textContent === made.textContent && place.firstChild) return
   const focused = document.activeElement?.getAttribute?.('href')
-  place.replaceChildren(...(id === 'types' ? made.children : [made]))
+  place.replaceChildren(...(made.tagName === 'DIV' ? made.children : [made]))
   if (focused) [...place.querySelectorAll('a')].find((link) => link.getAttribute('href') === focused)?.focus()
 }
 
@@ -112,14 +159,21 @@ function wanted() {
 
 async function refresh() {
   const asked = wanted()
-  const [sessions, types, hits] = await Promise.allSettled([shownSessions(), ask('/agent-types'), shownHits()])
+  const [sessions, types, hits, monitor, pods] = await Promise.allSettled([
+    shownSessions(), ask('/agent-types'), shownHits(), ask('/monitor'), ask('/pods'),
+  ])
   // Something else is wanted meanwhile: its own answer is on the way.
   if (asked !== wanted()) return
   if (sessions.status === 'fulfilled') put('sessions', sessionList(sessions.value))
   if (types.status === 'fulfilled') put('types', element('div', '', ...types.value.agent_types.map(typeCard)))
   if (types.status === 'fulfilled') offerTypes(types.value.agent_types)
   if (hits.status === 'fulfilled') putHits(hits.value)
-  const failed = [sessions, types, hits].find((one) => one.status === 'rejected')
+  if (monitor.status === 'fulfilled') {
+    put('live', liveAgents(monitor.value))
+    put('health', healthLine(monitor.value))
+  }
+  if (pods.status === 'fulfilled') put('pods', element('div', '', ...podNotes(pods.value.pods)))
+  const failed = [sessions, types, hits, monitor, pods].find((one) => one.status === 'rejected')
   sayOffline(failed ? failed.reason.message : null)
 }
 

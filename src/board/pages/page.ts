@@ -9,7 +9,15 @@ export function homePage(facts: PageFacts): string {
   return frame(
     facts,
     'home.js',
-    `<section aria-labelledby="types-title">
+    `<section aria-labelledby="live-title">
+      <div class="bar">
+        <h2 id="live-title">Running now</h2>
+        <span id="health"></span>
+      </div>
+      <div id="live"></div>
+      <div id="pods"></div>
+    </section>
+    <section aria-labelledby="types-title">
       <h2 id="types-title">Agent types</h2>
       <div id="types" class="cards"></div>
     </section>

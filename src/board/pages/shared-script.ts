@@ -9,8 +9,8 @@ function element(tag, className, ...children) {
   return made
 }
 
-function stateOf(state) {
-  return element('span', 'state ' + state, state.replaceAll('_', ' '))
+function stateOf(state, text) {
+  return element('span', 'state ' + state, text ?? state.replaceAll('_', ' '))
 }
 
 function money(usd) {

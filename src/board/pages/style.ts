@@ -68,10 +68,28 @@ mark { background: none; color: var(--accent); font-weight: 650; }
   color: var(--quiet); white-space: nowrap; }
 .state::before { content: ""; width: .55rem; height: .55rem; border-radius: 50%; background: currentColor;
   flex: none; }
-.state.completed { color: var(--good); }
-.state.failed, .state.stalled, .state.killed { color: var(--bad); }
+.state.completed, .state.healthy { color: var(--good); }
+.state.failed, .state.stalled, .state.killed, .state.dead { color: var(--bad); }
 .state.starting, .state.running, .state.spawned { color: var(--busy); }
 .state.restarting, .state.paused_limit, .state.waiting_input, .state.waiting_workspace { color: var(--wait); }
+.live { display: grid; grid-template-columns: 8.5rem 12rem 1fr auto; gap: 0 1rem; padding: .65rem 1rem; color: inherit;
+  align-items: center; }
+.live:hover { background: var(--code); text-decoration: none; }
+.live .state { grid-row: 1 / span 2; }
+.live .type { grid-column: 2; font-weight: 550; overflow-wrap: anywhere; }
+.live .mono { grid-column: 2; grid-row: 2; font-size: .76rem; overflow-wrap: anywhere; }
+.live .doing { grid-column: 3; grid-row: 1 / span 2; min-width: 0; display: -webkit-box; -webkit-line-clamp: 2;
+  -webkit-box-orient: vertical; overflow: hidden; overflow-wrap: anywhere; font-size: .92rem; }
+.live .gauges { grid-column: 4; grid-row: 1 / span 2; }
+.gauges { display: flex; gap: 1.1rem; font-variant-numeric: tabular-nums; }
+.gauge { display: flex; flex-direction: column; min-width: 3.4rem; }
+.gauge .quiet { font-size: .72rem; }
+.gauge .figure { font-size: .88rem; white-space: nowrap; }
+.bar-of { height: 3px; border-radius: 2px; background: var(--line); overflow: hidden; }
+.bar-of span { display: block; height: 100%; background: var(--accent); }
+.health { display: inline-flex; gap: .9rem; font-size: .88rem; }
+.live .state.stalled, .health .state.stalled { color: var(--wait); }
+.pod { margin: .5rem 0 0; font-size: .87rem; overflow-wrap: anywhere; }
 .empty, .problem { margin: .7rem 0 0; padding: .8rem 1rem; border-radius: 10px; border: 1px dashed var(--line);
   color: var(--quiet); }
 .problem { border: 1px solid var(--bad); color: var(--bad); background: var(--card); overflow-wrap: anywhere; }
@@ -102,6 +120,14 @@ details summary { cursor: pointer; color: var(--quiet); font-size: .86rem; overf
 details pre { margin: .3rem 0 0; max-height: 24rem; overflow: auto; background: var(--code); border-radius: 8px;
   padding: .6rem .8rem; font: .82rem/1.45 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 [hidden] { display: none !important; }
+@media (max-width: 900px) {
+  .live { grid-template-columns: 1fr auto; gap: .2rem .8rem; padding: .65rem .8rem; }
+  .live .state { grid-column: 2; grid-row: 1; justify-self: end; }
+  .live .type { grid-column: 1; grid-row: 1; }
+  .live .mono, .live .doing, .live .gauges { grid-column: 1 / -1; grid-row: auto; }
+  .gauges { justify-content: space-between; gap: .4rem; }
+  .gauge { min-width: 0; }
+}
 @media (max-width: 640px) {
   .top { padding: .55rem .9rem; gap: .6rem; }
   .top nav { gap: .9rem; margin-left: auto; }
