@@ -14,6 +14,7 @@ import type { SessionStore } from '../queue/session-store.ts'
 import type { Recorder } from '../recorder/recorder.ts'
 import type { Commits } from './commits.ts'
 import { earlierAcceptance } from './earlier.ts'
+import { isDispatched } from './dispatched.ts'
 import { repeatedAnswer, startedAnswer } from './spawn-answer.ts'
 import { planSpawn, sessionIdsOfKey, type AskedSession, type SpawnPlan } from './spawn-plan.ts'
 import type { ViaRedis } from './via-redis.ts'
@@ -61,7 +62,7 @@ export function createSpawn(parts: SpawnParts): Spawn {
   return async ({ wait, on_busy, ...asked }, by) => {
     const plan = planSpawn(parts, asked, by.idempotencyKey, await templatesFor(asked))
     refuseOtherUseOfKey(plan, by.idempotencyKey)
-    const accepted = (await repeat(plan, by.idempotencyKey)) ?? (await accept(plan, on_busy, by))
+    const accepted = (await repeat(plan, by.idempotencyKey)) ?? (await acceptOrMeet(plan, on_busy, by))
     // From here on the session is accepted: whatever fails, the answer says so.
     const answer = await reached(accepted, wait, by.signal)
     return { answer, httpStatus: answer === accepted && !accepted.repeated ? 202 : 200 }
@@ -79,9 +80,30 @@ export function createSpawn(parts: SpawnParts): Spawn {
     const view = ledger.sessions.get(plan.sessionId)
     const earlier = earlierAcceptance(ledger, plan.sessionId)
     if (view === null || earlier === null) return null
-    if (earlier.digest !== requestDigest(plan.request)) throw conflict(view, plan.request, idempotencyKey)
+    const isSame = earlier.digest === requestDigest(plan.request) || isDispatched(earlier, plan.request)
+    if (!isSame) throw conflict(view, plan.request, idempotencyKey)
     const position = await parts.queues.position(view.agent_type, view.session_id).catch(() => 0)
     return repeatedAnswer(view, await timeoutOf(view), position)
+  }
+
+  /** A task may be given its session by Drover itself in this very moment. */
+  async function acceptOrMeet(
+    plan: SpawnPlan,
+    onBusy: 'queue' | 'fail',
+    by: AskedBy,
+  ): Promise<AcceptedAnswer> {
+    try {
+      return await accept(plan, onBusy, by)
+    } catch (error) {
+      const isMet =
+        plan.request.task_id != null && isDroverError(error) && error.code === 'idempotency_conflict'
+      if (!isMet || plan.sessionId === null) throw error
+      const record = await parts.viaRedis(parts.store.read(plan.sessionId))
+      if (record !== null) await parts.recorder.waitFor(record.firstId, LEDGER_WAIT_MS)
+      const met = await repeat(plan, by.idempotencyKey)
+      if (met === null) throw error
+      return met
+    }
   }
 
   async function timeoutOf(view: SessionView): Promise<number> {

@@ -128,3 +128,21 @@ test('an unknown task is said so, with what may have been meant', async () => {
     message: expect.stringContaining('Did you mean "LOGIN-1"?'),
   })
 })
+
+test('who asks for a task that Drover has dispatched gets its session; what that does not do is a conflict', async () => {
+  await add(task('MEET-1'))
+  const spawn = (more: object): Promise<Answered> =>
+    board.post('/api/v1/sessions', { agent_type: 'architect', task_id: 'MEET-1', ...more })
+  // At once: the task may have its session already, or be given it in this moment.
+  const met = await spawn({ orchestrator_id: 'orch-20251026-001', timeout_seconds: 60, auto_restart: true })
+  expect(met.body).toMatchObject({ success: true, task_id: 'MEET-1', status: 'queued', timeout_seconds: 60 })
+  expect(met.body.session_id).toBe(sessionIdOfTask(board.namespace, 'MEET-1', 0))
+
+  await add(task('MEET-2'))
+  await until(async () => (await board.get('/api/v1/tasks/MEET-2')).body.task.status === 'spawned')
+  const other = (more: object): Promise<Answered> =>
+    board.post('/api/v1/sessions', { agent_type: 'architect', task_id: 'MEET-2', ...more })
+  expect(await other({ orchestrator_id: 'orch-1' })).toMatchObject({ status: 200, body: { repeated: true } })
+  for (const more of [{ timeout_seconds: 61 }, { auto_restart: false }, { prompt: 'Other' }])
+    expect((await other(more)).body).toMatchObject({ error: 'idempotency_conflict' })
+})
