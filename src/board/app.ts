@@ -25,6 +25,7 @@ import { sessionRoutes, type SessionRoutesParts } from './routes/sessions.ts'
 import { taskControlRoutes, type TaskControlRoutesParts } from './routes/task-control.ts'
 import { taskRoutes, type TaskRoutesParts } from './routes/tasks.ts'
 import { speakZod, type DeclaredRoute } from './zod-routes.ts'
+import { worktreeRoutes, type WorktreeRoutesParts } from './routes/worktrees.ts'
 
 /**
  * JSON writes a control character as six bytes: the longest prompt fits however it is written, and one that is too
@@ -44,6 +45,7 @@ export type AppParts = SessionRoutesParts &
   AgentTypeRoutesParts &
   PodRoutesParts &
   MonitorRoutesParts &
+  WorktreeRoutesParts &
   HealthRoutesParts &
   MetricsRoutesParts &
   BullBoardParts &
@@ -93,6 +95,7 @@ export function createApp(parts: AppParts): App {
   agentTypeRoutes(app, parts)
   costRoutes(app, parts)
   podRoutes(app, parts)
+  worktreeRoutes(app, parts)
   monitorRoutes(app, parts)
   healthRoutes(app, parts)
   metricsRoutes(app, parts)

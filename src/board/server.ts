@@ -4,6 +4,7 @@
  * Requests use a Redis connection that fails at once, so that an outage is answered and not waited for; the recorder
  * and the live events wait for Redis to come back. What is in the ledger can be read all the while.
  */
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyReply } from 'fastify'
 import type { Redis } from 'ioredis'
@@ -28,11 +29,13 @@ import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
 import { createMailStore } from '../queue/mail.ts'
 import { createPodDirectory } from '../queue/pods.ts'
+import { createLocks } from '../queue/lock.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
 import { createSessionStore } from '../queue/session-store.ts'
 import { readSessionToken } from '../queue/session-token.ts'
+import { createGit, type GitEnvironment } from '../session/worktree/git.ts'
 import { createEnsureJobs } from '../recorder/ensure-jobs.ts'
 import { checkAtStart } from '../ledger/check-at-start.ts'
 import { createHousekeeping } from '../recorder/housekeeping.ts'
@@ -57,6 +60,7 @@ import { createTaskControl } from './task-control.ts'
 import { readVersion } from '../config/version.ts'
 import { createViaRedis } from './via-redis.ts'
 import type { DeclaredRoute } from './zod-routes.ts'
+import { createWorktreeBoard } from './worktrees.ts'
 
 /** The ledger's file in the data directory (CONTRACT §8). */
 const LEDGER_FILE = 'orchestrator.db'
@@ -76,6 +80,8 @@ export interface BoardParts {
   readonly specs: ReadonlyMap<string, AgentSpec>
   readonly redisUrl: string
   readonly log: Logger
+  /** Of which git gets the search path and the home. */
+  readonly environment?: GitEnvironment
   /** How often a stream of events that is silent gives a sign of life. @default 15000 */
   readonly heartbeatMs?: number
   /** Takes secrets out of messages between agents. @default what looks like one */
@@ -282,6 +288,16 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       spawn: createSpawn({ ...shared, store, acceptor }),
       control,
       controlAll,
+      worktrees: createWorktreeBoard({
+        git: createGit(parts.environment ?? {}),
+        ledger,
+        namespace,
+        host: hostname(),
+        lock: createLocks(redis, keys),
+        append: async (event) => (await redis.xadd(keys.events, '*', 'event', event)) ?? '',
+        recorder,
+        viaRedis,
+      }),
       monitor,
       addTasks: createAddTasks({ ...shared, tasks }),
       postOffice: createPostOffice({

@@ -22,6 +22,7 @@ import { registerTypes } from './commands/types.ts'
 import { registerUp } from './commands/up.ts'
 import { registerWatch } from './commands/watch.ts'
 import { registerWorker } from './commands/worker.ts'
+import { registerWorktrees } from './commands/worktrees.ts'
 
 /** The commands by the headings of `drover --help`. */
 export const COMMANDS: readonly CommandGroup[] = [
@@ -41,6 +42,7 @@ export const COMMANDS: readonly CommandGroup[] = [
       registerTasks,
       registerMessages,
       registerTypes,
+      registerWorktrees,
     ],
   },
   { heading: 'Services:', commands: [registerWorker, registerBoard] },

@@ -38,6 +38,8 @@ export const OWN_EVENTS = [
   'drover.message.sent',
   'drover.message.delivered',
   'drover.message.answered',
+  'drover.worktree.merged',
+  'drover.worktree.removed',
 ] as const
 export type OwnEventType = (typeof OWN_EVENTS)[number]
 

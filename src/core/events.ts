@@ -203,5 +203,22 @@ export interface RoadmapPriority {
   readonly actor: Actor
 }
 
+/** `drover.worktree.merged`, `drover.worktree.removed`: somebody asked for it. What a session's end removes is no event. */
+export interface WorktreeChanged {
+  /** Whose worktree it was. */
+  readonly session_id: string
+  readonly agent_type: string
+  readonly task_id: string | null
+  readonly branch: string
+  readonly base_branch: string
+  /** Of a merge: where the base branch is now. */
+  readonly commit?: string
+  /** Of a removal: also what was in it. */
+  readonly force?: boolean
+  /** In words, for `actions`. */
+  readonly reason: string
+  readonly actor: Actor
+}
+
 /** Longest `output` of an answer; the rest is in the session's events. */
 export const OUTPUT_LIMIT = 1_000_000

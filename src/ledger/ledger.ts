@@ -5,6 +5,7 @@
  * (`openLedgerReader`, read-only). Readers see what was committed and never block the writer.
  * All methods are synchronous; a query that SQLite refuses throws `ledger_unavailable`.
  */
+import type { WorktreeRows } from './worktree-rows.ts'
 import type { AgentView } from '../core/agent-view.ts'
 import type { CompletedAnswer } from '../core/answer.ts'
 import type { CostReport } from '../core/cost.ts'
@@ -192,6 +193,7 @@ export interface LedgerReader {
   readonly messages: MessageViews
   readonly events: EventViews
   readonly gaps: GapViews
+  readonly worktrees: WorktreeRows
   /**
    * The events of all sessions as their texts, newest first. A page may have fewer than `limit`, even none, and a
    * cursor all the same: then its time was over.

@@ -18,6 +18,7 @@ import {
   waitBriefly,
   type Db,
 } from './database.ts'
+import { createWorktreeRows } from './worktree-rows.ts'
 import { createEventGapTable, createGapViews, type EventGapTable } from './event-gap.ts'
 import { createEventList } from './event-list.ts'
 import { createEventViews } from './event-view.ts'
@@ -230,6 +231,7 @@ function readerOf(db: Db, file: string, { requireSound, condemn }: TroubleWatch)
     messages: answering(file, createMessageViews(db), requireSound),
     events: answering(file, createEventViews(db), requireSound),
     gaps: answering(file, createGapViews(db), requireSound),
+    worktrees: answering(file, createWorktreeRows(db), requireSound),
     ...answering(
       file,
       {

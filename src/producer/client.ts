@@ -41,6 +41,13 @@ import type { sessionDocumentSchema, SessionView } from '../core/session-view.ts
 import type { CancelTaskAnswer, DependenciesAnswer, RetryTaskAnswer, TaskGraph } from '../core/task-answer.ts'
 import type { AddedTasks, taskDocumentSchema, TaskView } from '../core/task-view.ts'
 import type { AgentTypeView } from '../core/type-view.ts'
+import type {
+  CleanWorktreesBody,
+  WorktreeDiff,
+  WorktreeMerge,
+  WorktreesCleaned,
+  WorktreesDocument,
+} from '../core/worktree-view.ts'
 import { followEvents, type EventsOptions } from './event-stream.ts'
 import { readText, request, type Board, type BoardRequest } from './http-request.ts'
 import { createPatience } from './patience.ts'
@@ -227,6 +234,18 @@ export interface HttpClient {
   restart(id: string, body?: RestartBody, signal?: AbortSignal): Promise<RestartAnswer>
   /** Restarts the failed sessions that a restart may mend. */
   restartFailed(body?: RestartFailedBody, signal?: AbortSignal): Promise<RestartFailedAnswer>
+  /** What sessions have left in worktrees. */
+  worktrees(): Promise<WorktreesDocument>
+  /** Of a session or a task: what its worktree has changed. */
+  worktreeDiff(id: string): Promise<WorktreeDiff>
+  /**
+   * Merges the worktree of a session or a task into the branch that it began from.
+   *
+   * @throws DroverError `merge_conflict` with `files`, `worktree_refused` with the reason: nothing has changed then
+   */
+  mergeWorktree(id: string): Promise<WorktreeMerge>
+  /** Removes worktrees without work in them; with `force`, one with all that is in it. */
+  cleanWorktrees(body?: CleanWorktreesBody): Promise<WorktreesCleaned>
   agentTypes(): Promise<ListDocument<'agent_types', AgentTypeView>>
   agentType(name: string): Promise<{ readonly success: true; readonly agent_type: AgentTypeView }>
 }
@@ -314,6 +333,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     retryTask: (taskId) => post(`/tasks/${one(taskId)}/retry`, {}, undefined),
     addDependencies: (taskId, body) => post(`/tasks/${one(taskId)}/dependencies`, body, undefined),
     taskGraph: (query = {}) => get('/task-graph', query),
+    worktrees: () => get('/worktrees'),
+    worktreeDiff: (id) => get(`/worktrees/${one(id)}/diff`),
+    mergeWorktree: (id) => post(`/worktrees/${one(id)}/merge`, {}, undefined),
+    cleanWorktrees: (body = {}) => post('/worktrees/clean', body, undefined),
     agentTypes: () => get('/agent-types'),
     agentType: (name) => get(`/agent-types/${one(name)}`),
   }

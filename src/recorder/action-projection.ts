@@ -8,7 +8,9 @@ import type { Tables } from '../ledger/open.ts'
 /** Of the payloads of `core/events.ts`, what is read here. */
 interface Asked {
   readonly actor?: Partial<Actor> | null
-  readonly task_id?: string
+  readonly task_id?: string | null
+  /** Of a worktree: its events belong to no session, since that has ended. */
+  readonly session_id?: string
   readonly request?: { readonly task_id?: string }
   readonly restart_of?: string | null
   readonly reason?: string
@@ -26,6 +28,8 @@ const ACTIONS = new Map<string, (asked: Asked) => string>([
   ['drover.roadmap.priority', () => 'name_priority'],
   ['drover.message.sent', () => 'send'],
   ['drover.message.answered', () => 'answer'],
+  ['drover.worktree.merged', () => 'merge_worktree'],
+  ['drover.worktree.removed', ({ force }) => (force === true ? 'force_clean_worktree' : 'clean_worktree')],
 ])
 
 function ofPending({ run = 0, added_dependencies }: Asked): string {
@@ -47,7 +51,7 @@ export function noteAction(tables: Tables, header: EventHeader, payload: Asked |
     action: name(payload),
     actor_via: textOrNull(payload.actor.via),
     actor_name: textOrNull(payload.actor.name),
-    session_id: header.session_id,
+    session_id: header.session_id ?? textOrNull(payload.session_id),
     agent_id: header.agent_id,
     task_id: textOrNull(payload.task_id ?? payload.request?.task_id),
     agent_type: header.agent_type,

@@ -24,6 +24,8 @@ const HANDLERS = new Map<string, Handler<EventHeader>>([
   ...Object.entries(AGENT_HANDLERS).map(([type, handler]) => [type, ofAgent(handler)] as const),
 ])
 const RESULT = ofAgent(onResult)
+/** They are actions, and change no other row: what becomes of a worktree is in its repository. */
+const OF_WORKTREES = 'drover.worktree.'
 
 /** Projects one new event. Throws what the ledger throws, and on a payload that is not what its type says. */
 export function project(tables: Tables, event: RawEvent, effects: Effects): void {
@@ -32,9 +34,10 @@ export function project(tables: Tables, event: RawEvent, effects: Effects): void
   if (
     header.session_id === null &&
     !Object.hasOwn(TASK_HANDLERS, type) &&
-    !Object.hasOwn(MESSAGE_HANDLERS, type)
+    !Object.hasOwn(MESSAGE_HANDLERS, type) &&
+    !type.startsWith(OF_WORKTREES)
   )
-    throw new Error(`An event ${type} belongs to no session and is none of a task or a message.`)
+    throw new Error(`An event ${type} belongs to no session and is none of a task, a message or a worktree.`)
   const handler = HANDLERS.get(type) ?? (isResult(type) ? RESULT : undefined)
   if (handler === undefined && !isAction(type)) return
   const payload: any = JSON.parse(payloadText)

@@ -161,8 +161,14 @@ function readEntry(entry: StreamEntry): RawEvent {
 
 function append({ tables }: Ledger, event: RawEvent): 'new' | 'repeat' | 'conflict' {
   if (event.header.session_id !== null) return tables.sessionEvents.append(event)
-  const subject: { readonly task_id?: string; readonly message_id?: string } = JSON.parse(event.payloadText)
-  return tables.taskEvents.append(subject.task_id ?? subject.message_id ?? '', event) ? 'new' : 'repeat'
+  const subject: {
+    readonly task_id?: string | null
+    readonly message_id?: string
+    readonly session_id?: string
+  } = JSON.parse(event.payloadText)
+  return tables.taskEvents.append(subject.task_id ?? subject.message_id ?? subject.session_id ?? '', event)
+    ? 'new'
+    : 'repeat'
 }
 
 function sessionOf(entry: StreamEntry): string | null {

@@ -33,6 +33,7 @@ export const registerBoard: Register = (program, context) => {
           config,
           specs,
           redisUrl: await redisUrlOf(config),
+          environment: context.env,
           log: await roleLogger(context, config, 'board', keeper),
           redact: keeper.text,
         })

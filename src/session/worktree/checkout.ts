@@ -10,7 +10,7 @@ import type { Repository } from './repository.ts'
 export interface Changes {
   /** Paths that are changed, deleted or new and not committed. */
   readonly uncommitted: readonly string[]
-  /** Commits that the base has not: of the branch, or of what the checkout is on. */
+  /** Commits that neither its base nor the branch that it began from has: of its branch, or of what the checkout is on. */
   readonly ahead: number
 }
 
@@ -30,10 +30,11 @@ export async function isThere(path: string): Promise<boolean> {
 export async function changesOf(
   git: Git,
   commonDir: string,
-  record: Pick<WorktreeRecord, 'path' | 'branch' | 'base_commit'>,
+  record: Pick<WorktreeRecord, 'path' | 'branch' | 'base_branch' | 'base_commit'>,
 ): Promise<Changes | null> {
-  const { path, branch, base_commit: base } = record
-  const tip = await tipOf(git, commonDir, branch)
+  const { path, branch } = record
+  const [tip, merged] = [await tipOf(git, commonDir, branch), await tipOf(git, commonDir, record.base_branch)]
+  const base = merged === null ? [record.base_commit] : [record.base_commit, merged]
   if (!(await isThere(path))) {
     return tip === null ? null : { uncommitted: [], ahead: await countAhead(git, commonDir, base, [tip]) }
   }
@@ -49,8 +50,13 @@ export async function changesOf(
   }
 }
 
-async function countAhead(git: Git, dir: string, base: string, ends: readonly string[]): Promise<number> {
-  const counted = await git(dir, ['rev-list', '--count', ...ends, '--not', base])
+async function countAhead(
+  git: Git,
+  dir: string,
+  base: readonly string[],
+  ends: readonly string[],
+): Promise<number> {
+  const counted = await git(dir, ['rev-list', '--count', ...ends, '--not', ...base])
   return Number(counted.stdout.trim())
 }
 

@@ -35,7 +35,13 @@ export interface Git {
    * @throws DroverError `invalid_request` where there is no git, where it took longer than two minutes, or where it
    *   ended with another code: with what it said
    */
-  (dir: string, args: readonly string[], allow?: readonly number[]): Promise<GitAnswer>
+  (
+    dir: string,
+    args: readonly string[],
+    allow?: readonly number[],
+    /** Further variables. */
+    env?: Readonly<Record<string, string>>,
+  ): Promise<GitAnswer>
 }
 
 /** For every command: what would run programs or ask. */
@@ -59,6 +65,19 @@ const REPLACED: readonly (readonly [RegExp, string])[] = [
 ]
 const PROGRAMS = '^(filter|merge)\\..*\\.(clean|smudge|process|required|driver)$'
 
+/** Commands that look into no file of a checkout: nothing configured runs. */
+const PLUMBING = new Set([
+  'commit-tree',
+  'merge-base',
+  'read-tree',
+  'rev-list',
+  'rev-parse',
+  'symbolic-ref',
+  'update-ref',
+  'var',
+  'write-tree',
+])
+
 /** What git takes of the process environment. */
 export type GitEnvironment = Readonly<Record<string, string | undefined>>
 
@@ -75,10 +94,16 @@ export function createGit(from: GitEnvironment): Git {
     GIT_OPTIONAL_LOCKS: '0',
   }
 
-  async function run(dir: string, args: readonly string[], allow: readonly number[], settings: Settings) {
+  async function run(
+    dir: string,
+    args: readonly string[],
+    allow: readonly number[],
+    settings: Settings,
+    env = {},
+  ) {
     const done = await execa('git', args, {
       cwd: dir,
-      env: { ...base, ...settingsEnvironment(settings) },
+      env: { ...base, ...settingsEnvironment(settings), ...env },
       extendEnv: false,
       stdin: 'ignore',
       reject: false,
@@ -92,13 +117,14 @@ export function createGit(from: GitEnvironment): Git {
     throw failed(args, done.code === 'ENOENT' ? null : stderr, done.timedOut)
   }
 
-  return async (dir, args, allow = []) => {
+  return async (dir, args, allow = [], env = {}) => {
+    if (PLUMBING.has(args[0] ?? '')) return await run(dir, args, allow, HARMLESS, env)
     const found = await run(dir, ['config', '--null', '--name-only', '--get-regexp', PROGRAMS], [1], HARMLESS)
     const replaced = [...new Set(found.stdout.split('\0'))].flatMap((key): Settings => {
       const value = REPLACED.find(([pattern]) => pattern.test(key))?.[1]
       return value === undefined ? [] : [[key, value]]
     })
-    return await run(dir, args, allow, [...HARMLESS, ...replaced])
+    return await run(dir, args, allow, [...HARMLESS, ...replaced], env)
   }
 }
 

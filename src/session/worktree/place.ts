@@ -58,6 +58,11 @@ export async function listPlaces(dataDir: string): Promise<Place[]> {
   return places.filter((place) => place !== null)
 }
 
+/** The directory of Drover that a checkout is in; null where it is in none. */
+export async function placeAround(path: string): Promise<Place | null> {
+  return await readPlace(dirname(path))
+}
+
 async function readPlace(dir: string): Promise<Place | null> {
   const text = await readFile(join(dir, OWNER_FILE), 'utf8').catch(() => '')
   try {

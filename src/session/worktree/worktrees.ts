@@ -18,7 +18,7 @@ import {
   tipOf,
 } from './checkout.ts'
 import type { Git } from './git.ts'
-import { clearPlace, isEmptyPlace, listPlaces, placeOf, preparePlace } from './place.ts'
+import { clearPlace, isEmptyPlace, listPlaces, placeAround, placeOf, preparePlace } from './place.ts'
 import {
   branchOf,
   claimRecord,
@@ -149,18 +149,12 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
     }
   }
 
-  /** What nobody has worked in goes. */
+  /** What nobody has worked in, or nobody needs, goes. */
   async function unmake(commonDir: string, record: WorktreeRecord): Promise<void> {
     await removeCheckout(git, commonDir, record.path, { force: true })
     await removeBranch(git, commonDir, record.branch, record.base_commit)
     await dropRecord(commonDir, record.key)
-    await clearOwnPlace(commonDir, record.key)
-  }
-
-  async function clearOwnPlace(commonDir: string, key: string): Promise<void> {
-    for (const place of await listPlaces(dataDir)) {
-      if (place.commonDir === commonDir && place.key === key) await clearPlace(place)
-    }
+    await clearPlaceOf(commonDir, record)
   }
 
   /** Under the lock. */
@@ -174,7 +168,6 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
       return await replaceRecord(commonDir, { ...record, state: 'kept' })
     }
     await removeClean(git, commonDir, record)
-    await clearOwnPlace(commonDir, record.key)
   }
 
   return {
@@ -258,18 +251,36 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
   }
 }
 
-/** Removes a worktree without work in it, with its branch and its record. Under its lock. */
-export async function removeClean(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
+/** Removes a worktree without work in it, with its branch and its record. Under its lock. False: git sees something. */
+export async function removeClean(git: Git, commonDir: string, record: WorktreeRecord): Promise<boolean> {
   const tip = await tipOf(git, commonDir, record.branch)
   await replaceRecord(commonDir, { ...record, state: 'removing' })
   try {
     await removeCheckout(git, commonDir, record.path, { force: false })
   } catch {
     // Git sees something in it that our own look did not, or cannot: then it stays.
-    return await replaceRecord(commonDir, { ...record, state: 'kept' })
+    await replaceRecord(commonDir, { ...record, state: 'kept' })
+    return false
   }
   if (tip !== null) await removeBranch(git, commonDir, record.branch, tip)
   await dropRecord(commonDir, record.key)
+  await clearPlaceOf(commonDir, record)
+  return true
+}
+
+/** Removes a worktree with all that is in it. Under its lock. */
+export async function removeWhole(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
+  const tip = await tipOf(git, commonDir, record.branch)
+  await removeCheckout(git, commonDir, record.path, { force: true })
+  if (tip !== null) await removeBranch(git, commonDir, record.branch, tip)
+  await dropRecord(commonDir, record.key)
+  await clearPlaceOf(commonDir, record)
+}
+
+/** Only what Drover has made for this worktree. */
+async function clearPlaceOf(commonDir: string, { path, key }: WorktreeRecord): Promise<void> {
+  const place = await placeAround(path)
+  if (place?.commonDir === commonDir && place.key === key) await clearPlace(place)
 }
 
 /** The name of the lock of a worktree. */

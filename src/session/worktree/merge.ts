@@ -1,0 +1,188 @@
+/**
+ * Merges a worktree into the branch that it began from. Nothing of the repository has changed until it is known that
+ * it can be done: the merge is worked out apart from every checkout. A conflict is told, and resolved by nobody.
+ *
+ * Then the worktree's branch moves to what was not committed yet, and the base branch to the merge: by itself where no
+ * checkout is on it, else by a fast-forward in that checkout, which git refuses where a file would be overwritten.
+ * Dying in between leaves the work committed on its branch; a repeat does the rest.
+ */
+import { DroverError } from '../../core/errors.ts'
+import { changesOf, isThere, tipOf } from './checkout.ts'
+import type { Git } from './git.ts'
+import { refOf, type WorktreeRecord } from './record.ts'
+import { withSnapshot } from './snapshot.ts'
+
+export interface Merged {
+  /** Where the base branch is now. */
+  readonly commit: string
+  /** False where the base branch had all of it already. */
+  readonly merged: boolean
+  /** Files whose changes were committed for it. */
+  readonly committedFiles: number
+}
+
+/** Where the user has not said who they are. */
+const NOBODY = {
+  GIT_AUTHOR_NAME: 'Drover',
+  GIT_AUTHOR_EMAIL: 'drover@localhost',
+  GIT_COMMITTER_NAME: 'Drover',
+  GIT_COMMITTER_EMAIL: 'drover@localhost',
+}
+
+/**
+ * Under the lock of the worktree, whose session has ended.
+ *
+ * @throws DroverError `merge_conflict` with `files`; `worktree_refused` with the reason; nothing has changed then
+ */
+export async function mergeWorktree(git: Git, commonDir: string, record: WorktreeRecord): Promise<Merged> {
+  const { branch, base_branch: base } = record
+  const tip = await tipOf(git, commonDir, branch)
+  if (tip === null) throw refused(record, `Its branch ${branch} is gone.`)
+  const target = await tipOf(git, commonDir, base)
+  if (target === null) throw refused(record, `The branch ${base}, which it began from, is gone.`)
+  const files = await uncommittedOf(git, commonDir, record)
+  const checkout = await checkoutOn(git, commonDir, base)
+  if (checkout !== null) await requireClean(git, record, checkout)
+  const identity = await identityIn(git, commonDir)
+
+  const work = files.length === 0 ? tip : await commitAll(git, commonDir, record, tip, identity)
+  if (await isAncestor(git, commonDir, work, target)) {
+    return { commit: target, merged: false, committedFiles: 0 }
+  }
+  const commit = (await isAncestor(git, commonDir, target, work))
+    ? work
+    : await mergeCommit(git, commonDir, record, { target, work, identity })
+  if (work !== tip) {
+    await git(commonDir, ['update-ref', '-m', 'drover: what the session left', refOf(branch), work, tip])
+    // Its index knows of the commit, too.
+    await git(record.path, ['read-tree', work])
+  }
+  if (checkout === null) {
+    await git(commonDir, ['update-ref', '-m', `drover: merge ${branch}`, refOf(base), commit, target])
+  } else {
+    await git(checkout, ['merge', '--ff-only', '--quiet', '--no-stat', commit]).catch((error: unknown) => {
+      throw refused(record, `The checkout ${checkout} cannot take it: ${reasonOf(error)}`)
+    })
+  }
+  return { commit, merged: true, committedFiles: files.length }
+}
+
+/** What is not committed, of a checkout that is on its branch. */
+async function uncommittedOf(
+  git: Git,
+  commonDir: string,
+  record: WorktreeRecord,
+): Promise<readonly string[]> {
+  if (!(await isThere(record.path))) return []
+  const head = await git(record.path, ['symbolic-ref', '--quiet', 'HEAD'], [1])
+  if (head.stdout.trim() !== refOf(record.branch)) {
+    throw refused(
+      record,
+      `Its checkout ${record.path} is not on its branch ${record.branch}; check that out first.`,
+    )
+  }
+  return (await changesOf(git, commonDir, record))?.uncommitted ?? []
+}
+
+/** A commit of everything in the checkout, on top of its branch, which does not move yet. */
+async function commitAll(
+  git: Git,
+  commonDir: string,
+  { path, session_id, agent_type }: WorktreeRecord,
+  tip: string,
+  identity: Readonly<Record<string, string>>,
+): Promise<string> {
+  const message = `Work of ${agent_type}, session ${session_id}`
+  return await withSnapshot(git, { commonDir, path, keep: true }, async (tree) => {
+    const made = await git(commonDir, ['commit-tree', tree, '-p', tip, '-m', message], [], identity)
+    return made.stdout.trim()
+  })
+}
+
+interface Sides {
+  readonly target: string
+  readonly work: string
+  readonly identity: Readonly<Record<string, string>>
+}
+
+async function mergeCommit(
+  git: Git,
+  commonDir: string,
+  record: WorktreeRecord,
+  sides: Sides,
+): Promise<string> {
+  const { target, work, identity } = sides
+  const tried = await git(
+    commonDir,
+    ['merge-tree', '--write-tree', '--no-messages', '--name-only', '-z', target, work],
+    [1],
+  )
+  const [tree = '', ...files] = tried.stdout.split('\0').filter((part) => part !== '')
+  if (tried.code !== 0) throw conflict(record, [...new Set(files)])
+  const message = `Merge branch '${record.branch}' into ${record.base_branch}`
+  const made = await git(
+    commonDir,
+    ['commit-tree', tree, '-p', target, '-p', work, '-m', message],
+    [],
+    identity,
+  )
+  return made.stdout.trim()
+}
+
+async function isAncestor(git: Git, dir: string, older: string, newer: string): Promise<boolean> {
+  return (await git(dir, ['merge-base', '--is-ancestor', older, newer], [1])).code === 0
+}
+
+/** The checkout that is on a branch, or null. Git allows one. */
+async function checkoutOn(git: Git, commonDir: string, branch: string): Promise<string | null> {
+  const listed = await git(commonDir, ['worktree', 'list', '--porcelain', '-z'])
+  for (const entry of listed.stdout.split('\0\0')) {
+    const lines = entry.split('\0')
+    if (!lines.includes(`branch ${refOf(branch)}`)) continue
+    return lines.find((line) => line.startsWith('worktree '))?.slice('worktree '.length) ?? null
+  }
+  return null
+}
+
+async function requireClean(git: Git, record: WorktreeRecord, checkout: string): Promise<void> {
+  if (!(await isThere(checkout))) {
+    throw refused(
+      record,
+      `The checkout ${checkout} is on ${record.base_branch} and is not there. Run git worktree prune.`,
+    )
+  }
+  const status = await git(checkout, [
+    'status',
+    '--porcelain=v1',
+    '-z',
+    '--untracked-files=no',
+    '--no-renames',
+  ])
+  if (status.stdout === '') return
+  throw refused(
+    record,
+    `The checkout ${checkout} is on ${record.base_branch} and has uncommitted changes. Commit or stash them first.`,
+  )
+}
+
+async function identityIn(git: Git, dir: string): Promise<Readonly<Record<string, string>>> {
+  const known = await git(dir, ['var', 'GIT_COMMITTER_IDENT'], [128])
+  return known.code === 0 ? {} : NOBODY
+}
+
+function conflict({ branch, base_branch, path }: WorktreeRecord, files: readonly string[]): DroverError {
+  return new DroverError(
+    'merge_conflict',
+    `${branch} cannot be merged into ${base_branch} by itself: ${files.join(', ')} ${files.length === 1 ? 'was' : 'were'} changed on both sides. ` +
+      `Nothing has changed. Merge ${base_branch} in ${path} and resolve it there, or merge by hand.`,
+    { branch, base_branch, files },
+  )
+}
+
+function refused({ branch, session_id }: WorktreeRecord, reason: string): DroverError {
+  return new DroverError('worktree_refused', `${branch} was not merged. ${reason}`, { branch, session_id })
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
