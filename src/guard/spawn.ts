@@ -1,5 +1,5 @@
 /** Starts one agent's process: its files, what ends it, and a sentence when it cannot be. */
-import { accessSync, closeSync, constants, openSync, statSync, type Stats } from 'node:fs'
+import { accessSync, closeSync, constants, openSync, readlinkSync, statSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { DroverError, messageOf } from '../core/errors.ts'
 import { keepTarget } from './agent-file.ts'
@@ -17,6 +17,8 @@ export const STDERR_FILE = 'stderr.log'
  * Starts the process held, in a session of its own, with a regular file as standard output: it survives the reader,
  * gives no EPIPE, and is not cut at 64 KiB as a pipe was. What ends it is kept in the agent's directory before it may
  * run. Rejects with `spawn_failed`; then nothing runs.
+ *
+ * @param command its `cwd` is a real path that somebody has checked
  */
 export async function spawnProcess(command: StartCommand, tier: Tier): Promise<HeldProcess> {
   checkDirectory(command.cwd)
@@ -27,6 +29,7 @@ export async function spawnProcess(command: StartCommand, tier: Tier): Promise<H
     const { file, args, cwd, env, mark } = command
     const held = await startHeld(tier, { file, args, cwd, env, mark, stdout, stderr })
     try {
+      refuseAnotherDirectory(held.cli.pid, cwd)
       keepTarget(command.dir, held.target)
       return held
     } catch (error) {
@@ -55,6 +58,27 @@ function openAppend(path: string): 1 {
 function checkDirectory(cwd: string): void {
   if (!look(cwd)?.isDirectory()) {
     throw spawnFailed(`The working directory ${cwd} is not a directory. Create it or name another one.`)
+  }
+}
+
+/**
+ * The process that is held is in its directory already, whatever becomes of the path: so what was swapped for a link
+ * between the check of the path and the start shows here, before the program runs.
+ */
+function refuseAnotherDirectory(pid: number, cwd: string): void {
+  const actual = directoryOf(pid)
+  if (actual === null || actual === cwd) return
+  throw spawnFailed(
+    `The working directory ${cwd} led to ${actual} when the agent was to start there: it was moved or replaced meanwhile.`,
+  )
+}
+
+/** null where the system does not say it. */
+function directoryOf(pid: number): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return null
   }
 }
 

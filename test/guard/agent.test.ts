@@ -1,10 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/core/clock.ts'
 import { startGuard, type Guard } from '../../src/guard/client.ts'
 import { inMs, launchOfFake, launchOfShell, printed, spoolOf } from '../support/guarded.ts'
 import { createScratch, type Scratch } from '../support/leaks.ts'
 import { until } from '../support/until.ts'
+
+const SWAPPED_STARTS = 60
 
 let scratch: Scratch
 let guard: Guard
@@ -134,4 +138,39 @@ it('keeps what an agent printed before it was killed', async () => {
   await agent.exited
   expect(spoolOf(launch).split('\n')).toHaveLength(5)
   expect(readdirSync(launch.dir).toSorted()).toEqual(['stderr.log', 'stdout.ndjson'])
+})
+
+describe('the working directory', () => {
+  it('is the one that was asked for, also while the path is swapped for a link again and again', async () => {
+    const [inside, outside] = [join(scratch.dir, 'ws'), join(scratch.dir, 'ws-evil')]
+    mkdirSync(inside)
+    mkdirSync(outside)
+    const swaps = `const { renameSync, symlinkSync, unlinkSync } = require('node:fs')
+      const [inside, outside] = process.argv.slice(1)
+      for (;;) {
+        renameSync(inside, inside + '-aside')
+        symlinkSync(outside, inside)
+        unlinkSync(inside)
+        renameSync(inside + '-aside', inside)
+      }`
+    const swapper = execa(process.execPath, ['-e', swaps, inside, outside], { reject: false })
+    const places: string[] = []
+    let refused = 0
+    for (let n = 0; n < SWAPPED_STARTS; n++) {
+      const launch = { ...launchOfShell(scratch.dir, `a-${n}`, 'pwd -P'), cwd: inside }
+      const agent = await guard.start(launch).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'spawn_failed' })
+        refused += 1
+        return null
+      })
+      await agent?.exited
+      if (agent !== null) places.push(spoolOf(launch).trim())
+      else expect(existsSync(join(launch.dir, 'stdout.ndjson')) ? spoolOf(launch) : '').toBe('')
+    }
+    swapper.kill('SIGKILL')
+    await swapper
+    expect(new Set(places.filter((place) => place !== ''))).toEqual(new Set([inside]))
+    expect(refused).toBeGreaterThan(0)
+    expect(refused).toBeLessThan(SWAPPED_STARTS)
+  }, 30_000)
 })
