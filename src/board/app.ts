@@ -4,8 +4,10 @@ import type { Logger } from 'pino'
 import { PROMPT_LIMIT_BYTES } from '../core/request.ts'
 import { bullBoardScope, mountBullBoard, type BullBoardParts, type MountedBullBoard } from './bull-board.ts'
 import { requireTokens, type Auth, type AuthParts } from './auth.ts'
-import { answerFailures, refuseUnparsed, sendFailure, unreadable } from './failures.ts'
+import { refuseNoRequest } from './client-errors.ts'
+import { answerFailures, sendFailure, unreadable } from './failures.ts'
 import { answerFreshness } from './freshness.ts'
+import { readJsonBodies } from './json-body.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { agentTypeRoutes, type AgentTypeRoutesParts } from './routes/agent-types.ts'
 import { controlRoutes, type ControlRoutesParts } from './routes/control.ts'
@@ -50,6 +52,8 @@ export type AppParts = SessionRoutesParts &
   MetricsRoutesParts &
   BullBoardParts &
   Omit<AuthParts, 'port'> & {
+    /** A request has arrived with its whole body by then, or is refused. */
+    readonly requestTimeoutMs: number
     readonly log: Logger
   }
 
@@ -67,9 +71,15 @@ export function createApp(parts: AppParts): App {
       logger: false,
       bodyLimit: BODY_LIMIT_BYTES,
       routerOptions: { maxParamLength: LONGEST_ID },
-      clientErrorHandler: refuseUnparsed,
       // What no route is looked up for has none of the hooks below.
       frameworkErrors: (error, request, reply) => void refuseUnread(error, request, reply),
+      requestTimeout: parts.requestTimeoutMs,
+      http: {
+        // A head that may take longer than the whole would change places with it.
+        headersTimeout: parts.requestTimeoutMs / 2,
+        connectionsCheckingInterval: parts.requestTimeoutMs / 4,
+      },
+      clientErrorHandler: refuseNoRequest,
     }),
     bullBoardScope,
   )
@@ -81,6 +91,7 @@ export function createApp(parts: AppParts): App {
     reply.header('x-content-type-options', 'nosniff')
     if (!reply.hasHeader('referrer-policy')) reply.header('referrer-policy', 'no-referrer')
   })
+  readJsonBodies(app)
   answerFailures(app, parts.log)
   answerFreshness(app, parts)
   sessionRoutes(app, parts)

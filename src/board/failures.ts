@@ -1,6 +1,5 @@
 /** Every failure as the document of CONTRACT §3, whoever noticed it. */
-import type { Socket } from 'node:net'
-import type { ConnectionError, FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Logger } from 'pino'
 import { DroverError, isDroverError } from '../core/errors.ts'
 
@@ -28,27 +27,6 @@ export function answerFailures(app: FastifyInstance, log: Logger): void {
 
 export function sendFailure(reply: FastifyReply, failure: DroverError): FastifyReply {
   return reply.code(failure.httpStatus).send(failure.toAnswer())
-}
-
-/** Answers what is no HTTP that can be read, or has a head of more than 16 KB. */
-export function refuseUnparsed(error: ConnectionError, socket: Socket): void {
-  if (socket.destroyed || error.code === 'ECONNRESET') return
-  const isLarge = error.code === 'HPE_HEADER_OVERFLOW'
-  const failure = new DroverError(
-    'invalid_request',
-    isLarge
-      ? 'The path and the headers are longer than 16 KB together.'
-      : 'The request is no HTTP that can be read.',
-  )
-  const body = JSON.stringify(failure.toAnswer())
-  const head = [
-    `HTTP/1.1 ${isLarge ? '431 Request Header Fields Too Large' : '400 Bad Request'}`,
-    'Content-Type: application/json; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-  ]
-  if (socket.writable) socket.end([...head, '', body].join('\r\n'))
-  else socket.destroy()
 }
 
 type FastifyFailure = Error & { readonly code?: string; readonly statusCode?: number }

@@ -48,6 +48,7 @@ import { createProcessMetrics } from '../telemetry/exposition.ts'
 import { createAddTasks } from './add-tasks.ts'
 import { askedAt, hostWithPort, listen, requireLoopback } from './address.ts'
 import { createApp } from './app.ts'
+import { REQUEST_TIMEOUT_MS } from './client-errors.ts'
 import { watchCommits } from './commits.ts'
 import { createControl } from './control.ts'
 import { createControlAll } from './control-all.ts'
@@ -84,6 +85,8 @@ export interface BoardParts {
   readonly environment?: GitEnvironment
   /** How often a stream of events that is silent gives a sign of life. @default 15000 */
   readonly heartbeatMs?: number
+  /** How long a request may take to arrive, body included. @default 120000 */
+  readonly requestTimeoutMs?: number
   /** Takes secrets out of messages between agents. @default what looks like one */
   readonly redact?: (text: string) => string
 }
@@ -278,6 +281,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       allowedHosts: config.board.allowedHosts,
       tokens,
       sessionToken: (sessionId) => viaRedis(readSessionToken(redis, keys, sessionId)),
+      requestTimeoutMs: parts.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
       version: readVersion(),
       dataDir: config.dataDir,
       leaseTtlMs: config.lease.ttlMs,

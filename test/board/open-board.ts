@@ -45,6 +45,7 @@ export interface TestBoardOptions {
   /** Of each type. */
   readonly templates?: Readonly<Record<string, string>>
   readonly heartbeatMs?: number
+  readonly requestTimeoutMs?: number
   readonly leaseTtlMs?: number
   /** False: the board finds a Redis that nobody has confirmed. @default true */
   readonly seeded?: boolean
@@ -90,6 +91,7 @@ export async function openBoard(redisUrl: string, options: TestBoardOptions = {}
       destination: { write: (line) => void log.push(JSON.parse(line)) },
     }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
+    ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
   })
 
   const ask = async (path: string, init: RequestInit): Promise<Answered> => {
