@@ -2,7 +2,7 @@
  * Who may import whom (DESIGN §3): the arrows point from what is imported to who imports it.
  *
  *     core ← config ← { queue, ledger, guard, session, telemetry, setup, rehearsal } ← { producer, recorder }
- *          ← { worker, board, mcp } ← cli
+ *          ← mcp ← { worker, board } ← cli
  *
  * Neighbours of one level do not import one another. guard imports core alone.
  */
@@ -11,7 +11,8 @@ const LEVELS = [
   ['config'],
   ['queue', 'ledger', 'guard', 'session', 'telemetry', 'setup', 'rehearsal'],
   ['producer', 'recorder'],
-  ['worker', 'board', 'mcp'],
+  ['mcp'],
+  ['worker', 'board'],
   ['cli'],
 ]
 

@@ -89,6 +89,7 @@ async function prepareBare(
     orchestratorId: null,
     attempt: 1,
     url: '',
+    token: '',
     configDir,
     home,
     idleTimeoutMs: 1_800_000,

@@ -16,6 +16,7 @@ import { eventRoutes } from './routes/events.ts'
 import { exportRoutes } from './routes/export.ts'
 import { loginRoutes } from './routes/login.ts'
 import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
+import { mcpRoute, type McpRouteParts } from './routes/mcp.ts'
 import { messageRoutes, type MessageRoutesParts } from './routes/messages.ts'
 import { metricsRoutes, type MetricsRoutesParts } from './routes/metrics.ts'
 import { monitorRoutes, type MonitorRoutesParts } from './routes/monitor.ts'
@@ -27,6 +28,7 @@ import { sessionRoutes, type SessionRoutesParts } from './routes/sessions.ts'
 import { taskControlRoutes, type TaskControlRoutesParts } from './routes/task-control.ts'
 import { taskRoutes, type TaskRoutesParts } from './routes/tasks.ts'
 import { speakZod, type DeclaredRoute } from './zod-routes.ts'
+import { askedAt, hostWithPort } from './address.ts'
 import { worktreeRoutes, type WorktreeRoutesParts } from './routes/worktrees.ts'
 
 /**
@@ -51,6 +53,7 @@ export type AppParts = SessionRoutesParts &
   HealthRoutesParts &
   MetricsRoutesParts &
   BullBoardParts &
+  Omit<McpRouteParts, 'ownUrl' | 'bodyLimit'> &
   Omit<AuthParts, 'port'> & {
     /** A request has arrived with its whole body by then, or is refused. */
     readonly requestTimeoutMs: number
@@ -112,6 +115,11 @@ export function createApp(parts: AppParts): App {
   metricsRoutes(app, parts)
   pageRoutes(app, parts)
   loginRoutes(app, auth)
+  mcpRoute(app, {
+    ...parts,
+    bodyLimit: BODY_LIMIT_BYTES,
+    ownUrl: () => `http://${hostWithPort(askedAt(parts.host), portOf(app))}`,
+  })
   openApiRoutes(app, { version: parts.version, routes })
   return { fastify: app, routes, bullBoard: mountBullBoard(app, parts) }
 }

@@ -21,6 +21,10 @@ export const spawnHeaders = callerHeaders.extend({
     .regex(IDEMPOTENCY_KEY, 'must be 1 to 200 printable characters')
     .optional()
     .describe('The same key is the same session, so that the request may be repeated.'),
+  'drover-wait': z
+    .enum(['started', 'completed'], { error: 'must be started or completed' })
+    .optional()
+    .describe('The caller will follow the session so far: refused where a session would wait for itself.'),
 })
 
 /** `idempotency-key` as `Idempotency-Key`. */

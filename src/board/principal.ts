@@ -47,6 +47,11 @@ export function allows(principal: Principal, { scope, tools }: Requirement): boo
   const scopes = scopesOf(principal)
   return scopes.includes(scope) || scopes.includes('admin')
 }
+/** By the product that a `User-Agent` names. */
+const DOORS: ReadonlyMap<string, Actor['via']> = new Map([
+  ['drover-cli', 'cli'],
+  ['drover-mcp', 'mcp'],
+])
 
 /** Who asks; of a request that was let in. */
 export function principalOf(request: FastifyRequest): Principal {
@@ -66,13 +71,13 @@ export function askingSession(request: FastifyRequest): string | null {
 
 /**
  * Who asks, for the record: a token's name, or the session whose agent it is. Through which door is what the caller
- * says: the command line does in its `User-Agent`.
+ * says: the command line and the MCP server do in their `User-Agent`.
  */
 export function actorOf(request: FastifyRequest): Actor {
   const principal = principalOf(request)
-  const fromCli = request.headers['user-agent']?.startsWith('drover-cli') ?? false
+  const [agent = ''] = (request.headers['user-agent'] ?? '').split('/')
   return {
-    via: fromCli ? 'cli' : 'http',
+    via: DOORS.get(agent) ?? 'http',
     name: principal.kind === 'token' ? principal.name : askingSession(request),
   }
 }

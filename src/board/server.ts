@@ -75,7 +75,16 @@ const LAST_ANSWERS_MS = 2000
 export interface BoardParts {
   readonly config: Pick<
     Config,
-    'namespace' | 'dataDir' | 'board' | 'workspace' | 'liveness' | 'restart' | 'lease' | 'ledger'
+    | 'namespace'
+    | 'dataDir'
+    | 'board'
+    | 'workspace'
+    | 'liveness'
+    | 'restart'
+    | 'lease'
+    | 'ledger'
+    | 'lineage'
+    | 'mcp'
   >
   /** Announced to producers and pods. */
   readonly specs: ReadonlyMap<string, AgentSpec>
@@ -168,6 +177,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       types,
       pods: createPodDirectory(redis, keys),
       keys,
+      lineage: config.lineage,
       onError,
     })
     const tasks = createTasks({ redis, keys, acceptor, queues })
@@ -311,6 +321,8 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
         redact: parts.redact ?? createRedactor({ secrets: [] }).text,
       }),
       taskControl: createTaskControl({ ...shared, store, tasks, kill }),
+      maxResultChars: config.mcp.maxResultChars,
+      stopping: stopping.signal,
       untilGone: (reply) => untilGone(reply, stopping.signal),
       feed: {
         events: ledger.events,

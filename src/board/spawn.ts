@@ -45,6 +45,8 @@ export interface AskedBy {
   readonly idempotencyKey: string | null
   /** The session whose agent asks. */
   readonly createdBy: string | null
+  /** The caller follows the session to its start or its end, as the client does. */
+  readonly awaited: boolean
   /** Stops waiting, never the session. */
   readonly signal: AbortSignal
 }
@@ -62,7 +64,9 @@ export function createSpawn(parts: SpawnParts): Spawn {
   return async ({ wait, on_busy, ...asked }, by) => {
     const plan = planSpawn(parts, asked, by.idempotencyKey, await templatesFor(asked))
     refuseOtherUseOfKey(plan, by.idempotencyKey)
-    const accepted = (await repeat(plan, by.idempotencyKey)) ?? (await acceptOrMeet(plan, on_busy, by))
+    const accepted =
+      (await repeat(plan, by.idempotencyKey)) ??
+      (await acceptOrMeet(plan, on_busy, { ...by, awaited: by.awaited || wait !== 'accepted' }))
     // From here on the session is accepted: whatever fails, the answer says so.
     const answer = await reached(accepted, wait, by.signal)
     return { answer, httpStatus: answer === accepted && !accepted.repeated ? 202 : 200 }
@@ -119,6 +123,7 @@ export function createSpawn(parts: SpawnParts): Spawn {
           actor: by.actor,
           idempotencyKey: by.idempotencyKey,
           createdBy: by.createdBy,
+          awaited: by.awaited,
           ...(sessionId === null ? {} : { sessionId }),
           waitingFor: plan.waitingFor,
           onBusy: on,

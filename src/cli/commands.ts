@@ -9,6 +9,7 @@ import { registerDoctor } from './commands/doctor.ts'
 import { registerEvents } from './commands/events.ts'
 import { registerKill } from './commands/kill.ts'
 import { registerLedger } from './commands/ledger.ts'
+import { registerMcp } from './commands/mcp.ts'
 import { registerMessages } from './commands/messages.ts'
 import { registerMigrate } from './commands/migrate.ts'
 import { registerMonitor } from './commands/monitor.ts'
@@ -45,7 +46,7 @@ export const COMMANDS: readonly CommandGroup[] = [
       registerWorktrees,
     ],
   },
-  { heading: 'Services:', commands: [registerWorker, registerBoard] },
+  { heading: 'Services:', commands: [registerWorker, registerBoard, registerMcp] },
   {
     heading: 'This installation:',
     commands: [registerDoctor, registerMigrate, registerLedger, registerConfig, registerTokens],

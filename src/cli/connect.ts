@@ -2,8 +2,11 @@
 import type { EventQuery, HttpClient, ListFilter } from '../producer/client.ts'
 import type { CliContext } from './program.ts'
 
-/** A client of the configured board. Nothing is sent yet. */
-export async function connect(context: CliContext): Promise<HttpClient> {
+/** A client of the configured board; `userAgent` says through which door. Nothing is sent yet. */
+export async function connect(
+  context: CliContext,
+  userAgent = `drover-cli/${context.version}`,
+): Promise<HttpClient> {
   const [{ config }, { createHttpClient }] = await Promise.all([
     context.config(),
     import('../producer/client.ts'),
@@ -11,7 +14,7 @@ export async function connect(context: CliContext): Promise<HttpClient> {
   return createHttpClient({
     url: config.client.url,
     token: config.client.token,
-    userAgent: `drover-cli/${context.version}`,
+    userAgent,
     asSession: context.env['DROVER_SESSION_ID'] || null,
     onStale: ({ as_of, stale_seconds }) =>
       context.output.note(

@@ -29,10 +29,14 @@ export const ORCHESTRATOR_TOOLS = [
   'list_agent_types',
   'get_active_sessions',
   'send_message',
+  'broadcast',
   'check_inbox',
   'reply_to',
+  'acknowledge',
   'get_cost',
 ] as const
+/** One of them. */
+export type OrchestratorTool = (typeof ORCHESTRATOR_TOOLS)[number]
 
 /** Where a session works: in the given directory, or in a git worktree of its own. */
 export const WORKSPACE_KINDS = ['shared', 'worktree'] as const
@@ -57,7 +61,7 @@ export interface AgentSpec {
   readonly templates: readonly PromptTemplate[]
   readonly allowedTools: readonly string[]
   readonly disallowedTools: readonly string[]
-  readonly orchestratorTools: readonly (typeof ORCHESTRATOR_TOOLS)[number][]
+  readonly orchestratorTools: readonly OrchestratorTool[]
   /** How a tool call that no rule allows is decided. */
   readonly permissionMode: (typeof PERMISSION_MODES)[number]
   readonly settingSources: readonly (typeof SETTING_SOURCES)[number][]

@@ -46,6 +46,14 @@ export const MIN_FREE_CPU_PERCENT = 20
 /** Entries of the stream, 100 to 400 MB of Redis' memory; a recorder that comes back is through them in ten seconds. */
 export const STREAM_HIGH_WATER = 200_000
 
+/** An orchestrator, its workers, their helpers: a tree that goes deeper is rather one that runs away. */
+export const LINEAGE_MAX_DEPTH = 3
+/** Sessions that one session may ask for: more at once than there are agent types to run them. */
+export const LINEAGE_MAX_CHILDREN = 10
+
+/** Characters: some 5,000 tokens of a conversation that reads it. The CLI itself keeps 25,000 tokens of a tool's answer. */
+export const MCP_MAX_RESULT_CHARS = 20_000
+
 /** Off: whoever has an orchestrator that asks for it chooses the port, and several pods of one machine have one each. */
 export const HEALTH_PORT = 0
 

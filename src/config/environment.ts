@@ -8,6 +8,7 @@ import { listSettings } from './settings.ts'
 const OTHERS = [
   CONFIG_FILE_VARIABLE,
   'DROVER_SESSION_ID',
+  'DROVER_TOOLS',
   'DROVER_ATTEMPT',
   'DROVER_AGENT_MARK',
   'DROVER_REQUIRE_CHROMIUM',

@@ -13,8 +13,11 @@ import {
   LEDGER_BACKUP_KEEP,
   LEDGER_MAX_SIZE_MB,
   LEDGER_RETENTION_DAYS,
+  LINEAGE_MAX_CHILDREN,
+  LINEAGE_MAX_DEPTH,
   LOG_LEVEL,
   LOG_LEVELS,
+  MCP_MAX_RESULT_CHARS,
   NAMESPACE,
   PORT,
 } from './defaults.ts'
@@ -182,6 +185,30 @@ const SETTINGS = {
     }),
   },
   ...POD_SETTINGS,
+  lineage: {
+    maxDepth: setting<number>({
+      env: 'DROVER_LINEAGE_MAX_DEPTH',
+      ...whole(0, 100),
+      fallback: () => LINEAGE_MAX_DEPTH,
+      description:
+        "How deep sessions may start sessions below one that nobody's agent asked for; 0: agents start none.",
+    }),
+    maxChildren: setting<number>({
+      env: 'DROVER_LINEAGE_MAX_CHILDREN',
+      ...whole(0, 10_000),
+      fallback: () => LINEAGE_MAX_CHILDREN,
+      description: 'Sessions that the agents of one session may ask for in its whole life.',
+    }),
+  },
+  mcp: {
+    maxResultChars: setting<number>({
+      env: 'DROVER_MCP_MAX_RESULT_CHARS',
+      ...whole(500, 1_000_000, 'characters'),
+      fallback: () => MCP_MAX_RESULT_CHARS,
+      description:
+        'An output that is longer is cut in the answers of the MCP tools, with the way to get the rest.',
+    }),
+  },
   redaction: {
     env: setting<readonly string[]>({
       env: 'DROVER_REDACTION_ENV',

@@ -28,6 +28,10 @@ export const ERROR_CATALOGUE = {
   dependencies_incomplete: { http: 409, exit: EXIT.refused },
   dependency_cycle: { http: 409, exit: EXIT.refused },
   idempotency_conflict: { http: 409, exit: EXIT.refused },
+  /** A session may not start so many sessions, or not so deep (`core/lineage.ts`). */
+  lineage_limit: { http: 409, exit: EXIT.refused },
+  /** A session would wait for one that waits for its own slot. */
+  self_deadlock: { http: 409, exit: EXIT.refused },
   session_ended: { http: 409, exit: EXIT.refused },
   inbox_full: { http: 409, exit: EXIT.refused },
   max_retries_exceeded: { http: 409, exit: EXIT.refused },

@@ -12,6 +12,8 @@ export interface SessionAccepted {
   readonly created_by: string | null
   readonly restart_of: string | null
   readonly actor: Actor
+  /** Whoever asked waits for its start or its end. */
+  readonly awaited?: boolean
   /** The session's whole life: the request's, else the agent type's at that moment. */
   readonly timeout_seconds?: number
 }

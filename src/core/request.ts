@@ -12,6 +12,9 @@ export const DEFAULT_PRIORITY = 1000
 /** Longest whole life of a session: 30 days. */
 const MAX_TIMEOUT_SECONDS = 30 * 24 * 3600
 
+/** `C:\\Projects`, `C:/Projects`, `\\\\server\\share`: as the second source document writes them. */
+const WINDOWS_PATH = /^(?:[A-Za-z]:|\\\\)/
+
 const REQUIRED_TEXT = { error: 'is required, as text' }
 const agentType = z
   .string(REQUIRED_TEXT)
@@ -37,7 +40,12 @@ const workspaceDir = z
   .min(1, 'must not be empty')
   .max(4096)
   .refine((path) => !path.includes('\0'), 'must not contain a NUL character')
-  .refine((path) => path.startsWith('/'), 'must be an absolute path')
+  .refine((path) => path.startsWith('/'), {
+    error: ({ input }) =>
+      WINDOWS_PATH.test(String(input))
+        ? 'is a Windows path; pods run on Linux: give the directory as it is called there, such as /srv/claude-family'
+        : 'must be an absolute path',
+  })
 export function whole(min: number, max: number): z.ZodInt {
   const error = `must be a whole number from ${min} to ${max}`
   return z.int({ error }).min(min, error).max(max, error)
@@ -60,6 +68,15 @@ export const templateVarsSchema = z
     `must have at most ${TEMPLATE_VARS_LIMIT} members`,
   )
 export type TemplateVars = Readonly<Record<string, string | number>>
+
+/** For other schemas that take the same. */
+export const REQUEST_FIELDS = {
+  agentType,
+  prompt,
+  taskId,
+  workspaceDir,
+  timeoutSeconds: whole(1, MAX_TIMEOUT_SECONDS),
+} as const
 
 /** The request of a session: body of `POST /sessions`, and what `drover.session.accepted` keeps. */
 export const spawnRequestSchema = z.strictObject({

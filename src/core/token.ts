@@ -28,6 +28,11 @@ export function newToken(): string {
   return `drover_token_${randomBytes(RANDOM_BYTES).toString('base64url')}`
 }
 
+/** A fresh one of a session. */
+export function newSessionToken(sessionId: string): string {
+  return `drover_session_${sessionId}_${randomBytes(RANDOM_BYTES).toString('base64url')}`
+}
+
 /** The session that a session's token is of; null for any other text. */
 export function sessionOfToken(token: string): string | null {
   return SESSION_TOKEN.exec(token)?.[1] ?? null

@@ -33,4 +33,11 @@ export type AgentTypeSummary = Readonly<z.infer<typeof agentTypeSummarySchema>>
 export const agentTypeViewSchema = z
   .object({ ...agentTypeSummarySchema.shape, active: amount, waiting: amount })
   .meta({ id: 'AgentType' })
+/** As much of one as was asked for. */
+export const agentTypeLineSchema = agentTypeViewSchema
+  .partial()
+  .required({ name: true })
+  .meta({ id: 'AgentTypeLine' })
+export type AgentTypeLine = Readonly<z.infer<typeof agentTypeLineSchema>>
+
 export type AgentTypeView = Readonly<z.infer<typeof agentTypeViewSchema>>

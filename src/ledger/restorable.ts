@@ -31,6 +31,8 @@ export interface RestorableSession {
   readonly status: SessionState
   readonly created_at: string
   readonly created_by: string | null
+  /** Sessions that it has asked for. */
+  readonly children: number
   readonly restart_of: string | null
   readonly priority: number
   readonly timeout_seconds: number | null
@@ -99,7 +101,7 @@ const OPEN_STATES = `('queued', 'starting', 'running', 'restarting', 'paused_lim
 
 type SessionRow = Omit<
   RestorableSession,
-  'seq' | 'accepted' | 'not_before' | 'paused_ms' | 'cancel' | 'totals' | 'agents' | 'ended'
+  'seq' | 'children' | 'accepted' | 'not_before' | 'paused_ms' | 'cancel' | 'totals' | 'agents' | 'ended'
 > & {
   readonly cancel_requested_at: string | null
   readonly completed_at: string | null
@@ -131,6 +133,11 @@ export function createRestorable(db: Db): Restorable {
     FROM agent_sessions WHERE session_id = ?`)
   const selectSeq = db
     .prepare<[string], number>('SELECT coalesce(max(seq), 0) FROM session_event WHERE session_id = ?')
+    .pluck()
+  const selectChildren = db
+    .prepare<[string], number>(
+      'SELECT count(*) FROM agent_sessions WHERE parent_session_id = ? AND restart_of IS NULL',
+    )
     .pluck()
   const selectAccepted = db
     .prepare<[string], string>(
@@ -191,6 +198,7 @@ export function createRestorable(db: Db): Restorable {
       return {
         ...row,
         seq: selectSeq.get(sessionId) ?? 0,
+        children: selectChildren.get(sessionId) ?? 0,
         accepted: selectAccepted.get(sessionId) ?? null,
         not_before: rests ? (selectRest.get(sessionId) ?? null) : null,
         paused_ms: selectPaused.get(sessionId) ?? 0,

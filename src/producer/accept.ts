@@ -11,6 +11,7 @@ import { DroverError } from '../core/errors.ts'
 import type { TaskPending, TaskSpawned } from '../core/events.ts'
 import { newSessionId, sessionIdOfKey } from '../core/ids.ts'
 import type { SessionState } from '../core/state.ts'
+import { refuseLineage, tooManyChildren, type LineageLimits } from '../core/lineage.ts'
 import { DEFAULT_PRIORITY, requestDigest, type OnBusy, type SpawnRequest } from '../core/request.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import type { EndedSessionNote } from '../queue/ended-session.ts'
@@ -20,6 +21,7 @@ import type { OwnEvent } from '../queue/own-event.ts'
 import type { PodDirectory } from '../queue/pods.ts'
 import type { SessionStore } from '../queue/session-store.ts'
 import { refuseWhenBusy } from './busy.ts'
+import { chainOf } from './lineage.ts'
 
 export interface AcceptOptions {
   readonly actor: Actor
@@ -28,6 +30,8 @@ export interface AcceptOptions {
   /** A derived id (a task's session). */
   readonly sessionId?: string
   readonly createdBy?: string | null
+  /** Whoever asks will wait for its start or its end. */
+  readonly awaited?: boolean
   /** The ended session that this one goes on from. */
   readonly restartOf?: string
   /** The task's next run, which begins with this session. */
@@ -46,8 +50,8 @@ export interface Acceptance {
 export interface Acceptor {
   /**
    * @param request already checked against `spawnRequestSchema`
-   * @throws DroverError `agent_type_not_found`, `idempotency_conflict`; of one that must not wait (`onBusy: 'fail'`)
-   *   `singleton_violation`, `resource_exhaustion`
+   * @throws DroverError `agent_type_not_found`, `idempotency_conflict`, `lineage_limit`, `self_deadlock`; of one that
+   *   must not wait (`onBusy: 'fail'`) `singleton_violation`, `resource_exhaustion`
    */
   accept(request: SpawnRequest, options: AcceptOptions): Promise<Acceptance>
 }
@@ -58,6 +62,7 @@ export interface AcceptorParts {
   readonly types: AgentTypeRegistry
   readonly pods: Pick<PodDirectory, 'list'>
   readonly keys: Keys
+  readonly lineage: LineageLimits
   readonly onError: (error: unknown) => void
 }
 
@@ -77,7 +82,19 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
       // A fresh id meets no earlier request that it could differ from.
       const mayRepeat = key !== null || options.sessionId !== undefined
       const digest = mayRepeat ? requestDigest(request) : ''
-      const known = options.onBusy === 'fail' && mayRepeat && (await isKnown(sessionId))
+      const createdBy = options.createdBy ?? null
+      // A restart by hand is another run of the same work, whoever asks for it.
+      const isChild = createdBy !== null && options.restartOf === undefined
+      const mustLook = options.onBusy === 'fail' || isChild
+      const known = mustLook && mayRepeat && (await isKnown(sessionId))
+      if (isChild && !known) {
+        const child = {
+          agentType: type.name,
+          maxInstances: type.max_instances,
+          awaited: options.awaited === true,
+        }
+        refuseLineage(await chainOf(store, createdBy, parts.lineage.maxDepth), child, parts.lineage)
+      }
       if (options.onBusy === 'fail' && !known) await refuseWhenBusy(parts, type, sessionId)
       const waitingFor = options.waitingFor ?? []
       const job = { sessionId, agentType: request.agent_type, priority }
@@ -90,23 +107,29 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
           request,
           digest,
           createdAt,
-          createdBy: options.createdBy ?? null,
+          createdBy,
+          maxChildren: isChild ? parts.lineage.maxChildren : null,
           priority,
           timeoutSeconds,
           accepted: {
             digest,
             idempotency_key: key,
-            created_by: options.createdBy ?? null,
+            created_by: createdBy,
             restart_of: options.restartOf ?? null,
             actor: options.actor,
+            ...(options.awaited === true ? { awaited: true } : {}),
             timeout_seconds: timeoutSeconds,
           },
           events: taskEvents(sessionId, request, options.taskAgain),
         },
-        // A repeat is looked at first: a job of another request's type must not come into its queue.
-        waitingFor.length > 0 || mayRepeat ? undefined : addJob,
+        // A repeat is looked at first: a job of another request's type must not come into its queue. So is a child,
+        // which may be refused: a job without a session is nobody's.
+        waitingFor.length > 0 || mayRepeat || isChild ? undefined : addJob,
       )
-      if (accepted.created && waitingFor.length === 0 && mayRepeat) addJob()
+      if (!accepted.created && accepted.why === 'children' && createdBy !== null) {
+        throw tooManyChildren(createdBy, parts.lineage.maxChildren)
+      }
+      if (accepted.created && waitingFor.length === 0 && (mayRepeat || isChild)) addJob()
       await adding
 
       const base = {

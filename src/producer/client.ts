@@ -40,7 +40,8 @@ import type {
 import type { sessionDocumentSchema, SessionView } from '../core/session-view.ts'
 import type { CancelTaskAnswer, DependenciesAnswer, RetryTaskAnswer, TaskGraph } from '../core/task-answer.ts'
 import type { AddedTasks, taskDocumentSchema, TaskView } from '../core/task-view.ts'
-import type { AgentTypeView } from '../core/type-view.ts'
+import type { DetailLevel } from '../core/search-types.ts'
+import type { AgentTypeLine, AgentTypeView } from '../core/type-view.ts'
 import type {
   CleanWorktreesBody,
   WorktreeDiff,
@@ -51,7 +52,7 @@ import type {
 import { followEvents, type EventsOptions } from './event-stream.ts'
 import { readText, request, type Board, type BoardRequest } from './http-request.ts'
 import { createPatience } from './patience.ts'
-import { waitForSession, type WaitOptions } from './wait-for-session.ts'
+import { waitForSession, type Waited, type WaitOptions } from './wait-for-session.ts'
 
 /** Which board, and as whom. */
 export interface HttpClientOptions {
@@ -173,7 +174,7 @@ export interface HttpClient {
    * @throws DroverError `spawn_failed`, `startup_timeout` for `started`, when no agent came up
    */
   wait(
-    accepted: AcceptedAnswer,
+    accepted: Waited,
     what: 'started' | 'completed',
     options?: WaitOptions,
   ): Promise<StartedAnswer | CompletedAnswer>
@@ -247,6 +248,14 @@ export interface HttpClient {
   /** Removes worktrees without work in them; with `force`, one with all that is in it. */
   cleanWorktrees(body?: CleanWorktreesBody): Promise<WorktreesCleaned>
   agentTypes(): Promise<ListDocument<'agent_types', AgentTypeView>>
+  /** Those with one of the words, best first. */
+  findTypes(q: string, limit?: number): Promise<ListDocument<'agent_types', AgentTypeView>>
+  /** The same (all of them without words), and so much of each. */
+  searchTypes(
+    q: string,
+    detail: DetailLevel,
+    limit?: number,
+  ): Promise<ListDocument<'agent_types', AgentTypeLine>>
   agentType(name: string): Promise<{ readonly success: true; readonly agent_type: AgentTypeView }>
 }
 
@@ -338,6 +347,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     mergeWorktree: (id) => post(`/worktrees/${one(id)}/merge`, {}, undefined),
     cleanWorktrees: (body = {}) => post('/worktrees/clean', body, undefined),
     agentTypes: () => get('/agent-types'),
+    findTypes: (q, limit) => get('/agent-types', { q, limit }),
+    searchTypes: (q, detail, limit) => get('/agent-types', { q, detail, limit }),
     agentType: (name) => get(`/agent-types/${one(name)}`),
   }
 }
@@ -350,6 +361,8 @@ async function accept(
   const headers = {
     ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
     ...sessionHeader(createdBy),
+    // We follow it to there: the board knows whether that would be for ever.
+    ...(body.wait === 'started' || body.wait === 'completed' ? { 'drover-wait': body.wait } : {}),
   }
   const asked = {
     method: 'POST',

@@ -6,9 +6,11 @@ import type {
   RestartAnswer,
   StartedAnswer,
 } from '../core/answer.ts'
+import { LINEAGE_MAX_CHILDREN, LINEAGE_MAX_DEPTH } from '../config/defaults.ts'
 import type { Actor, Envelope } from '../core/envelope.ts'
 import { DroverError, invalidRequest, isDroverError } from '../core/errors.ts'
 import { NAMESPACE_PATTERN, SESSION_ID_PATTERN } from '../core/ids.ts'
+import type { LineageLimits } from '../core/lineage.ts'
 import {
   killBodySchema,
   parseRequest,
@@ -40,6 +42,7 @@ import { createRestarter, endedOfRecord, type Restarted, type RestartOptions } f
 const ACTOR: Actor = { via: 'typescript', name: null }
 /** The configuration's default: a service straight at Redis has none. */
 const MAX_RESTARTS = 3
+const LINEAGE: LineageLimits = { maxDepth: LINEAGE_MAX_DEPTH, maxChildren: LINEAGE_MAX_CHILDREN }
 
 export interface ProducerOptions {
   /** `redis://[user:password@]host:port[/db]` */
@@ -108,7 +111,7 @@ export interface Producer {
    * Accepts a session. It may not name tasks: their checks are where the ledger is (use the HTTP client).
    *
    * @throws DroverError `invalid_request`, `agent_type_not_found`, `idempotency_conflict`,
-   *   `singleton_violation`, `redis_unavailable` (nothing was accepted, as far as Redis answered)
+   *   `singleton_violation`, `lineage_limit`, `self_deadlock`, `redis_unavailable` (nothing was accepted, as far as Redis answered)
    */
   spawn(options: SpawnOptions): Promise<Spawned>
   /** What the stream still holds (at least ten minutes), then live; ends after the session's end. */
@@ -166,6 +169,7 @@ export function createProducer(options: ProducerOptions): Producer {
       types,
       pods: createPodDirectory(redis, keys),
       keys,
+      lineage: LINEAGE,
       onError,
     })
     const requests = createSessionRequests(redis, keys)
@@ -261,6 +265,7 @@ export function createProducer(options: ProducerOptions): Producer {
           actor: ACTOR,
           idempotencyKey: idempotencyKey ?? null,
           createdBy: createdBy ?? null,
+          awaited: wait !== 'accepted',
           onBusy: on_busy,
         })
         .catch((error: unknown) => {

@@ -17,6 +17,9 @@ interface SessionState {
   readonly answer: CompletedAnswer | null
 }
 
+/** What a wait needs of a session that was accepted. */
+export type Waited = Pick<AcceptedAnswer, 'session_id' | 'timeout_seconds'>
+
 /** How a session is waited for. */
 export interface WaitOptions {
   /** Ends the wait, never the session: the call rejects with the signal's reason. */
@@ -38,7 +41,7 @@ const LOOK_AGAIN_MS = 50
  */
 export async function waitForSession(
   board: Board,
-  accepted: AcceptedAnswer,
+  accepted: Waited,
   wait: 'started' | 'completed',
   { signal, patienceMs, onEvent }: WaitOptions = {},
 ): Promise<StartedAnswer | CompletedAnswer> {
@@ -73,7 +76,7 @@ export async function waitForSession(
 
 function answerOf(
   { session, answer }: SessionState,
-  accepted: AcceptedAnswer,
+  accepted: Waited,
   wait: 'started' | 'completed',
   stderr: string,
 ): StartedAnswer | CompletedAnswer | null {
@@ -82,7 +85,7 @@ function answerOf(
   return answer
 }
 
-function startedAnswer(session: SessionView, accepted: AcceptedAnswer): StartedAnswer | null {
+function startedAnswer(session: SessionView, accepted: Waited): StartedAnswer | null {
   const { agent_id, started_at } = session
   if (agent_id === null || started_at === null) return null
   const timeoutSeconds = accepted.timeout_seconds

@@ -23,6 +23,8 @@ export interface Acceptance {
   readonly digest: string
   readonly createdAt: string
   readonly createdBy: string | null
+  /** So many sessions its parent may ask for; null: they are not counted. */
+  readonly maxChildren?: number | null
   readonly priority: number
   readonly timeoutSeconds: number
   /** The accepted event's members beside the request. */
@@ -33,9 +35,10 @@ export interface Acceptance {
 
 export type Accepted =
   | { readonly created: true; readonly streamId: string; readonly position: number }
-  | { readonly created: false }
+  /** `exists`: accepted before. `children`: its parent has asked for as many as it may. */
+  | { readonly created: false; readonly why: 'exists' | 'children' }
 
-type Answer = readonly ['exists'] | readonly ['ok', string, string]
+type Answer = readonly ['exists' | 'children'] | readonly ['ok', string, string]
 interface AcceptingRedis extends Redis {
   droverAccept(keyCount: number, ...args: string[]): Promise<readonly Answer[]>
 }
@@ -67,11 +70,12 @@ export function createAcceptBatch(
   }
 
   function send(batch: readonly Waiting[]): void {
-    const keyNames = batch.flatMap(({ acceptance: { sessionId, request } }) => [
+    const keyNames = batch.flatMap(({ acceptance: { sessionId, request, createdBy } }) => [
       keys.session(sessionId),
       keys.waiting(request.agent_type),
       keys.prioritized(request.agent_type),
       keys.ended(sessionId),
+      keys.session(createdBy ?? sessionId),
     ])
     const sessions = JSON.stringify(batch.map(({ acceptance }) => describe(acceptance, keys)))
     const texts = batch.flatMap(({ acceptance, requestText }) => [
@@ -104,6 +108,10 @@ function describe(acceptance: Acceptance, keys: Keys): Readonly<Record<string, s
     digest: acceptance.digest,
     created_at: acceptance.createdAt,
     created_by: acceptance.createdBy ?? '',
+    awaited: acceptance.accepted.awaited === true ? '1' : '',
+    ...(acceptance.createdBy === null || acceptance.maxChildren == null
+      ? {}
+      : { max_children: acceptance.maxChildren }),
     restart_of: acceptance.accepted.restart_of ?? '',
     priority,
     timeout_seconds: acceptance.timeoutSeconds,
@@ -113,6 +121,6 @@ function describe(acceptance: Acceptance, keys: Keys): Readonly<Record<string, s
 }
 
 function acceptedOf(answer: Answer | undefined): Accepted {
-  if (answer?.[0] !== 'ok') return { created: false }
+  if (answer?.[0] !== 'ok') return { created: false, why: answer?.[0] ?? 'exists' }
   return { created: true, streamId: answer[1], position: Number(answer[2]) }
 }

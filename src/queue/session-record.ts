@@ -45,6 +45,8 @@ export interface SessionRecord {
   readonly digest: string
   readonly createdAt: string
   readonly createdBy: string | null
+  /** Whoever asked waits for its start or its end. */
+  readonly awaited: boolean
   readonly priority: number
   readonly timeoutSeconds: number
   readonly seq: number
@@ -87,6 +89,8 @@ export interface SessionRecord {
   readonly facts: StreamFacts | null
   /** The lease of the present agent, and its holder's token. */
   readonly lease: { readonly key: string; readonly token: string } | null
+  /** SHA-256 of the present agent's token, and the orchestrator's tools that it may use. */
+  readonly token: { readonly hash: string; readonly tools: readonly string[] } | null
   /** Epoch of an agent that was found dead, or whose end was taken: it changes nothing any more. */
   readonly over: string | null
   /** Agents whose last event says all that their spool held; of others more may come. */
@@ -119,6 +123,7 @@ export function recordOf(sessionId: string, hash: Readonly<Record<string, string
     digest: text('digest'),
     createdAt: text('created_at'),
     createdBy: orNull('created_by'),
+    awaited: text('awaited') === '1',
     priority: number('priority'),
     timeoutSeconds: number('timeout_seconds'),
     seq: number('seq'),
@@ -154,6 +159,9 @@ export function recordOf(sessionId: string, hash: Readonly<Record<string, string
     previousEnd: orNull('previous_end'),
     facts: json('facts') as SessionRecord['facts'],
     lease: hash['lease_key'] ? { key: hash['lease_key'], token: text('lease_token') } : null,
+    token: hash['token_hash']
+      ? { hash: hash['token_hash'], tools: text('tools').split(',').filter(Boolean) }
+      : null,
     over: orNull('over'),
     closed: new Set(
       Object.keys(hash)

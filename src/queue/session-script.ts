@@ -32,19 +32,28 @@ end
  * Accepts any number of sessions; each that is known already stays as it is, also where all that is left of it is the
  * note of its end.
  *
- * KEYS  1 event stream · then per session: hash, wait list, prioritized set, the note of its end
+ * A session that another one's agent asks for is one of its children: counted in its hash, and refused where there are
+ * `max_children` already.
+ *
+ * KEYS  1 event stream · then per session: hash, wait list, prioritized set, the note of its end, its parent's hash
+ *       (its own where it has none)
  * ARGV  1 the sessions as a JSON array · then per session: the request as JSON text, the accepted event's other
  *       members, and per further event (`events` of them): type, payload
- * Answers per session: `exists`, or `ok`, the stream id of the accepted event, the place in the queue.
+ * Answers per session: `exists`, `children`, or `ok`, the stream id of the accepted event, the place in the queue.
  */
 export const ACCEPT_SCRIPT = `${EVENTS}
 local answers, at = {}, 2
 for n, session in ipairs(cjson.decode(ARGV[1])) do
-  local hash = KEYS[4 * n - 2]
-  if redis.call('EXISTS', hash, KEYS[4 * n + 1]) > 0 then
+  local hash, parent = KEYS[5 * n - 3], KEYS[5 * n + 1]
+  -- A parent that Redis does not have (it ended long ago, or is not written back yet) counts nothing.
+  local counts = session.max_children and redis.call('EXISTS', parent) == 1
+  if redis.call('EXISTS', hash, KEYS[5 * n]) > 0 then
     answers[n] = {'exists'}
+  elseif counts and tonumber(redis.call('HGET', parent, 'children') or '0') >= session.max_children then
+    answers[n] = {'children'}
   else
-    local ahead = redis.call('LLEN', KEYS[4 * n - 1]) + redis.call('ZCOUNT', KEYS[4 * n], '-inf', '(' .. session.position_before)
+    if counts then redis.call('HINCRBY', parent, 'children', 1) end
+    local ahead = redis.call('LLEN', KEYS[5 * n - 2]) + redis.call('ZCOUNT', KEYS[5 * n - 1], '-inf', '(' .. session.position_before)
     local ts, seq = session.created_at, 1
     local first = send_event(KEYS[1], session, 1, false, '0', false, '', ts, 'drover.session.accepted',
       '{"request":' .. ARGV[at] .. ARGV[at + 1])
@@ -54,7 +63,7 @@ for n, session in ipairs(cjson.decode(ARGV[1])) do
       last = send_event(KEYS[1], session, seq, false, '0', false, '', ts, ARGV[i], ARGV[i + 1])
     end
     redis.call('HSET', hash, 'state', 'queued', 'epoch', '0', 'agent_type', session.agent_type, 'request', ARGV[at],
-      'digest', session.digest, 'created_at', ts, 'created_by', session.created_by,
+      'digest', session.digest, 'created_at', ts, 'created_by', session.created_by, 'awaited', session.awaited,
       'restart_of', session.restart_of, 'priority', session.priority,
       'timeout_seconds', session.timeout_seconds, 'seq', seq, 'first_id', first, 'last_id', last)
     answers[n] = {'ok', first, tostring(ahead + 1)}
@@ -206,7 +215,13 @@ end
 
 if op.kind == 'start' and op.again then
   -- Redis has lost this start: the agent has its epoch and id already, and nobody got a later one meanwhile.
-  if tonumber(op.again.epoch) <= tonumber(epoch) then return done({'ok', '', epoch, op.again.agent_id}) end
+  if tonumber(op.again.epoch) <= tonumber(epoch) then
+    -- What the ledger wrote back of it has no token: its agent still shows it.
+    if op.again.epoch == epoch then
+      redis.call('HSET', hash, 'token_hash', op.set.token_hash or '', 'tools', op.set.tools or '')
+    end
+    return done({'ok', '', epoch, op.again.agent_id})
+  end
   local last = tonumber(redis.call('GET', KEYS[3]) or '0')
   redis.call('SET', KEYS[3], string.format('%.0f', math.max(last, tonumber(op.again.epoch))))
   local number = tonumber(string.sub(op.again.agent_id, #op.prefix + 1))

@@ -17,6 +17,8 @@ export interface ArgvInput {
   readonly forkOf?: string | null
   /** The prepared MCP config (`mcp.ts`), or null for no MCP server. */
   readonly mcpConfigPath: string | null
+  /** Tools of Drover's own server, as the CLI names them: granted by the spec, so allowed without asking. */
+  readonly orchestratorTools?: readonly string[]
   /** The prepared system prompt (`system-prompt.ts`) where it is too long for an argument. */
   readonly systemPromptPath?: string | null
   /** What `spec.agent` is (`agent-file.ts`), where the CLI does not know it by itself. */
@@ -28,7 +30,7 @@ export interface ArgvInput {
  * it otherwise, and no value can be read as an option.
  */
 export function buildArgv(input: ArgvInput): string[] {
-  const { spec, mcpConfigPath, systemPromptPath = null, agentsPath = null } = input
+  const { spec, mcpConfigPath, orchestratorTools = [], systemPromptPath = null, agentsPath = null } = input
   return [
     '-p',
     '--input-format=stream-json',
@@ -39,7 +41,7 @@ export function buildArgv(input: ArgvInput): string[] {
     `--model=${spec.model}`,
     ...option('--fallback-model', spec.fallbackModel),
     `--permission-mode=${spec.permissionMode}`,
-    ...list('--allowedTools', spec.allowedTools),
+    ...list('--allowedTools', [...spec.allowedTools, ...orchestratorTools]),
     ...list('--disallowedTools', spec.disallowedTools),
     ...(systemPromptPath === null
       ? option('--append-system-prompt', spec.systemPrompt)

@@ -25,6 +25,8 @@ export interface EnvironmentInput {
   readonly startupTimeoutMs: number
   /** Where agents reach Drover. */
   readonly url: string
+  /** What the agent shows Drover. */
+  readonly token: string
   /** A configuration directory for this session alone, used where credentials come by environment. */
   readonly configDir: string
   /** The home of a rehearsal. */
@@ -158,6 +160,8 @@ function identity(input: EnvironmentInput): Record<string, string> {
     AGENT_TYPE: input.agentType,
     DROVER_SESSION_ID: input.sessionId,
     DROVER_URL: input.url,
+    DROVER_TOKEN: input.token,
+    DROVER_TOOLS: input.spec.orchestratorTools.join(','),
     DROVER_ATTEMPT: String(input.attempt),
     ...(taskId === null ? {} : { TASK_ID: taskId }),
     ...(orchestratorId === null

@@ -11,6 +11,15 @@ import {
   type NameRule,
 } from '../core/secrets.ts'
 
+/** The name of Drover's own server: the CLI calls its tools `mcp__orchestrator__…`. */
+const ORCHESTRATOR = 'orchestrator'
+
+/** How the CLI starts a program. */
+export interface OwnProgram {
+  readonly command: string
+  readonly args: readonly string[]
+}
+
 /** Where the CLI finds it, and what it says. */
 export interface PreparedMcp {
   readonly path: string
@@ -18,12 +27,23 @@ export interface PreparedMcp {
 }
 
 /**
- * Writes the spec's MCP config, checked and with its `mcpServers` wrapper, to `file`; null where the spec has none. The CLI would go on without the servers of a broken file and say nothing: throws `invalid_request`.
+ * Writes the MCP config of a session to `file`, with its `mcpServers` wrapper: the spec's own servers, checked, and
+ * Drover's (`drover` is its command), which a spec that grants no tool of it does without, and one with an
+ * `orchestrator` of its own replaces. Null where there is no server.
+ *
+ * The CLI would go on without the servers of a broken file and say nothing: throws `invalid_request`.
  */
-export async function prepareMcpConfig(spec: AgentSpec, file: string): Promise<PreparedMcp | null> {
-  if (spec.mcpConfig === null) return null
+export async function prepareMcpConfig(
+  spec: AgentSpec,
+  drover: OwnProgram | null,
+  file: string,
+): Promise<PreparedMcp | null> {
+  const given = spec.mcpConfig === null ? {} : readMcpConfig(spec.mcpConfig).mcpServers
+  const own =
+    drover === null || spec.orchestratorTools.length === 0 ? {} : { [ORCHESTRATOR]: serverOf(drover) }
+  const config = { mcpServers: { ...own, ...given } }
+  if (Object.keys(config.mcpServers).length === 0) return null
   // It may hold the servers' keys: for this user only.
-  const config = readMcpConfig(spec.mcpConfig)
   await writeFile(file, JSON.stringify(config), { mode: 0o600 })
   return { path: file, config }
 }
@@ -32,6 +52,22 @@ export async function prepareMcpConfig(spec: AgentSpec, file: string): Promise<P
 export function requiredServers(spec: AgentSpec): string[] {
   if (!spec.requireMcp || spec.mcpConfig === null) return []
   return Object.keys(readMcpConfig(spec.mcpConfig).mcpServers)
+}
+
+/**
+ * Over its standard streams and not over HTTP: it answers the CLI's first questions without the board, so that no
+ * session starts later or without its tools because the board is away, and it waits through a board that is started
+ * again, where the CLI (2.1.329) would hang on a connection that was cut (both measured, docs/mcp.md). Who it acts for
+ * is in the environment that the CLI hands on.
+ */
+function serverOf({ command, args }: OwnProgram): Readonly<Record<string, unknown>> {
+  return { type: 'stdio', command, args: [...args, 'mcp'] }
+}
+
+/** The tools of Drover's server that a session may call, as the CLI names them; none where it has no such server. */
+export function orchestratorTools(spec: AgentSpec, prepared: PreparedMcp | null): string[] {
+  if (prepared === null || !Object.hasOwn(prepared.config.mcpServers, ORCHESTRATOR)) return []
+  return spec.orchestratorTools.map((tool) => `mcp__${ORCHESTRATOR}__${tool}`)
 }
 
 /** What the servers were given in their environments, headers, arguments and addresses. */

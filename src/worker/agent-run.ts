@@ -52,6 +52,8 @@ export interface AgentPlan {
   readonly podId: string
   readonly file: string
   readonly args: readonly string[]
+  /** Of the token that its environment has. */
+  readonly tokenHash: string
   readonly workplace: Workplace
   readonly resumed: boolean
   readonly prompt: string
@@ -114,6 +116,8 @@ export async function runAgent(
       facts: '',
       lease_key: lease.key,
       lease_token: lease.token,
+      token_hash: plan.tokenHash,
+      tools: plan.spec.orchestratorTools.join(','),
       ...NO_BEAT,
     },
     restarts: record.restarts,

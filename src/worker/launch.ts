@@ -4,6 +4,7 @@ import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Conversation } from '../core/agent-prompt.ts'
 import { createRedactor } from '../core/redact.ts'
 import { secretsOfVariables } from '../core/secrets.ts'
+import { newSessionToken, tokenHash } from '../core/token.ts'
 import { sweepLeftovers } from '../guard/sweep.ts'
 import type { SessionRecord } from '../queue/session-store.ts'
 import { buildArgv } from '../session/argv.ts'
@@ -11,7 +12,13 @@ import { writeAgentRecord } from '../session/agent-record.ts'
 import { createSessionDirectory, type SessionDirectory } from '../session/directory.ts'
 import { prepareAgent } from '../session/agent-file.ts'
 import { buildEnvironment } from '../session/environment.ts'
-import { prepareMcpConfig, requiredServers, secretsOfMcp } from '../session/mcp.ts'
+import {
+  orchestratorTools,
+  prepareMcpConfig,
+  requiredServers,
+  secretsOfMcp,
+  type OwnProgram,
+} from '../session/mcp.ts'
 import { writeRedaction } from '../session/redaction-file.ts'
 import { prepareSystemPrompt } from '../session/system-prompt.ts'
 import { configDirOf, openTranscript, type Transcript } from '../session/transcript.ts'
@@ -37,6 +44,8 @@ export interface LauncherOptions {
   /** Where agents reach Drover (`DROVER_URL`). */
   readonly url: string
   readonly rehearsal: RehearsedModel | null
+  /** Starts the `drover` command, for the MCP server of sessions; null: they have none. */
+  readonly drover: OwnProgram | null
   /** Learns what every agent is given. */
   readonly secrets: SecretKeeper
 }
@@ -57,7 +66,7 @@ export interface Launcher {
     readonly conversation: Conversation
     /** Where the agent works. */
     readonly cwd: string
-  }): Promise<Pick<AgentPlan, 'file' | 'args' | 'requiredServers' | 'prepare'>>
+  }): Promise<Pick<AgentPlan, 'file' | 'args' | 'tokenHash' | 'requiredServers' | 'prepare'>>
   /** The spool that an agent left on this machine, once nothing of the agent lives any more; null where there is none. */
   leftSpool(sessionId: string, agentId: string): Promise<string | null>
 }
@@ -79,7 +88,12 @@ export function createLauncher(options: LauncherOptions): Launcher {
   const directoryOf = (record: SessionRecord): SessionDirectory =>
     createSessionDirectory(options.dataDir, record.sessionId)
 
-  function environmentOf(record: SessionRecord, spec: AgentSpec, agentId: string): Record<string, string> {
+  function environmentOf(
+    record: SessionRecord,
+    spec: AgentSpec,
+    agentId: string,
+    token: string,
+  ): Record<string, string> {
     const { configDir, home, tmpDir } = directoryOf(record)
     return buildEnvironment({
       from: options.environment,
@@ -93,6 +107,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
       idleTimeoutMs: options.idleTimeoutMs,
       startupTimeoutMs: startupTimeoutOf(spec, options),
       url: options.url,
+      token,
       configDir,
       home,
       tmpDir,
@@ -107,26 +122,29 @@ export function createLauncher(options: LauncherOptions): Launcher {
       // Worker and guard may have died together: what an earlier agent of the session left ends before the next one.
       for (const agentDir of await directory.agents()) await sweepLeftovers(agentDir)
       // Which agent it is makes no difference to where its conversations are.
-      const configDir = configDirOf(environmentOf(record, spec, '')) ?? directory.configDir
+      const configDir = configDirOf(environmentOf(record, spec, '', '')) ?? directory.configDir
       return (sessionId) => openTranscript(configDir, sessionId, { redactor: options.secrets.values })
     },
 
     async plan({ record, spec, conversation, cwd }) {
       const directory = directoryOf(record)
+      const token = newSessionToken(record.sessionId)
       const userDir = configDirOf(options.environment)
       const [mcp, systemPromptPath, agentsPath] = await Promise.all([
-        prepareMcpConfig(spec, join(directory.path, 'mcp.json')),
+        prepareMcpConfig(spec, options.drover, join(directory.path, 'mcp.json')),
         prepareSystemPrompt(spec, join(directory.path, 'system-prompt.md')),
         prepareAgent(spec, { cwd, userDir }, join(directory.path, 'agents.json')),
       ])
       return {
         file: options.file,
+        tokenHash: tokenHash(token),
         args: buildArgv({
           spec,
           sessionId: record.sessionId,
           resume: conversation === 'resumed',
           forkOf: conversation === 'forked' ? record.restartOf : null,
           mcpConfigPath: mcp?.path ?? null,
+          orchestratorTools: orchestratorTools(spec, mcp),
           systemPromptPath,
           agentsPath,
         }),
@@ -140,7 +158,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
             epoch,
             worker: (await identityOf(process.pid)) ?? { pid: process.pid, start_time: '' },
           })
-          const env = environmentOf(record, spec, agentId)
+          const env = environmentOf(record, spec, agentId, token)
           const { secrets } = options
           secrets.learn(secretsOfVariables(env, secrets.isSecret))
           secrets.learn(mcp === null ? [] : secretsOfMcp(mcp.config, secrets.isSecret))

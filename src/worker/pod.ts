@@ -22,6 +22,7 @@ import { createLocks } from '../queue/lock.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createSessionStore, lifeOf } from '../queue/session-store.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
+import type { OwnProgram } from '../session/mcp.ts'
 import { createGit } from '../session/worktree/git.ts'
 import { createWorktrees } from '../session/worktree/worktrees.ts'
 import type { SecretKeeper } from '../telemetry/secret-keeper.ts'
@@ -63,6 +64,8 @@ export interface PodParts {
   /** The process environment, for the agents' allow-list. */
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly url: string
+  /** Starts the `drover` command, for the MCP server of sessions; without it they have none. */
+  readonly drover?: OwnProgram
   readonly log: Logger
   /** What the pod's log leaves out already. */
   readonly secrets: SecretKeeper
@@ -170,6 +173,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     startupTimeoutMs: config.session.startupTimeoutMs,
     url: parts.url,
     rehearsal: parts.rehearsal,
+    drover: parts.drover ?? null,
     secrets: parts.secrets,
   })
   const types = createAgentTypeRegistry(redis, keys)

@@ -62,6 +62,8 @@ describe('sources', () => {
       },
       recorder: { streamHighWater: 200_000 },
       ledger: { backupKeep: 0, maxSizeMb: 0, retentionDays: 0 },
+      lineage: { maxDepth: 3, maxChildren: 10 },
+      mcp: { maxResultChars: 20_000 },
       redaction: { env: [], patterns: [], known: true },
       log: { level: 'info' },
     })
@@ -110,6 +112,9 @@ describe('sources', () => {
       DROVER_KEEP_SPOOLS: 'worker.keep_spools',
       DROVER_STREAM_HIGH_WATER: 'recorder.stream_high_water',
       DROVER_LEDGER_BACKUP_KEEP: 'ledger.backup_keep',
+      DROVER_LINEAGE_MAX_DEPTH: 'lineage.max_depth',
+      DROVER_LINEAGE_MAX_CHILDREN: 'lineage.max_children',
+      DROVER_MCP_MAX_RESULT_CHARS: 'mcp.max_result_chars',
       DROVER_LEDGER_MAX_SIZE_MB: 'ledger.max_size_mb',
       DROVER_LEDGER_RETENTION_DAYS: 'ledger.retention_days',
       DROVER_REDACTION_ENV: 'redaction.env',
@@ -399,7 +404,7 @@ describe('numbers of the environment', () => {
   const numbers = listSettings().filter(({ setting }) => typeof setting.read('7') === 'number')
 
   test('only plain digits are numbers', () => {
-    expect(numbers).toHaveLength(24)
+    expect(numbers).toHaveLength(27)
     const notNumbers = fc.oneof(
       fc.constantFrom(
         'NaN',

@@ -46,7 +46,7 @@ test('accepting twice makes one session, and says so', async () => {
   const second = await space.store.accept(acceptance(sessionId))
 
   expect(first).toMatchObject({ created: true, position: 1 })
-  expect(second).toEqual({ created: false })
+  expect(second).toEqual({ created: false, why: 'exists' })
   expect((await space.events()).map((event) => event.type)).toEqual(['drover.session.accepted'])
 })
 

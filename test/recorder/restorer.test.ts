@@ -116,7 +116,7 @@ describe(
       await stage.settled()
       const lines = stage.temp.rows(`SELECT line FROM session_event WHERE line IS NOT NULL ORDER BY line`)
       expect(lines).toEqual([1, 2, 3, 4, 5].map((line) => ({ line })))
-      expect(await stage.store.accept(acceptance(done))).toEqual({ created: false })
+      expect(await stage.store.accept(acceptance(done))).toEqual({ created: false, why: 'exists' })
       expect(stage.temp.ledger.tables.faults.count()).toBe(0)
     })
 

@@ -15,6 +15,7 @@ const INPUT: EnvironmentInput = {
   startupTimeoutMs: 10_000,
   idleTimeoutMs: 1_800_000,
   url: 'http://127.0.0.1:4680',
+  token: 'drover_session_1',
   configDir: '/data/sessions/1/claude',
   home: '/data/sessions/1/home',
   tmpDir: '/tmp/drover-1',
@@ -30,6 +31,8 @@ const ALWAYS = {
   AGENT_TYPE: 'architect',
   DROVER_SESSION_ID: 'session-1',
   DROVER_URL: 'http://127.0.0.1:4680',
+  DROVER_TOKEN: 'drover_session_1',
+  DROVER_TOOLS: 'check_inbox,send_message',
   DROVER_ATTEMPT: '1',
   TMPDIR: '/tmp/drover-1',
   CLAUDE_CODE_TMPDIR: '/tmp/drover-1',
@@ -45,7 +48,6 @@ const ALWAYS = {
 /** Names that may be in a worker's environment and are no agent's business; each with a value that says so. */
 const CANARIES = [
   'REDIS_URL',
-  'DROVER_TOKEN',
   'DROVER_DATA_DIR',
   'AWS_SECRET_ACCESS_KEY',
   'AWS_PROFILE',

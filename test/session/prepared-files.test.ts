@@ -19,7 +19,7 @@ afterEach(() => scratch.check())
 it('writes the MCP config with its wrapper, for its user alone', async () => {
   const source = join(scratch.dir, 'servers.json')
   writeFileSync(source, '{"search": {"command": "search-server", "env": {"KEY": "k"}}}')
-  expect(await prepareMcpConfig(specOf({ mcp_config: source }), file)).toMatchObject({ path: file })
+  expect(await prepareMcpConfig(specOf({ mcp_config: source }), null, file)).toMatchObject({ path: file })
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({
     mcpServers: { search: { command: 'search-server', env: { KEY: 'k' } } },
   })
@@ -27,10 +27,10 @@ it('writes the MCP config with its wrapper, for its user alone', async () => {
 })
 
 it('writes none where the spec has none, and refuses a broken one', async () => {
-  expect(await prepareMcpConfig(specOf(), file)).toBeNull()
+  expect(await prepareMcpConfig(specOf(), null, file)).toBeNull()
   const source = join(scratch.dir, 'servers.json')
   writeFileSync(source, '{"search": ')
-  await expect(prepareMcpConfig(specOf({ mcp_config: source }), file)).rejects.toMatchObject({
+  await expect(prepareMcpConfig(specOf({ mcp_config: source }), null, file)).rejects.toMatchObject({
     code: 'invalid_request',
   })
   expect(existsSync(file)).toBe(false)

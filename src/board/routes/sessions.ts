@@ -49,6 +49,7 @@ export function sessionRoutes(app: BoardApp, parts: SessionRoutesParts): void {
         actor: actorOf(request),
         idempotencyKey: request.headers['idempotency-key'] ?? null,
         createdBy: await knownSession(parts, askingSession(request)),
+        awaited: request.headers['drover-wait'] !== undefined,
         signal: parts.untilGone(reply),
       })
       return await reply.code(httpStatus).send(answer)

@@ -1,9 +1,14 @@
-/** `drover types list|show|validate`: agent types and their specs. */
+/** `drover types list|show|search|validate`: agent types and their specs. */
 import { isDroverError } from '../../core/errors.ts'
+import { searchTypes } from '../../core/search-types.ts'
 import type { AgentSpec } from '../../config/agent-spec.ts'
 import type { HttpClient } from '../../producer/client.ts'
 import { connect } from '../connect.ts'
+import { wholeNumber } from '../options.ts'
 import { examples, type CliContext, type Register } from '../program.ts'
+
+/** As the board does where nobody says how many. */
+const MOST_FOUND = 20
 
 /** Declares `drover types`. */
 export const registerTypes: Register = (program, context) => {
@@ -34,6 +39,29 @@ export const registerTypes: Register = (program, context) => {
         file: (specs) => ({ success: true as const, agent_type: oneTypeOf(specs, name) }),
       })
       await context.output.answer(document, () => typeText(document.agent_type, context.output))
+    })
+
+  types
+    .command('search')
+    .description('Finds agent types by words of their names, descriptions and use cases; the best first.')
+    .argument('<words...>', 'what the work is about')
+    .option('--limit <n>', 'at most so many (20)', wholeNumber)
+    .addHelpText('after', examples('drover types search review security', 'drover types search audit --json'))
+    .action(async (words, { limit = MOST_FOUND }) => {
+      const { typesOf, typesTable } = await import('../show-types.ts')
+      const q = words.join(' ')
+      const document = await boardOrFile(context, {
+        board: (client) => client.findTypes(q, limit),
+        file: (specs) => ({
+          success: true as const,
+          agent_types: searchTypes(typesOf(specs), q).slice(0, limit),
+          next_cursor: null,
+        }),
+      })
+      const none = `No agent type has one of these words: ${q}. drover types list shows all of them.`
+      await context.output.answer(document, () =>
+        document.agent_types.length === 0 ? none : typesTable(document.agent_types, context.output),
+      )
     })
 
   types

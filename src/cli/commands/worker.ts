@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { systemClock } from '../../core/clock.ts'
 import { DroverError } from '../../core/errors.ts'
 import { examples, type Register } from '../program.ts'
+import { MAIN } from '../stack/role.ts'
 import { REHEARSE_OPTION, rehearsalOf } from '../stack/rehearse.ts'
 import { roleLogger, untilTold } from '../stack/service.ts'
 import { toolsDirOf } from '../stack/tools.ts'
@@ -67,6 +68,7 @@ export const registerWorker: Register = (program, context) => {
           rehearsal,
           environment: context.env,
           url: config.client.url,
+          drover: { command: process.execPath, args: [MAIN] },
           log: await roleLogger(context, config, 'worker', secrets),
           secrets,
           clock: systemClock,

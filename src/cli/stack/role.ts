@@ -9,7 +9,7 @@ import { DroverError } from '../../core/errors.ts'
 export const WATCH_PARENT = '--while-stdin'
 
 /** The command's entry, beside this file's folder: `.ts` when run from sources, `.js` from dist. */
-const MAIN = fileURLToPath(
+export const MAIN = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url),
 )
 

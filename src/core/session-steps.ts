@@ -1,9 +1,12 @@
 /** How far a session is, in a few words. */
-import type { AcceptedAnswer } from '../../core/answer.ts'
-import type { Envelope } from '../../core/envelope.ts'
+import type { AcceptedAnswer } from './answer.ts'
+import type { Envelope } from './envelope.ts'
 
 /** While it waits in its queue, or for tasks. */
-export function queuedText({ queue_position, waiting_for }: AcceptedAnswer): string {
+export function queuedText({
+  queue_position,
+  waiting_for,
+}: Pick<AcceptedAnswer, 'queue_position' | 'waiting_for'>): string {
   if (waiting_for.length > 0) return `queued, waits for ${waiting_for.join(', ')}`
   return queue_position > 0 ? `queued, place ${queue_position}` : 'queued'
 }

@@ -1,0 +1,20 @@
+/** All tools, in the order in which they are listed. */
+import type { Tool } from '../tool.ts'
+import { killAgent, restartAgent } from './control.ts'
+import { getCost } from './cost.ts'
+import { checkSession, getActiveSessions, waitSession } from './sessions.ts'
+import { spawnAgent, spawnAgentAsync } from './spawn.ts'
+import { listAgentTypes, searchAgents } from './types.ts'
+
+export const TOOLS: readonly Tool[] = [
+  spawnAgent,
+  spawnAgentAsync,
+  checkSession,
+  waitSession,
+  killAgent,
+  restartAgent,
+  searchAgents,
+  listAgentTypes,
+  getActiveSessions,
+  getCost,
+]
