@@ -71,6 +71,7 @@ export function createMonitor({ ledger, beatsOf, stallTimeoutMs, viaRedis }: Mon
     const session = ledger.sessions.get(agent.session_id)
     const began = Date.parse(agent.started_at ?? agent.spawned_at)
     const until = agent.completed_at === null ? Date.now() : Date.parse(agent.completed_at)
+    const unbilled = ledger.agents.unbilledUsd(agent.agent_id)
     const said = ledger.agents.lastTold(agent)
     return {
       agent_id: agent.agent_id,
@@ -88,7 +89,8 @@ export function createMonitor({ ledger, beatsOf, stallTimeoutMs, viaRedis }: Mon
       health_status: health,
       doing: said === null ? null : doingOf(said.type, JSON.parse(said.payload)),
       num_turns: session?.num_turns ?? 0,
-      cost_usd: session?.estimated_cost_usd ?? 0,
+      cost_usd: (session?.estimated_cost_usd ?? 0) + unbilled,
+      cost_estimated: unbilled > 0 || (session?.cost_estimated ?? false),
       ...more,
     }
   }

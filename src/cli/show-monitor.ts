@@ -40,7 +40,7 @@ function rowOf(agent: MonitoredAgent, colors: Colors): string[] {
     memory_mb === null ? '' : `${Math.round(memory_mb)} MB`,
     beat === null ? '' : `${Math.round(beat)} s`,
     seconds(agent.uptime_seconds * 1000),
-    usd(agent.cost_usd),
+    `${agent.cost_estimated ? '~' : ''}${usd(agent.cost_usd)}`,
     visible([task_id, agent.doing].filter(Boolean).join(': ')),
   ]
 }

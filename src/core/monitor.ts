@@ -28,10 +28,11 @@ export const monitoredAgentSchema = z
       .string()
       .nullable()
       .describe('What its last line says that it does. Text of the agent: untrusted.'),
-    num_turns: amount.describe(
-      'Of its session, as far as results are recorded; the same holds for the cost.',
-    ),
-    cost_usd: z.number(),
+    num_turns: amount.describe('Of its session, as far as results say.'),
+    cost_usd: z
+      .number()
+      .describe('Of its session so far: what results say, and an estimate of what came after the last one.'),
+    cost_estimated: z.boolean().describe('A part of it is an estimate.'),
   })
   .meta({ id: 'MonitoredAgent' })
 export type MonitoredAgent = Readonly<z.infer<typeof monitoredAgentSchema>>

@@ -1,8 +1,10 @@
 /** Agents (processes of sessions) as lists and pages show them. */
 import { TELLING_LINES } from '../core/doing.ts'
+import { microsToUsd } from '../core/usage.ts'
 import type { Db } from './database.ts'
 import type { AgentView, AgentViews } from './ledger.ts'
 import { createList } from './list.ts'
+import { createUnbilledUsageTable } from './unbilled-usage.ts'
 
 type AgentRow = Omit<AgentView, 'tail_unknown'> & { readonly tail_unknown: 0 | 1 }
 
@@ -34,6 +36,7 @@ export function createAgentViews(db: Db): AgentViews {
        WHERE agent_id = ? AND health_status IS NOT NULL ORDER BY seq DESC LIMIT 1`,
     )
     .pluck()
+  const unbilled = createUnbilledUsageTable(db, 'running')
   const list = createList<AgentRow, AgentView>(db, {
     select: SELECT,
     time: 'spawned_at',
@@ -59,6 +62,12 @@ export function createAgentViews(db: Db): AgentViews {
     },
     ofSession: (sessionId) => selectOfSession.all(sessionId).map(toView),
     lastTold: ({ agent_id, session_id }) => selectTold.get({ agent_id, session_id }) ?? null,
+    unbilledUsd(agentId) {
+      const models = unbilled.of(agentId, Number.POSITIVE_INFINITY)?.models ?? []
+      return microsToUsd(
+        Math.round(models.reduce((sum, { cost_nanos }) => sum + (cost_nanos ?? 0), 0) / 1000),
+      )
+    },
     lastHealth: (agentId) => selectHealth.get(agentId) ?? null,
   }
 }

@@ -72,6 +72,8 @@ export interface AgentViews {
   ofSession(sessionId: string): readonly AgentView[]
   /** Of its latest lines the last one that says what it does (`core/doing.ts`), verbatim; null where none does. */
   lastTold(agent: Pick<AgentView, 'agent_id' | 'session_id'>): { type: string; payload: string } | null
+  /** USD: an estimate of what a running agent used since its last result; 0 of one that has ended. */
+  unbilledUsd(agentId: string): number
   /** The health that was last recorded of it; null where none was. */
   lastHealth(agentId: string): string | null
 }

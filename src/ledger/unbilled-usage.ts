@@ -4,6 +4,8 @@
  * A pod that was away may send a hundred thousand lines late, batch by batch, and each batch asks anew. So what was
  * read of an agent is kept, and the next question reads on behind it. It is a memory and no truth: a line that comes
  * at or before where it ended (a gap that is filled, a batch that was undone and is repeated) makes it begin anew.
+ *
+ * The monitor asks the same of running agents, on its own connection: what they cost so far.
  */
 import { createUnbilled, type Unbilled, type UnbilledUsage } from '../core/unbilled.ts'
 import type { Db } from './database.ts'
@@ -16,7 +18,7 @@ export interface AgentUnbilled {
 
 export interface UnbilledUsageTable {
   /**
-   * Null while the agent runs, or where it is not known.
+   * Null while the agent runs (unless the table is one of those), or where it is not known.
    *
    * @param fromLine no line before this one is new since the last question; Infinity where none is
    */
@@ -27,6 +29,8 @@ export interface UnbilledUsageTable {
 
 /** Agents that come back at the same time. */
 const MOST_KEPT = 16
+/** Agents that run at the same time: one too many, and each look reads all that they have said. */
+const MOST_KEPT_RUNNING = 512
 
 interface Ended {
   readonly agentId: string
@@ -45,10 +49,12 @@ interface Folded {
 const isA = (type: string): string => `(type = 'claude.${type}' OR type LIKE 'claude.${type}.%')`
 const OF_AGENT = 'agent_id = @agentId AND epoch = @epoch AND line IS NOT NULL'
 
-export function createUnbilledUsageTable(db: Db): UnbilledUsageTable {
+export function createUnbilledUsageTable(db: Db, of: 'ended' | 'running' = 'ended'): UnbilledUsageTable {
+  const hasEnded = "(status NOT IN ('spawned', 'running') OR spool_lines IS NOT NULL)"
+  const mostKept = of === 'ended' ? MOST_KEPT : MOST_KEPT_RUNNING
   const selectEnded = db.prepare<[string], Ended>(`
     SELECT agent_id AS agentId, epoch, session_id AS sessionId FROM agent_lifecycle
-    WHERE agent_id = ? AND (status NOT IN ('spawned', 'running') OR spool_lines IS NOT NULL)`)
+    WHERE agent_id = ? AND ${of === 'ended' ? hasEnded : `NOT ${hasEnded}`}`)
   const selectLastResult = db
     .prepare<[Ended], number>(
       `SELECT line FROM session_event WHERE ${OF_AGENT} AND ${isA('result')} ORDER BY line DESC LIMIT 1`,
@@ -73,7 +79,7 @@ export function createUnbilledUsageTable(db: Db): UnbilledUsageTable {
     kept.delete(agentId)
     kept.set(agentId, folded)
     const [oldest] = kept.keys()
-    if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest)
+    if (kept.size > mostKept && oldest !== undefined) kept.delete(oldest)
   }
 
   return {

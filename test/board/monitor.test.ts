@@ -60,7 +60,12 @@ test('a running agent with all that is known of it, and after its end by its id 
   const { agentId, sessionId } = played.agent
   await played.print({
     type: 'assistant',
-    message: { content: [{ type: 'tool_use', id: 't1', name: 'Bash', input: { command: 'npm test' } }] },
+    message: {
+      id: 'm1',
+      model: 'claude-opus-5-5',
+      usage: { input_tokens: 200, output_tokens: 100 },
+      content: [{ type: 'tool_use', id: 't1', name: 'Bash', input: { command: 'npm test' } }],
+    },
   })
   await until(async () => (await monitor()).agents[0]?.doing === 'Bash npm test')
 
@@ -89,7 +94,8 @@ test('a running agent with all that is known of it, and after its end by its id 
         health_status: 'healthy',
         doing: 'Bash npm test',
         num_turns: 0,
-        cost_usd: 0,
+        cost_usd: 0.0028,
+        cost_estimated: true,
       },
     ],
     timestamp: expect.any(String) as string,

@@ -28,6 +28,7 @@ const AGENT: MonitoredAgent = {
   doing: 'Bash npm test',
   num_turns: 2,
   cost_usd: 0.0312,
+  cost_estimated: true,
 }
 const AT = new Date('2026-01-31T08:00:00.000Z')
 const output = createOutput({ stdout: process.stdout, stderr: process.stderr, env: {}, json: false })
@@ -46,8 +47,8 @@ test('a table in which colours mean something; what an agent wrote moves no curs
   expect(stripVTControlCharacters(text).split('\n').slice(0, 4)).toEqual([
     '3 agents, 1 healthy, 1 stalled, 1 dead',
     '',
-    'agent                   health   cpu   memory  beat  up          cost     doing',
-    'architect-20260131-001  healthy  12 %  301 MB  3 s   3 min 20 s  $0.0312  TASK-31-1: Bash npm test',
+    'agent                   health   cpu   memory  beat  up          cost      doing',
+    'architect-20260131-001  healthy  12 %  301 MB  3 s   3 min 20 s  ~$0.0312  TASK-31-1: Bash npm test',
   ])
 })
 

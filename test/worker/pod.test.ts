@@ -247,6 +247,8 @@ test('a session whose worker is gone: its agent is closed as unknown, and the ne
   await house.startPod()
 
   const events = await house.events(sessionId)
+  const health = events.filter((event) => event.type === 'drover.agent.health')
+  expect(health.map((event) => (event.payload as { health_status: string }).health_status)).toEqual(['dead'])
   expect(events.find((event) => event.type === 'drover.agent.exited')?.payload).toMatchObject({
     status: 'superseded',
     failure_reason: 'worker_lost',

@@ -32,7 +32,7 @@ function liveAgent(agent) {
       gauge('Memory', rounded(agent.memory_mb, 'MB')),
       gauge('Heartbeat', rounded(agent.seconds_since_heartbeat, 's') + ' ago'),
       gauge('Up', duration(agent.uptime_seconds * 1000)),
-      gauge('Cost', money(agent.cost_usd))))
+      gauge('Cost', (agent.cost_estimated ? '~ ' : '') + money(agent.cost_usd))))
   link.href = '/sessions/' + encodeURIComponent(agent.session_id)
   return element('li', '', link)
 }
