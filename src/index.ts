@@ -8,6 +8,13 @@ export {
   type Spawned,
   type SpawnOptions,
 } from './producer/producer.ts'
+export {
+  createClient,
+  type Client,
+  type ClientOptions,
+  type ClientSpawnOptions,
+} from './producer/create-client.ts'
+export type { Camel, DeepCamel } from './producer/camel.ts'
 export { DroverError, isDroverError, type ErrorCode, type FailureAnswer, type Issue } from './core/errors.ts'
 export type {
   AcceptedAnswer,

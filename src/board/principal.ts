@@ -47,10 +47,12 @@ export function allows(principal: Principal, { scope, tools }: Requirement): boo
   const scopes = scopesOf(principal)
   return scopes.includes(scope) || scopes.includes('admin')
 }
+
 /** By the product that a `User-Agent` names. */
 const DOORS: ReadonlyMap<string, Actor['via']> = new Map([
   ['drover-cli', 'cli'],
   ['drover-mcp', 'mcp'],
+  ['drover-client', 'typescript'],
 ])
 
 /** Who asks; of a request that was let in. */
@@ -71,7 +73,7 @@ export function askingSession(request: FastifyRequest): string | null {
 
 /**
  * Who asks, for the record: a token's name, or the session whose agent it is. Through which door is what the caller
- * says: the command line and the MCP server do in their `User-Agent`.
+ * says: the command line, the MCP server and `createClient` do in their `User-Agent`.
  */
 export function actorOf(request: FastifyRequest): Actor {
   const principal = principalOf(request)
