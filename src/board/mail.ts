@@ -5,13 +5,10 @@
  * list messages see it as soon as it is recorded. What a repeat does: `queue/mail-script.ts`.
  */
 import type { Actor } from '../core/envelope.ts'
-import { DroverError, invalidRequest, isDroverError } from '../core/errors.ts'
+import { isDroverError } from '../core/errors.ts'
 import { messageIdOfBroadcast, newId, SESSION_ID_PATTERN } from '../core/ids.ts'
 import {
-  BROADCAST_LIMIT,
-  INBOX_LIMIT,
   TO_OPERATOR,
-  TO_PARENT,
   type AcknowledgedAnswer,
   type Broadcast,
   type BroadcastAnswer,
@@ -22,23 +19,15 @@ import {
   type SentAnswer,
 } from '../core/mail.ts'
 import type { MailAnswered, MailSent } from '../core/mail-events.ts'
-import { isEnded, isLive, SESSION_STATES } from '../core/state.ts'
-import type { LedgerReader } from '../ledger/ledger.ts'
-import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import { digestOfMail, type MailReader, type MailStore } from '../queue/mail.ts'
-import type { SessionStore } from '../queue/session-store.ts'
 import type { Recorder } from '../recorder/recorder.ts'
-import { sessionNotFound } from './known.ts'
+import { createAddresses, OPERATOR, type AddressParts, type Recipient } from './mail-address.ts'
+import { conflict, inboxFull, messageNotFound, notYours, sessionEnded } from './mail-refusals.ts'
 import { LEDGER_WAIT_MS } from './spawn.ts'
-import type { ViaRedis } from './via-redis.ts'
 
-export interface PostOfficeParts {
-  readonly ledger: LedgerReader
-  readonly store: Pick<SessionStore, 'read'>
-  readonly types: AgentTypeRegistry
+export interface PostOfficeParts extends AddressParts {
   readonly mail: MailStore
   readonly recorder: Pick<Recorder, 'waitFor'>
-  readonly viaRedis: ViaRedis
   /** Takes secrets out of what is sent (docs/redaction.md). */
   readonly redact: (text: string) => string
 }
@@ -69,68 +58,12 @@ export interface PostOffice {
   message(messageId: string, by: Correspondent): Promise<Mail>
 }
 
-type Recipient = Pick<MailSent, 'to_session' | 'to_agent_type'>
-
-const OPERATOR: Recipient = { to_session: null, to_agent_type: null }
-const LIVE_STATES = SESSION_STATES.filter(isLive).join(',')
-const PAGE = 200
 /** Sends at a time: a broadcast holds neither Redis nor memory. */
 const PARALLEL = 16
 
 export function createPostOffice(parts: PostOfficeParts): PostOffice {
-  const { ledger, store, mail, recorder, viaRedis, redact } = parts
-
-  /** A session of this Drover, as Redis has it, or the ledger; null: there is none. */
-  async function sessionOf(
-    sessionId: string,
-  ): Promise<(MailReader & { createdBy: string | null; ended: boolean }) | null> {
-    const record = await viaRedis(store.read(sessionId))
-    if (record !== null) {
-      const { agentType, createdBy, state } = record
-      return { sessionId, agentType, createdBy, ended: isEnded(state) }
-    }
-    const row = ledger.sessions.get(sessionId)
-    if (row === null) return null
-    return { sessionId, agentType: row.agent_type, createdBy: row.created_by, ended: isEnded(row.status) }
-  }
-
-  async function readerOf({ sessionId }: Correspondent): Promise<Awaited<ReturnType<typeof sessionOf>>> {
-    if (sessionId === null) return null
-    const session = await sessionOf(sessionId)
-    if (session !== null) return session
-    throw invalidRequest([
-      { path: 'Drover-Session', message: `names ${sessionId}, which is no session of this Drover` },
-    ])
-  }
-
-  async function recipientOf(to: string, sender: Awaited<ReturnType<typeof readerOf>>): Promise<Recipient> {
-    if (to === TO_OPERATOR) return OPERATOR
-    if (to === TO_PARENT) {
-      if (sender?.createdBy != null) return await openSession(sender.createdBy)
-      const message =
-        sender === null
-          ? 'is the parent of the session that sends, and you are none: name a session or an agent type'
-          : 'cannot be the parent: no session asked for yours. "operator" reaches the people who run this Drover'
-      throw invalidRequest([{ path: 'to', message }])
-    }
-    if (SESSION_ID_PATTERN.test(to)) return await openSession(to)
-    try {
-      await viaRedis(parts.types.require(to))
-    } catch (error) {
-      const agent =
-        isDroverError(error) && error.code === 'agent_type_not_found' ? ledger.agents.get(to) : null
-      if (agent === null) throw error
-      return await openSession(agent.session_id)
-    }
-    return { to_session: null, to_agent_type: to }
-  }
-
-  async function openSession(sessionId: string): Promise<Recipient> {
-    const session = await sessionOf(sessionId)
-    if (session === null) throw sessionNotFound(ledger, sessionId)
-    if (session.ended) throw sessionEnded(sessionId)
-    return { to_session: sessionId, to_agent_type: session.agentType }
-  }
+  const { ledger, mail, recorder, viaRedis, redact } = parts
+  const addresses = createAddresses(parts)
 
   async function put(
     message: MailSent,
@@ -193,7 +126,8 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
       broadcast_id: null,
       from_session: sender?.sessionId ?? null,
       from_agent_type: sender?.agentType ?? null,
-      ...recipient,
+      to_session: recipient.to_session,
+      to_agent_type: recipient.to_agent_type,
       agent_type: recipient.to_agent_type ?? sender?.agentType ?? '',
       text: redact(text),
       ...more,
@@ -217,34 +151,18 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
     }
   }
 
-  function recipients(agentType: string | null | undefined, except: string | null): string[] {
-    const found: string[] = []
-    for (let cursor: string | null | undefined; cursor !== null && found.length <= BROADCAST_LIMIT;) {
-      const page = ledger.sessions.list({
-        status: LIVE_STATES,
-        limit: PAGE,
-        ...(agentType == null ? {} : { agentType }),
-        ...(cursor === undefined ? {} : { cursor }),
-      })
-      found.push(...page.rows.map((row) => row.session_id).filter((id) => id !== except))
-      cursor = page.nextCursor
-    }
-    if (found.length <= BROADCAST_LIMIT) return found
-    const message = `must be named: more than ${BROADCAST_LIMIT} sessions run`
-    throw invalidRequest([{ path: 'agent_type', message }])
-  }
-
   return {
     async send({ to, text, message_id }, by) {
-      const sender = await readerOf(by)
-      const recipient = await recipientOf(to, sender)
+      const sender = await addresses.sender(by.sessionId)
+      const before = message_id == null ? null : ledger.messages.get(message_id)
+      const recipient =
+        before === null ? await addresses.recipient(to, sender) : recipientOfRepeat(before, to)
       const message = compose(text, sender, recipient, { message_id: message_id ?? newId(), actor: by.actor })
       return await deliver(message, null, sender)
     },
 
     async broadcast({ text, agent_type, broadcast_id }, by) {
-      const sender = await readerOf(by)
-      if (agent_type != null) await viaRedis(parts.types.require(agent_type))
+      const sender = await addresses.sender(by.sessionId)
       const broadcastId = broadcast_id ?? newId()
       const messages: BroadcastAnswer['messages'] = []
       const refused: BroadcastAnswer['refused'] = []
@@ -252,7 +170,7 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
 
       async function sendTo(sessionId: string): Promise<void> {
         try {
-          const recipient = await openSession(sessionId)
+          const recipient = await addresses.openSession(sessionId)
           const more = {
             message_id: messageIdOfBroadcast(broadcastId, sessionId),
             broadcast_id: broadcastId,
@@ -267,7 +185,7 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
         }
       }
 
-      const ids = recipients(agent_type, by.sessionId)
+      const ids = await addresses.running(agent_type ?? null, by.sessionId)
       for (let at = 0; at < ids.length; at += PARALLEL) {
         await Promise.all(ids.slice(at, at + PARALLEL).map(sendTo))
       }
@@ -277,12 +195,14 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
     },
 
     async reply(messageId, { text, message_id }, by) {
-      const reader = await readerOf(by)
+      const reader = await addresses.sender(by.sessionId)
       const original = await known(messageId)
       if (!isFor(original, reader)) throw notYours(messageId)
       const { from_session } = original
-      const recipient = from_session === null ? OPERATOR : await openSession(from_session)
       const replyId = message_id ?? newId()
+      const before = ledger.messages.get(replyId)
+      const recipient =
+        before ?? (from_session === null ? OPERATOR : await addresses.openSession(from_session))
       const message = compose(text, reader, recipient, {
         message_id: replyId,
         thread_id: original.thread_id,
@@ -293,7 +213,7 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
     },
 
     async acknowledge(messageId, by) {
-      const reader = await readerOf(by)
+      const reader = await addresses.sender(by.sessionId)
       const message = await known(messageId)
       if (!isFor(message, reader)) throw notYours(messageId)
       const taken = await viaRedis(mail.take(answeredBy(message, by.actor, null), reader))
@@ -303,7 +223,7 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
     },
 
     async inbox(limit, by) {
-      const reader = await readerOf(by)
+      const reader = await addresses.sender(by.sessionId)
       const read = await viaRedis(mail.read(reader, limit, by.actor))
       if (!read.ok) throw sessionEnded(by.sessionId ?? '')
       if (read.streamId !== '') await recorder.waitFor(read.streamId, LEDGER_WAIT_MS)
@@ -325,7 +245,7 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
     },
 
     async message(messageId, by) {
-      const reader = await readerOf(by)
+      const reader = await addresses.sender(by.sessionId)
       const found = ledger.messages.get(messageId)
       if (found === null) throw messageNotFound(messageId)
       if (found.from_session !== by.sessionId && !isFor(found, reader)) throw notYours(messageId)
@@ -334,47 +254,15 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
   }
 }
 
+/** Whom it was sent to the first time: the session may have ended since. */
+function recipientOfRepeat(before: Mail, to: string): Recipient {
+  const isAnother = SESSION_ID_PATTERN.test(to) && to !== before.to_session
+  if (isAnother) throw conflict(before.message_id)
+  return before
+}
+
 /** A person may read and take all mail; a session its own and that of its type. */
 function isFor({ to_session, to_agent_type }: Recipient, reader: MailReader | null): boolean {
   if (reader === null || to_session === reader.sessionId) return true
   return to_session === null && to_agent_type === reader.agentType
-}
-
-function sessionEnded(sessionId: string): DroverError {
-  return new DroverError(
-    'session_ended',
-    `The session ${sessionId} has ended: it reads no mail any more. Send to its agent type; the next session of it reads that.`,
-    { session_id: sessionId },
-  )
-}
-
-function inboxFull(to: string): DroverError {
-  return new DroverError(
-    'inbox_full',
-    `The inbox of ${to} is full: ${INBOX_LIMIT} messages, or 16 MB, that nobody has acknowledged. ` +
-      'Acknowledge what is there (drover messages list) or send later.',
-    { to },
-  )
-}
-
-function conflict(messageId: string): DroverError {
-  return new DroverError(
-    'idempotency_conflict',
-    `The message ${messageId} was sent before, and was another one. Use a new id for a new message.`,
-    { message_id: messageId },
-  )
-}
-
-function notYours(messageId: string): DroverError {
-  return new DroverError(
-    'forbidden',
-    `The message ${messageId} is not yours: it is for another session, or another one has read it and still runs.`,
-    { message_id: messageId },
-  )
-}
-
-function messageNotFound(messageId: string): DroverError {
-  return new DroverError('message_not_found', `There is no message "${messageId}".`, {
-    message_id: messageId,
-  })
 }

@@ -182,11 +182,20 @@ test('a broadcast reaches each session that has an agent, once, and not its send
     { to_session: sender },
   ])
 
+  const message_id = newId()
+  await send(one, 'in time', null, { message_id })
+
   // Nobody reads it any more.
   await played.end()
   await other.end()
   await expect.poll(async () => (await row(body.messages[0].message_id)).status).toBe('undeliverable')
   expect((await send(one, 'late')).body).toMatchObject({ error: 'session_ended', session_id: one })
+  expect((await send(one, 'in time', null, { message_id })).body).toMatchObject({
+    repeated: true,
+    to_session: one,
+  })
+  const another = { message_id, to: sender }
+  expect((await send(one, 'in time', null, another)).body.error).toBe('idempotency_conflict')
   expect((await board.post('/api/v1/messages/inbox', {}, as(one))).body.error).toBe('session_ended')
   await expect.poll(() => board.redis.exists(board.keys.inbox(`session:${one}`))).toBe(0)
 })
