@@ -16,7 +16,7 @@ mkdir "$dir/shop"
 cd "$dir/shop"
 unset DROVER_CONFIG REDIS_URL DROVER_TOKEN DROVER_SESSION_ID
 export DROVER_WORKSPACE_ROOTS="$dir/shop"
-# A busy machine is no reason to wait, here; section 4 is about room.
+# A busy machine is no reason to wait, here; section 8 is about room.
 export DROVER_MIN_FREE_CPU_PERCENT=0 DROVER_MIN_FREE_MEMORY_MB=0
 running=
 
@@ -200,11 +200,16 @@ holds 'action === "restart"' "old_agent_id === '$agent'" "restart_of === '$sessi
   'retry_count === 1' 'max_retries === 3'
 http 200 POST "/sessions/$(get session_id)/kill" '{"force": true}'
 holds 'action === "force_kill"'
+
+title '6. Timeout: bounds a session as a whole'
+cli 1 spawn code_developer 'This takes too long' --timeout 1 --wait completed
+holds 'success === false' 'error === "session_failed"' 'failure_reason === "timeout"' 'timeout_seconds === 1'
+
 # What was theirs alone is removed as soon as all of it is recorded.
 while [ -d "$dir/data/sessions/$session" ]; do sleep 0.1; done
 stop_drover
 
-title '6. An agent that does not start'
+title '7. An agent that does not start'
 # Instead of the CLI: the reviewer's never confirms, everybody else's ends at once.
 cat >"$dir/broken-claude" <<'SH'
 #!/bin/sh
@@ -220,6 +225,8 @@ DROVER_CLAUDE_PATH="$dir/broken-claude" start_drover broken
 
 cli 1 spawn code_developer 'Do it' --no-auto-restart
 holds 'error === "spawn_failed"' 'agent_type === "code_developer"' 'stderr.includes("There is no such model.")'
+http 200 GET "/sessions/$(get session_id)"
+holds 'session.restarts === 0'
 http 500 POST /sessions '{"agent_type": "code_developer", "prompt": "Do it", "wait": "started"}'
 holds 'error === "spawn_failed"'
 # That one was tried again, three times.
@@ -232,7 +239,7 @@ http 504 POST /sessions '{"agent_type": "code_reviewer", "prompt": "Review it", 
 holds 'error === "startup_timeout"'
 stop_drover
 
-title '7. No room: less memory than an agent must have'
+title '8. No room: less memory than an agent must have'
 DROVER_MIN_FREE_MEMORY_MB=100000000 start_drover full --rehearse="$dir/play.yaml"
 cli 4 spawn architect 'Design it' --on-busy fail
 holds 'error === "resource_exhaustion"' 'agent_type === "architect"' \

@@ -9,7 +9,10 @@ import { exitCodeOf } from '../signals.ts'
 
 /** Pods write a beat every 7.5 s by default, agents print more often. */
 const LOOK_MS = 2000
-/** Cursor to the top left, then "erase to the end of the screen": what was there flickers less than on a cleared one. */
+/** A screen of its own, and the one before it again. */
+const OWN_SCREEN = '\u001B[?1049h'
+const FORMER_SCREEN = '\u001B[?1049l'
+/** Cursor to the top left, then "erase to the end of the screen": flickers less than a cleared one. */
 const REDRAW = '\u001B[H\u001B[J'
 
 /** Declares `drover monitor`. */
@@ -46,17 +49,24 @@ async function lookOn(
   client: HttpClient,
 ): Promise<void> {
   const { monitorText } = await import('../show-monitor.ts')
-  const first = await look()
+  let shown = await look()
   const stop = takeSignals()
-  let answer: MonitorAnswer | null = first
-  while (!stop.aborted) {
-    if (answer === null) output.status(`${client.url} does not answer`)
-    else if (output.json) await output.line(JSON.stringify(answer))
-    else await output.raw(`${output.isTerminal ? REDRAW : ''}${monitorText(answer, output)}\n`)
-    await sleep(LOOK_MS, stop)
-    if (!stop.aborted) answer = await look().catch(nothingWhenAway)
+  const redraws = output.isTerminal && !output.json
+  if (redraws) await output.raw(OWN_SCREEN)
+  try {
+    for (let answer: MonitorAnswer | null = shown; !stop.aborted;) {
+      shown = answer ?? shown
+      if (answer === null) output.status(`${client.url} does not answer`)
+      else if (output.json) await output.line(JSON.stringify(answer))
+      else await output.raw(`${redraws ? REDRAW : ''}${monitorText(answer, output)}\n`)
+      await sleep(LOOK_MS, stop)
+      if (!stop.aborted) answer = await look().catch(nothingWhenAway)
+    }
+  } finally {
+    output.status('')
+    // What was seen last stays to be read.
+    if (redraws) await output.raw(`${FORMER_SCREEN}${monitorText(shown, output)}\n`)
   }
-  output.status('')
   setExitCode(exitCodeOf(stop))
 }
 
