@@ -1,10 +1,12 @@
 /** Drover as a library: what other services import. */
 export {
   createProducer,
+  type AnswerPermissionOptions,
   type KillSessionOptions,
   type Producer,
   type ProducerOptions,
   type RestartSessionOptions,
+  type SendMessageOptions,
   type Spawned,
   type SpawnOptions,
 } from './producer/producer.ts'
@@ -24,5 +26,6 @@ export type {
   SpawnAnswer,
   StartedAnswer,
 } from './core/answer.ts'
+export type { InterruptAnswer, PermissionAnswer, SendAnswer } from './core/follow-up.ts'
 export type { Actor, Envelope, EventHeader, Usage } from './core/envelope.ts'
 export type { EndState, FailureReason, SessionState, TaskState } from './core/state.ts'

@@ -14,6 +14,7 @@ import { controlRoutes, type ControlRoutesParts } from './routes/control.ts'
 import { costRoutes } from './routes/cost.ts'
 import { eventRoutes } from './routes/events.ts'
 import { exportRoutes } from './routes/export.ts'
+import { followUpRoutes, type FollowUpRoutesParts } from './routes/follow-up.ts'
 import { loginRoutes } from './routes/login.ts'
 import { healthRoutes, type HealthRoutesParts } from './routes/health.ts'
 import { mcpRoute, type McpRouteParts } from './routes/mcp.ts'
@@ -42,6 +43,7 @@ const LONGEST_ID = 256
 
 export type AppParts = SessionRoutesParts &
   ControlRoutesParts &
+  FollowUpRoutesParts &
   EventRoutesParts &
   TaskRoutesParts &
   MessageRoutesParts &
@@ -102,6 +104,7 @@ export function createApp(parts: AppParts): App {
   eventRoutes(app, parts)
   exportRoutes(app, parts)
   controlRoutes(app, parts)
+  followUpRoutes(app, parts)
   agentRoutes(app, parts)
   taskRoutes(app, parts)
   messageRoutes(app, parts)

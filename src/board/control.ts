@@ -1,8 +1,7 @@
 /** What a person asks of sessions: to end, to go on. The producer does it; here is what only the ledger knows. */
 import type { KillAnswer, RestartAnswer } from '../core/answer.ts'
 import type { Actor } from '../core/envelope.ts'
-import { DroverError, isDroverError } from '../core/errors.ts'
-import { isSessionId } from '../core/ids.ts'
+import { isDroverError } from '../core/errors.ts'
 import type { KillBody, RestartBody } from '../core/request.ts'
 import { isEnded } from '../core/state.ts'
 import type { LedgerReader } from '../ledger/ledger.ts'
@@ -10,10 +9,12 @@ import type { Kill } from '../producer/kill.ts'
 import { restartedBefore, type Restarter, type RestartOptions, type Restarted } from '../producer/restart.ts'
 import type { SessionStore } from '../queue/session-store.ts'
 import type { Recorder } from '../recorder/recorder.ts'
-import { requireAgent, sessionNotFound } from './known.ts'
+import { goneFromRedis, resolveSession } from './resolve-session.ts'
 import { endedToRestart } from './restart-plan.ts'
 import { LEDGER_WAIT_MS } from './spawn.ts'
 import type { ViaRedis } from './via-redis.ts'
+
+const NOTHING_TO_KILL = ': there is nothing to kill.'
 
 export interface ControlParts {
   readonly ledger: LedgerReader
@@ -41,24 +42,12 @@ export interface Control {
   restart(id: string, body: RestartBody, by: ControlledBy): Promise<RestartAnswer>
 }
 
-interface Named {
-  readonly sessionId: string
-  /** Where an agent was named. */
-  readonly agentId?: string
-}
-
 export function createControl(parts: ControlParts): Control {
   const { ledger, store, recorder, viaRedis } = parts
 
-  function resolve(id: string): Named {
-    if (isSessionId(id)) return { sessionId: id }
-    const { agent_id: agentId, session_id: sessionId } = requireAgent(ledger, id)
-    return { sessionId, agentId }
-  }
-
   return {
     async kill(id, { grace_seconds, force, reason }, by) {
-      const named = resolve(id)
+      const named = resolveSession(ledger, id)
       const options = {
         actor: by.actor,
         agentId: named.agentId,
@@ -73,12 +62,12 @@ export function createControl(parts: ControlParts): Control {
         return answer
       } catch (error) {
         if (!isDroverError(error) || error.code !== 'session_not_found') throw error
-        throw goneFromRedis(named.sessionId)
+        throw goneFromRedis(ledger, named.sessionId, NOTHING_TO_KILL)
       }
     },
 
     async restart(id, { force }, by) {
-      const named = resolve(id)
+      const named = resolveSession(ledger, id)
       const options = {
         actor: by.actor,
         force: force ?? undefined,
@@ -99,30 +88,11 @@ export function createControl(parts: ControlParts): Control {
     const now = await store.read(sessionId)
     if (now !== null) await recorder.waitFor(now.lastId, LEDGER_WAIT_MS)
     const view = ledger.sessions.get(sessionId)
-    if (view === null) throw goneFromRedis(sessionId)
-    if (!isEnded(view.status)) throw goneFromRedis(sessionId)
+    if (view === null) throw goneFromRedis(ledger, sessionId, NOTHING_TO_KILL)
+    if (!isEnded(view.status)) throw goneFromRedis(ledger, sessionId, NOTHING_TO_KILL)
     const successor = ledger.sessions.restartOf(sessionId)
     const next = successor === null ? null : ledger.sessions.get(successor)
     if (next !== null && isEnded(next.status)) throw restartedBefore(sessionId, next.session_id, next.status)
     return await parts.restarter.again(endedToRestart(parts, view), options)
-  }
-
-  /** Redis has no such session: the ledger may. */
-  function goneFromRedis(sessionId: string): DroverError {
-    const view = ledger.sessions.get(sessionId)
-    if (view === null) return sessionNotFound(ledger, sessionId)
-    const details = { session_id: sessionId, agent_id: view.agent_id, status: view.status }
-    if (isEnded(view.status)) {
-      return new DroverError(
-        'session_ended',
-        `The session ${sessionId} is ${view.status}: there is nothing to kill.`,
-        details,
-      )
-    }
-    return new DroverError(
-      'redis_unavailable',
-      `Redis has lost the session ${sessionId}; it is written back from the ledger. Ask again in a moment.`,
-      { ...details, retry_after_seconds: 5 },
-    )
   }
 }

@@ -14,17 +14,18 @@ export const callerHeaders = z.looseObject({
     .describe('The session whose agent asks, as it says.'),
 })
 
+const key = z.string().regex(IDEMPOTENCY_KEY, 'must be 1 to 200 printable characters').optional()
+
 /** Of what may be repeated. */
 export const spawnHeaders = callerHeaders.extend({
-  'idempotency-key': z
-    .string()
-    .regex(IDEMPOTENCY_KEY, 'must be 1 to 200 printable characters')
-    .optional()
-    .describe('The same key is the same session, so that the request may be repeated.'),
+  'idempotency-key': key.describe('The same key is the same session, so that the request may be repeated.'),
   'drover-wait': z
     .enum(['started', 'completed'], { error: 'must be started or completed' })
     .optional()
     .describe('The caller will follow the session so far: refused where a session would wait for itself.'),
+})
+export const sendHeaders = callerHeaders.extend({
+  'idempotency-key': key.describe('The same key to the same session is the same message.'),
 })
 
 /** `idempotency-key` as `Idempotency-Key`. */

@@ -17,6 +17,7 @@ import { parseToken } from '../core/token.ts'
 import { openLedger, openLedgerReader } from '../ledger/open.ts'
 import { createAcceptor } from '../producer/accept.ts'
 import { createFollower } from '../producer/follow.ts'
+import { createFollowUp } from '../producer/follow-up.ts'
 import { createKill } from '../producer/kill.ts'
 import { createRestarter } from '../producer/restart.ts'
 import { createTasks } from '../producer/tasks.ts'
@@ -31,6 +32,7 @@ import { createMailStore } from '../queue/mail.ts'
 import { createPodDirectory } from '../queue/pods.ts'
 import { createLocks } from '../queue/lock.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
+import { createTalkStore } from '../queue/talk.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
 import { createSessionStore } from '../queue/session-store.ts'
@@ -52,6 +54,7 @@ import { REQUEST_TIMEOUT_MS } from './client-errors.ts'
 import { watchCommits } from './commits.ts'
 import { createControl } from './control.ts'
 import { createControlAll } from './control-all.ts'
+import { createBoardFollowUp } from './follow-up.ts'
 import { watchHealth } from './health-watch.ts'
 import { createMonitor } from './monitor.ts'
 import { createDispatch } from './dispatch.ts'
@@ -271,6 +274,12 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       viaRedis,
     })
     const controlAll = createControlAll({ ledger, control, monitor, maxRestarts })
+    const followUp = createBoardFollowUp({
+      ledger,
+      followUp: createFollowUp({ store, talk: createTalkStore(redis, keys), follower }),
+      recorder,
+      viaRedis,
+    })
     const shared = {
       ledger,
       namespace,
@@ -313,6 +322,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
         viaRedis,
       }),
       monitor,
+      followUp,
       addTasks: createAddTasks({ ...shared, tasks }),
       postOffice: createPostOffice({
         ...shared,

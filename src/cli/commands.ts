@@ -7,6 +7,7 @@ import { registerCost } from './commands/cost.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerEvents } from './commands/events.ts'
+import { registerInterrupt } from './commands/interrupt.ts'
 import { registerKill } from './commands/kill.ts'
 import { registerLedger } from './commands/ledger.ts'
 import { registerMcp } from './commands/mcp.ts'
@@ -15,6 +16,7 @@ import { registerMigrate } from './commands/migrate.ts'
 import { registerMonitor } from './commands/monitor.ts'
 import { registerRestart } from './commands/restart.ts'
 import { registerRun } from './commands/run.ts'
+import { registerSend } from './commands/send.ts'
 import { registerSessions } from './commands/sessions.ts'
 import { registerSpawn } from './commands/spawn.ts'
 import { registerTasks } from './commands/tasks.ts'
@@ -36,6 +38,8 @@ export const COMMANDS: readonly CommandGroup[] = [
       registerMonitor,
       registerKill,
       registerRestart,
+      registerSend,
+      registerInterrupt,
       registerSessions,
       registerAgents,
       registerEvents,

@@ -4,14 +4,20 @@ import { isMail, type MailSent } from '../core/mail-events.ts'
 import type {
   AgentExited,
   AgentHealth,
+  AgentInterrupted,
   AgentKilled,
   AgentSpawned,
   AgentStarted,
+  MessageAnswered,
+  MessageSent,
   SessionAccepted,
   SessionCancelRequested,
   SessionClaimed,
   SessionEnded,
+  SessionInterruptRequested,
   SessionRestarting,
+  SessionResumed,
+  SessionWaitingInput,
   TaskBlocked,
   TaskEnded,
 } from '../core/events.ts'
@@ -30,7 +36,12 @@ interface Payloads {
   readonly 'drover.agent.health': AgentHealth
   readonly 'drover.agent.killed': AgentKilled
   readonly 'drover.agent.exited': AgentExited
-  readonly 'drover.message.sent': MailSent
+  readonly 'drover.session.waiting_input': SessionWaitingInput
+  readonly 'drover.session.resumed': SessionResumed
+  readonly 'drover.session.interrupt_requested': Partial<SessionInterruptRequested>
+  readonly 'drover.agent.interrupted': AgentInterrupted
+  readonly 'drover.message.sent': MailSent | MessageSent
+  readonly 'drover.message.answered': Partial<MessageAnswered>
   readonly 'drover.task.blocked': TaskBlocked
   readonly 'drover.task.ended': TaskEnded
 }
@@ -48,7 +59,16 @@ const RENDERERS: { readonly [T in keyof Payloads]: (payload: Payloads[T], event:
   ],
   'drover.agent.killed': killed,
   'drover.agent.exited': exited,
+  'drover.session.waiting_input': waitingInput,
+  'drover.session.resumed': () => [paint('dim', 'goes on')],
+  'drover.session.interrupt_requested': ({ actor }) => [
+    paint('warn', `asked to stop its turn${byWhom(actor)}`),
+  ],
+  'drover.agent.interrupted': (_, { agent_id }) => [
+    paint('dim', `${agent_id ?? 'the agent'} has stopped its turn`),
+  ],
   'drover.message.sent': mail,
+  'drover.message.answered': answered,
   'drover.task.blocked': ({ blocked_by }) => [paint('warn', `blocked by ${blocked_by.join(', ')}`)],
   'drover.task.ended': ({ task_id, status }) => [paint('dim', `task ${task_id}: ${status}`)],
 }
@@ -68,15 +88,38 @@ export function renderDrover(event: Envelope): Line[] {
   return SILENT.includes(event.type) ? [] : [paint('dim', event.type.replace(/^drover\./, ''))]
 }
 
-/** One that steers the conversation has another payload. */
-function mail(sent: MailSent, { type }: Envelope): Line[] {
-  if (!isMail(sent)) return [paint('dim', type.replace(/^drover\./, ''))]
+/** One to a session's agent has another payload. */
+function mail(sent: MailSent | MessageSent): Line[] {
+  if (!isMail(sent)) return [paint('plain', `message${byWhom(sent.actor)}: ${firstLine(sent.text)}`)]
   const from =
     sent.from_session === null
       ? (sent.actor.name ?? 'a person')
       : `${sent.from_agent_type} ${sent.from_session}`
   const to = sent.to_session ?? sent.to_agent_type ?? 'the operator'
   return [paint('dim', `mail from ${from} to ${to}: ${sent.text.trim().split('\n', 1)[0] ?? ''}`)]
+}
+
+function waitingInput({ reason, until, tool_name, input }: SessionWaitingInput): Line[] {
+  if (reason === 'interrupted') return [paint('warn', `waits for a message until ${until}`)]
+  return [
+    paint('warn', `asks to use ${tool_name ?? 'a tool'} (denied at ${until}): ${JSON.stringify(input)}`),
+  ]
+}
+
+function answered({ behavior, tool_name, message, actor }: Partial<MessageAnswered>): Line[] {
+  // Of mail: it was taken.
+  if (behavior === undefined) return [paint('dim', 'message.answered')]
+  const words = message == null ? '' : `: ${firstLine(message)}`
+  return [
+    paint(
+      'dim',
+      `${tool_name ?? 'a tool'} ${behavior === 'allow' ? 'allowed' : 'denied'}${byWhom(actor)}${words}`,
+    ),
+  ]
+}
+
+function firstLine(text: string): string {
+  return text.trim().split('\n', 1)[0] ?? ''
 }
 
 function accepted({ request, actor }: SessionAccepted): Line[] {

@@ -1,4 +1,4 @@
-/** What kills and restarts answer, for people. */
+/** What kills, restarts, messages, interrupts and answers answer, for people. */
 import type {
   KillAnswer,
   KillStalledAnswer,
@@ -6,6 +6,7 @@ import type {
   RestartAnswer,
   RestartFailedAnswer,
 } from '../core/answer.ts'
+import type { InterruptAnswer, PermissionAnswer, SendAnswer } from '../core/follow-up.ts'
 import { visible } from './safe-text.ts'
 
 export function killedText(answer: KillAnswer): string {
@@ -28,6 +29,18 @@ export function restartedText({ session_id, message }: RestartAnswer): string {
 export function restartedAllText({ restarted, skipped }: RestartFailedAnswer): string {
   if (restarted.length + skipped.length === 0) return 'No failed session is left to restart.'
   return [...restarted.map(restartedText), ...skipped.map(notDoneText)].join('\n')
+}
+
+export function sentText({ session_id, message_id, message }: SendAnswer): string {
+  return `${session_id} message ${message_id}: ${visible(message)}`
+}
+
+export function interruptedText({ session_id, message }: InterruptAnswer): string {
+  return `${session_id} ${visible(message)}`
+}
+
+export function permissionText({ session_id, message, repeated }: PermissionAnswer): string {
+  return `${session_id} ${visible(message)}${repeated ? ' (it was before)' : ''}`
 }
 
 function notDoneText({ session_id, error, message }: NotDone): string {

@@ -59,10 +59,35 @@ export function sessionText(
   const tables = [agentsTable(agents), modelsTable(models), treeTable(session.session_id, document)]
   return [
     facts(session, gaps ?? [], colors),
+    ...waitingText(document, colors),
     ...tables.filter((text) => text !== '').flatMap((text) => ['', text]),
     '',
     ...events.flatMap(render),
   ].join('\n')
+}
+
+/** What a person is waited for with, and what to do about it; messages that no agent has. */
+function waitingText(
+  { session: { session_id }, questions = [], messages = [] }: SessionDocument,
+  colors: Colors,
+): string[] {
+  const open = questions.filter((question) => question.open)
+  const several = open.length > 1
+  const asked = open.flatMap(({ request_id, tool_name, input, until }) => [
+    '',
+    colors.yellow(`It asks to use ${visible(tool_name)}, and denies itself at ${until}:`),
+    `  ${visible(JSON.stringify(input))}`,
+    colors.dim(
+      `  drover sessions answer ${session_id} --allow|--deny${several ? ` --request ${visible(request_id)}` : ''}`,
+    ),
+  ])
+  const left = messages.filter(({ status }) => status !== 'delivered')
+  return [
+    ...asked,
+    ...left.map(({ status, sent_at, text }) =>
+      colors.dim(`message of ${sent_at} (${status}): ${visible(firstLine(text))}`),
+    ),
+  ]
 }
 
 function facts(session: SessionView, gaps: readonly GapView[], colors: Colors): string {

@@ -13,6 +13,9 @@ export const PERMISSION_MODES = [
   'plan',
 ] as const
 
+/** Who decides a tool call that no rule allows: a person (`waiting_input`), or nobody. */
+export const PERMISSION_PROMPTS = ['ask', 'deny'] as const
+
 /** The choices of `claude --setting-sources` (CLI 2.1.329). */
 export const SETTING_SOURCES = ['user', 'project', 'local'] as const
 
@@ -64,6 +67,10 @@ export interface AgentSpec {
   readonly orchestratorTools: readonly OrchestratorTool[]
   /** How a tool call that no rule allows is decided. */
   readonly permissionMode: (typeof PERMISSION_MODES)[number]
+  /** `ask`: a tool call that no rule allows waits for a person; `deny`: it is denied. */
+  readonly permissionPrompts: (typeof PERMISSION_PROMPTS)[number]
+  /** Seconds; null = `session.permission_wait_ms`. */
+  readonly permissionWaitSeconds: number | null
   readonly settingSources: readonly (typeof SETTING_SOURCES)[number][]
   /** Paths relative to the workspace that must exist for a success. */
   readonly expectFiles: readonly string[]

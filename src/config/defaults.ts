@@ -32,6 +32,10 @@ export const STARTUP_TIMEOUT_MS = 10_000
 export const END_GRACE_MS = 15_000
 /** Milliseconds between SIGTERM and SIGKILL: enough for the CLI to write its transcript and stop its MCP servers. */
 export const KILL_GRACE_MS = 10_000
+/** Milliseconds: ten minutes, for a person who was called; then the agent goes on without that tool call. */
+export const PERMISSION_WAIT_MS = 600_000
+/** Milliseconds: ten minutes, for whoever stopped a turn to say what they want instead. */
+export const MESSAGE_WAIT_MS = 600_000
 /** Milliseconds: what another pod may miss of a conversation when one is lost; a copy of 130 kB, packed, takes 15 ms. */
 export const TRANSCRIPT_INTERVAL_MS = 5000
 /** Milliseconds: a machine that is started again is back by then. */

@@ -11,8 +11,10 @@ import {
   LEASE_RENEW_MS,
   LEASE_TTL_MS,
   MAX_RESTARTS,
+  MESSAGE_WAIT_MS,
   MIN_FREE_CPU_PERCENT,
   MIN_FREE_MEMORY_MB,
+  PERMISSION_WAIT_MS,
   REQUIRED_TIERS,
   RESTART_BACKOFF_MS,
   STALL_TIMEOUT_MS,
@@ -114,6 +116,19 @@ export const POD_SETTINGS = {
       ...milliseconds(0),
       fallback: () => KILL_GRACE_MS,
       description: 'Time between SIGTERM and SIGKILL; 0 kills at once.',
+    }),
+    permissionWaitMs: setting<number>({
+      env: 'DROVER_PERMISSION_WAIT_MS',
+      ...milliseconds(0),
+      fallback: () => PERMISSION_WAIT_MS,
+      description:
+        "How long the agent's question whether it may use a tool waits for a person before it is denied; a spec's own value wins.",
+    }),
+    messageWaitMs: setting<number>({
+      env: 'DROVER_MESSAGE_WAIT_MS',
+      ...milliseconds(0),
+      fallback: () => MESSAGE_WAIT_MS,
+      description: 'How long a session whose turn was interrupted waits for a message before it ends.',
     }),
     transcriptIntervalMs: setting<number>({
       env: 'DROVER_TRANSCRIPT_INTERVAL_MS',

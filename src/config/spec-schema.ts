@@ -8,6 +8,7 @@ import { AGENT_TYPE_PATTERN, nearest } from '../core/ids.ts'
 import {
   ORCHESTRATOR_TOOLS,
   PERMISSION_MODES,
+  PERMISSION_PROMPTS,
   SETTING_SOURCES,
   WORKSPACE_KINDS,
   type AgentSpec,
@@ -122,8 +123,11 @@ const environment = z
   )
   .default({ PASS: [], SET: {} })
 
+/** Modes in which the CLI asks nobody. */
+const NEVER_ASKS = ['dontAsk', 'bypassPermissions']
+
 /** One agent type, as it is written in the file. */
-const specSchema = z.strictObject(
+const specMembers = z.strictObject(
   {
     description: oneLine.describe('One sentence: what the type is for.'),
     use_cases: listOf(oneLine, 'sentences')
@@ -180,6 +184,17 @@ const specSchema = z.strictObject(
       .default('dontAsk')
       .describe(
         'What happens to a tool call that no rule allows. `dontAsk` denies it: nobody is there to ask.',
+      ),
+    permission_prompts: oneOf(PERMISSION_PROMPTS)
+      .default('deny')
+      .describe(
+        '`ask`: a tool call that no rule allows waits for a person (`waiting_input`); it needs a `permission_mode` that asks, such as `manual` or `acceptEdits`. `deny`: it is denied.',
+      ),
+    permission_wait_seconds: seconds
+      .nullable()
+      .default(null)
+      .describe(
+        'Seconds that such a call waits for its answer before it is denied; null = `session.permission_wait_ms`.',
       ),
     setting_sources: listOf(oneOf(SETTING_SOURCES), 'settings files')
       .default(['user'])
@@ -244,6 +259,15 @@ const specSchema = z.strictObject(
   { error: 'must be an object that describes an agent type' },
 )
 
+const specSchema = specMembers.superRefine(({ permission_prompts, permission_mode }, context) => {
+  if (permission_prompts !== 'ask' || !NEVER_ASKS.includes(permission_mode)) return
+  context.addIssue({
+    code: 'custom',
+    path: ['permission_prompts'],
+    message: `is "ask", but with permission_mode "${permission_mode}" the CLI asks nobody: choose manual, acceptEdits, plan or auto`,
+  })
+})
+
 /** The whole of `agent_specs.json`. */
 export const agentSpecsSchema = z.strictObject(
   {
@@ -266,7 +290,7 @@ export const agentSpecsSchema = z.strictObject(
 )
 
 /** The keys of one agent type, for "did you mean" and for the docs. */
-export const SPEC_KEYS: readonly string[] = Object.keys(specSchema.shape)
+export const SPEC_KEYS: readonly string[] = Object.keys(specMembers.shape)
 
 /** A spec from its parsed form; relative paths count from `directory`, the spec file's own. Frozen. */
 export function toAgentSpec(name: string, spec: z.output<typeof specSchema>, directory: string): AgentSpec {
@@ -285,6 +309,8 @@ export function toAgentSpec(name: string, spec: z.output<typeof specSchema>, dir
     disallowedTools: spec.disallowed_tools,
     orchestratorTools: spec.orchestrator_tools,
     permissionMode: spec.permission_mode,
+    permissionPrompts: spec.permission_prompts,
+    permissionWaitSeconds: spec.permission_wait_seconds,
     settingSources: spec.setting_sources,
     expectFiles: spec.expect_files,
     timeout: spec.timeout,

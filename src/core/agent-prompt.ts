@@ -20,11 +20,14 @@ const PREVIOUS_END: Readonly<Record<string, string>> = {
   api_error: "the model's API failed",
   agent_error: 'it stopped in the middle of its turn',
   restart: 'somebody asked for a restart',
+  message: 'it had finished, and then a message came for you, which follows',
 }
 
 /** Marks a previous end that was no failure of the agent. */
 export const HAND_OVER_END = 'hand_over'
 export const RESTART_END = 'restart'
+/** It was done, and then a message came: what the next agent is told first is that message. */
+export const MESSAGE_END = 'message'
 
 export interface PromptInput {
   readonly conversation: Conversation

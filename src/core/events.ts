@@ -1,5 +1,6 @@
 /** The payloads of Drover's own events: what each says, for whoever writes or projects them. */
 import type { Actor, Usage } from './envelope.ts'
+import type { MessagePriority } from './follow-up.ts'
 import type { SpawnRequest, TemplateVars } from './request.ts'
 import type { AgentState, EndState, FailureReason, TaskState } from './state.ts'
 
@@ -33,7 +34,8 @@ export interface SessionClaimed {
 
 /** `drover.session.restarting`: an agent ended, the next one starts at `not_before`. */
 export interface SessionRestarting {
-  readonly reason: FailureReason
+  /** `message`: nothing had failed; a message came when the agent had ended. */
+  readonly reason: FailureReason | 'message'
   readonly message: string
   /** Restarts so far, this one included. */
   readonly restarts: number
@@ -50,6 +52,64 @@ export interface SessionCancelRequested {
   /** null: as the pod is configured. */
   readonly grace_seconds: number | null
   readonly force: boolean
+}
+
+/** `drover.session.waiting_input`: a person is waited for, until then. */
+export interface SessionWaitingInput {
+  /** `permission`: the agent asks for a tool call. `interrupted`: its turn was stopped, and a message is to follow. */
+  readonly reason: 'permission' | 'interrupted'
+  /** Then the answer is a denial; or the session ends. */
+  readonly until: string
+  /** The question; only of `permission`. */
+  readonly request_id?: string
+  readonly tool_name?: string
+  readonly tool_use_id?: string | null
+  /** As the agent printed it, without secrets; `{cut: …}` where it is long. */
+  readonly input?: unknown
+  readonly description?: string | null
+}
+
+/** `drover.session.resumed`: nobody is waited for any more. */
+export interface SessionResumed {
+  /** All that the session has waited for people so far: its timeout does not count it. In milliseconds. */
+  readonly waited_ms: number
+}
+
+/** `drover.session.interrupt_requested`: somebody wants the running turn to stop. */
+export interface SessionInterruptRequested {
+  readonly request_id: string
+  readonly actor: Actor
+}
+
+/** `drover.agent.interrupted`: the agent has confirmed it. */
+export interface AgentInterrupted {
+  readonly request_id: string
+}
+
+/** `drover.message.sent`: a message for the session's agent, kept until one has it. */
+export interface MessageSent {
+  readonly message_id: string
+  readonly text: string
+  readonly priority: MessagePriority
+  readonly actor: Actor
+}
+
+/** `drover.message.delivered`: the agent of the event has taken it up. */
+export interface MessageDelivered {
+  readonly message_id: string
+  /** Only where it is false: it was given to the agent, which never said so. */
+  readonly confirmed?: false
+}
+
+/** `drover.message.answered`: a question of the agent has its answer. Nobody in time: `actor` is Drover. */
+export interface MessageAnswered {
+  readonly request_id: string
+  readonly tool_name: string
+  readonly behavior: 'allow' | 'deny'
+  readonly message: string | null
+  readonly updated_input: Readonly<Record<string, unknown>> | null
+  readonly interrupt: boolean
+  readonly actor: Actor
 }
 
 /** `drover.session.ended`: the completed answer of CONTRACT §3, in ledger units. */

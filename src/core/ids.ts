@@ -45,6 +45,11 @@ export function messageIdOfBroadcast(broadcastId: string, sessionId: string): st
   return v5(`broadcast\n${broadcastId}\n${sessionId}`, DROVER_UUID_NAMESPACE)
 }
 
+/** The message of an idempotency key: the same key to the same session is the same message. */
+export function messageIdOfKey(sessionId: string, key: string): string {
+  return v5(`${sessionId}\nmessage\n${key}`, DROVER_UUID_NAMESPACE)
+}
+
 /** `code_developer`, 2025-10-26 → `code-developer-20251026-`; the script appends the counter. */
 export function agentIdPrefix(agentType: string, date: Date): string {
   return `${agentType.replaceAll('_', '-')}-${date.toISOString().slice(0, 10).replaceAll('-', '')}-`

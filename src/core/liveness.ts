@@ -116,6 +116,11 @@ export function excuse(liveness: Liveness, ms: number): Liveness {
   }
 }
 
+/** The state of an agent that waits for a person: neither its silence nor that of its tool calls counts. */
+export function rest(liveness: Liveness, now: number): Liveness {
+  return { ...liveness, movedAt: now, calls: liveness.calls.map((call) => ({ ...call, at: now })) }
+}
+
 /**
  * Why the agent counts as stalled; null while it does not.
  *

@@ -5,6 +5,7 @@ import { agentViewSchema } from './agent-view.ts'
 import { costSumSchema } from './cost.ts'
 import { usageSchema } from './event-schema.ts'
 import { templateVarsSchema } from './request.ts'
+import { followUpViewShape } from './follow-up-view.ts'
 import { amount, listOf, time } from './schema.ts'
 import { SESSION_STATES } from './state.ts'
 
@@ -128,6 +129,7 @@ export const sessionDocumentSchema = z.object({
   agents: listOf(agentViewSchema).describe('Its processes, oldest first.'),
   models: listOf(modelCostSchema).describe('What it used, by model.'),
   ...sessionTreeSchema.shape,
+  ...followUpViewShape,
   gaps: listOf(gapViewSchema).describe('What is known to be missing of its events and lines.'),
   answer: completedAnswerSchema
     .nullable()

@@ -14,6 +14,7 @@ import type { CostBy } from '../core/request.ts'
 import type { GapView, ModelCost, SessionTree, SessionView } from '../core/session-view.ts'
 import type { TaskView } from '../core/task-view.ts'
 import type { Mail } from '../core/mail.ts'
+import type { SessionMessageView, SessionQuestionView } from '../core/follow-up-view.ts'
 import type { Figures } from './figures.ts'
 import type { TaskGraphQuery, TaskGraphRows } from './task-graph.ts'
 
@@ -114,6 +115,13 @@ export interface MessageViews {
   list(query?: MessageQuery): Page<Mail>
 }
 
+export interface FollowUpViews {
+  /** What was said to a session: oldest first, the latest 200. */
+  messages(sessionId: string): readonly SessionMessageView[]
+  /** What its agents asked before they used a tool: oldest first, the latest 200. */
+  questions(sessionId: string): readonly SessionQuestionView[]
+}
+
 export interface EventPage {
   /** The events' texts as they were published, `seq` ascending. */
   readonly events: readonly string[]
@@ -193,6 +201,7 @@ export interface LedgerReader {
   readonly agents: AgentViews
   readonly tasks: TaskViews
   readonly messages: MessageViews
+  readonly followUps: FollowUpViews
   readonly events: EventViews
   readonly gaps: GapViews
   readonly worktrees: WorktreeRows

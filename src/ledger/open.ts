@@ -28,6 +28,9 @@ import { holdShared } from './in-use.ts'
 import { linkInvocations } from './invocations-link.ts'
 import type { LedgerReader } from './ledger.ts'
 import { createMessageViews } from './message-view.ts'
+import { createFollowUpViews } from './follow-up-view.ts'
+import { createSessionMessageTable, type SessionMessageTable } from './session-message.ts'
+import { createSessionQuestionTable, type SessionQuestionTable } from './session-question.ts'
 import { migrate, requireCurrentSchema } from './migrate.ts'
 import { createOpenMails, type OpenMails } from './open-mail.ts'
 import { createOpenWork, type OpenWork } from './open-work.ts'
@@ -69,6 +72,8 @@ export interface Tables {
   readonly tasks: OrchestratorTaskTable
   readonly messages: AgentMessageTable
   readonly roadmap: RoadmapPriorityTable
+  readonly sessionMessages: SessionMessageTable
+  readonly questions: SessionQuestionTable
   readonly position: RecorderPositionTable
   readonly faults: RecorderFaultTable
   readonly actions: ActionTable
@@ -213,6 +218,8 @@ function tablesOf(db: Db): Tables {
     tasks: createOrchestratorTaskTable(db),
     messages: createAgentMessageTable(db),
     roadmap: createRoadmapPriorityTable(db),
+    sessionMessages: createSessionMessageTable(db),
+    questions: createSessionQuestionTable(db),
     position: createRecorderPositionTable(db),
     faults: createRecorderFaultTable(db),
     actions: createActionTable(db),
@@ -229,6 +236,7 @@ function readerOf(db: Db, file: string, { requireSound, condemn }: TroubleWatch)
     agents: answering(file, createAgentViews(db), requireSound),
     tasks: answering(file, createTaskViews(db), requireSound),
     messages: answering(file, createMessageViews(db), requireSound),
+    followUps: answering(file, createFollowUpViews(db), requireSound),
     events: answering(file, createEventViews(db), requireSound),
     gaps: answering(file, createGapViews(db), requireSound),
     worktrees: answering(file, createWorktreeRows(db), requireSound),

@@ -25,6 +25,8 @@ export const PROJECTION_TABLES: readonly ProjectionTable[] = [
   { name: 'task_dependency', ofPruned: null },
   { name: 'orchestrator_task', ofPruned: null },
   { name: 'agent_message', ofPruned: null },
+  { name: 'session_message', ofPruned: null },
+  { name: 'session_question', ofPruned: null },
   { name: 'actions', ofPruned: null },
 ]
 

@@ -15,6 +15,15 @@ export interface RestorableAgent {
   readonly closed: boolean
 }
 
+/** A message to a session. */
+export interface RestorableMessage {
+  readonly seq: number
+  /** Of `drover.message.sent`. */
+  readonly payload: string
+  /** An agent has it. */
+  readonly delivered: boolean
+}
+
 /** Tokens, cost and turns over all results of all agents. */
 export interface RestorableTotals {
   readonly input_tokens: number
@@ -47,6 +56,12 @@ export interface RestorableSession {
   readonly not_before: string | null
   /** Time that it was given to wait for usage limits, in milliseconds. */
   readonly paused_ms: number
+  /** Time that it has waited for people, in milliseconds. */
+  readonly waited_ms: number
+  /** Its last turn was interrupted: until when (ISO time) a message is waited for; else null. */
+  readonly interrupted_until: string | null
+  /** What was said to it, in order. */
+  readonly messages: readonly RestorableMessage[]
   /** Payload of the last request to cancel it, and when that was asked; null without one. */
   readonly cancel: { readonly payload: string; readonly ts: string } | null
   readonly totals: RestorableTotals
@@ -101,7 +116,18 @@ const OPEN_STATES = `('queued', 'starting', 'running', 'restarting', 'paused_lim
 
 type SessionRow = Omit<
   RestorableSession,
-  'seq' | 'children' | 'accepted' | 'not_before' | 'paused_ms' | 'cancel' | 'totals' | 'agents' | 'ended'
+  | 'seq'
+  | 'children'
+  | 'accepted'
+  | 'not_before'
+  | 'paused_ms'
+  | 'waited_ms'
+  | 'interrupted_until'
+  | 'messages'
+  | 'cancel'
+  | 'totals'
+  | 'agents'
+  | 'ended'
 > & {
   readonly cancel_requested_at: string | null
   readonly completed_at: string | null
@@ -158,6 +184,27 @@ export function createRestorable(db: Db): Restorable {
        WHERE session_id = ? AND type = 'drover.session.paused_limit' ORDER BY seq DESC LIMIT 1`,
     )
     .pluck()
+  const selectWaited = db
+    .prepare<[string], number | null>(
+      `SELECT payload ->> '$.waited_ms' FROM session_event
+       WHERE session_id = ? AND type = 'drover.session.resumed' ORDER BY seq DESC LIMIT 1`,
+    )
+    .pluck()
+  // With another agent, or when it has gone on, it is over.
+  const selectInterrupted = db
+    .prepare<[string], string | null>(
+      `SELECT CASE WHEN payload ->> '$.reason' = 'interrupted' THEN payload ->> '$.until' END FROM session_event
+       WHERE session_id = ? AND type IN ('drover.session.waiting_input', 'drover.session.resumed', 'drover.agent.spawned')
+       ORDER BY seq DESC LIMIT 1`,
+    )
+    .pluck()
+  const selectMessages = db.prepare<
+    [string],
+    Omit<RestorableMessage, 'delivered'> & { readonly delivered: 0 | 1 }
+  >(`
+    SELECT m.seq, e.payload, m.delivered_at IS NOT NULL AS delivered
+    FROM session_message AS m JOIN session_event AS e ON e.session_id = m.session_id AND e.seq = m.seq
+    WHERE m.session_id = ? ORDER BY m.seq`)
   const selectCancel = db.prepare<[string], { readonly payload: string; readonly ts: string }>(
     `SELECT payload, ts FROM session_event
      WHERE session_id = ? AND type = 'drover.session.cancel_requested' ORDER BY seq DESC LIMIT 1`,
@@ -202,6 +249,11 @@ export function createRestorable(db: Db): Restorable {
         accepted: selectAccepted.get(sessionId) ?? null,
         not_before: rests ? (selectRest.get(sessionId) ?? null) : null,
         paused_ms: selectPaused.get(sessionId) ?? 0,
+        waited_ms: selectWaited.get(sessionId) ?? 0,
+        interrupted_until: selectInterrupted.get(sessionId) ?? null,
+        messages: selectMessages
+          .all(sessionId)
+          .map((message) => ({ ...message, delivered: message.delivered === 1 })),
         cancel: row.cancel_requested_at === null ? null : (selectCancel.get(sessionId) ?? null),
         totals: selectTotals.get({ sessionId }) ?? NOTHING,
         agents: selectAgents.all(sessionId).map((agent) => ({ ...agent, closed: agent.closed === 1 })),

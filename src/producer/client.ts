@@ -16,6 +16,13 @@ import type { CostReport } from '../core/cost.ts'
 import type { eventsDocumentSchema, Freshness, searchDocumentSchema } from '../core/documents.ts'
 import { parseEvent, type Envelope } from '../core/envelope.ts'
 import type { MonitorAnswer } from '../core/monitor.ts'
+import type {
+  InterruptAnswer,
+  MessagePriority,
+  PermissionAnswer,
+  PermissionBody,
+  SendAnswer,
+} from '../core/follow-up.ts'
 import type { ExportFormat } from '../core/export-format.ts'
 import type {
   AcknowledgedAnswer,
@@ -152,6 +159,17 @@ export type EventsDocument = Readonly<z.infer<typeof eventsDocumentSchema>>
 /** `GET /api/v1/tasks/:id` */
 export type TaskDocument = Readonly<z.infer<typeof taskDocumentSchema>>
 
+/** A message to a session. */
+export interface SendCall {
+  /** `now` ends the running turn first, `later` waits for its end. @default 'next' */
+  readonly priority?: MessagePriority | undefined
+  /** A UUID. The same id is the same message. */
+  readonly messageId?: string | undefined
+  /** 1 to 200 printable characters. The same key to the same session is the same message. */
+  readonly idempotencyKey?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
 /** The HTTP API as functions. Ids may be any text: they are escaped. */
 export interface HttpClient {
   readonly url: string
@@ -247,6 +265,15 @@ export interface HttpClient {
   mergeWorktree(id: string): Promise<WorktreeMerge>
   /** Removes worktrees without work in them; with `force`, one with all that is in it. */
   cleanWorktrees(body?: CleanWorktreesBody): Promise<WorktreesCleaned>
+  /**
+   * Leaves a message for the agent of a session, named by its id or by its agent's. It is sent again where the answer
+   * is lost, as the same message.
+   */
+  send(id: string, text: string, options?: SendCall): Promise<SendAnswer>
+  /** Stops the running turn; the session stays, and waits for a message. */
+  interrupt(id: string, signal?: AbortSignal): Promise<InterruptAnswer>
+  /** Answers what an agent asks before it uses a tool. */
+  answerPermission(id: string, answer: PermissionBody, signal?: AbortSignal): Promise<PermissionAnswer>
   agentTypes(): Promise<ListDocument<'agent_types', AgentTypeView>>
   /** Those with one of the words, best first. */
   findTypes(q: string, limit?: number): Promise<ListDocument<'agent_types', AgentTypeView>>
@@ -346,6 +373,21 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     worktreeDiff: (id) => get(`/worktrees/${one(id)}/diff`),
     mergeWorktree: (id) => post(`/worktrees/${one(id)}/merge`, {}, undefined),
     cleanWorktrees: (body = {}) => post('/worktrees/clean', body, undefined),
+    async send(id, text, { signal, idempotencyKey, priority, messageId } = {}) {
+      const headers = idempotencyKey === undefined ? asks : { ...asks, 'idempotency-key': idempotencyKey }
+      // Without a key an id of its own, so that it may be sent again.
+      const messageIdOrNew =
+        messageId ?? (idempotencyKey === undefined ? globalThis.crypto.randomUUID() : undefined)
+      return await untilAnswered<SendAnswer>(board, {
+        method: 'POST',
+        path: `/api/v1/sessions/${one(id)}/messages`,
+        body: { text, priority, message_id: messageIdOrNew },
+        headers,
+        signal,
+      })
+    },
+    interrupt: (id, signal) => post(`/sessions/${one(id)}/interrupt`, {}, signal),
+    answerPermission: (id, answer, signal) => post(`/sessions/${one(id)}/permissions`, answer, signal),
     agentTypes: () => get('/agent-types'),
     findTypes: (q, limit) => get('/agent-types', { q, limit }),
     searchTypes: (q, detail, limit) => get('/agent-types', { q, detail, limit }),

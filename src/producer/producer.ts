@@ -8,6 +8,14 @@ import type {
 } from '../core/answer.ts'
 import { LINEAGE_MAX_CHILDREN, LINEAGE_MAX_DEPTH } from '../config/defaults.ts'
 import type { Actor, Envelope } from '../core/envelope.ts'
+import {
+  permissionBodySchema,
+  sendBodySchema,
+  type InterruptAnswer,
+  type MessagePriority,
+  type PermissionAnswer,
+  type SendAnswer,
+} from '../core/follow-up.ts'
 import { DroverError, invalidRequest, isDroverError } from '../core/errors.ts'
 import { NAMESPACE_PATTERN, SESSION_ID_PATTERN } from '../core/ids.ts'
 import type { LineageLimits } from '../core/lineage.ts'
@@ -30,11 +38,13 @@ import { createPodDirectory } from '../queue/pods.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
+import { createTalkStore } from '../queue/talk.ts'
 import { createSessionStore, type SessionRecord } from '../queue/session-store.ts'
 import { createAcceptor } from './accept.ts'
 import { completedAnswer, startedAnswer } from './answers.ts'
 import { toCamel, toSnake, type Camel } from './camel.ts'
 import { createFollower } from './follow.ts'
+import { createFollowUp } from './follow-up.ts'
 import { createKill, requireRecord } from './kill.ts'
 import { withPrompt } from './with-prompt.ts'
 import { createRestarter, endedOfRecord, type Restarted, type RestartOptions } from './restart.ts'
@@ -106,6 +116,29 @@ export interface RestartSessionOptions {
   readonly signal?: AbortSignal
 }
 
+/** A message to a session. */
+export interface SendMessageOptions {
+  /** `now` ends the running turn first, `later` waits for its end. @default 'next' */
+  readonly priority?: MessagePriority
+  /** A UUID. The same id is the same message. */
+  readonly messageId?: string
+  /** The same key to the same session is the same message. */
+  readonly idempotencyKey?: string
+}
+
+/** The answer to a question. */
+export interface AnswerPermissionOptions {
+  /** @default the only one that is open */
+  readonly requestId?: string
+  readonly behavior: 'allow' | 'deny'
+  /** What the agent is told with a denial. */
+  readonly message?: string
+  /** Runs the tool with this input instead. */
+  readonly updatedInput?: Readonly<Record<string, unknown>>
+  /** Ends the turn with a denial. */
+  readonly interrupt?: boolean
+}
+
 export interface Producer {
   /**
    * Accepts a session. It may not name tasks: their checks are where the ledger is (use the HTTP client).
@@ -135,6 +168,27 @@ export interface Producer {
    * @throws DroverError `session_not_found`, `session_ended`, `non_retryable_error`, `redis_unavailable`
    */
   restart(sessionId: string, options?: RestartSessionOptions): Promise<Camel<RestartAnswer>>
+  /**
+   * Leaves a message for the session's agent: it is steered into the running turn, is the next turn, or is kept for
+   * the next agent.
+   *
+   * @throws DroverError `session_not_found`, `session_ended`, `inbox_full`, `idempotency_conflict`,
+   *   `redis_unavailable`
+   */
+  send(sessionId: string, text: string, options?: SendMessageOptions): Promise<Camel<SendAnswer>>
+  /**
+   * Stops the running turn; the session stays, and waits for a message.
+   *
+   * @throws DroverError `session_not_found`, `session_ended`, `session_not_running`, `redis_unavailable`
+   */
+  interrupt(sessionId: string, options?: { signal?: AbortSignal }): Promise<Camel<InterruptAnswer>>
+  /**
+   * Answers what the agent asks before it uses a tool.
+   *
+   * @throws DroverError `session_not_found`, `session_ended`, `question_not_found`, `already_answered`,
+   *   `redis_unavailable`
+   */
+  answer(sessionId: string, options: AnswerPermissionOptions): Promise<Camel<PermissionAnswer>>
   close(): Promise<void>
 }
 
@@ -191,7 +245,8 @@ export function createProducer(options: ProducerOptions): Producer {
       namespace,
       maxRestarts: MAX_RESTARTS,
     })
-    return { redis, store, queues, types, live, acceptor, follower, kill, restarter }
+    const followUp = createFollowUp({ store, talk: createTalkStore(redis, keys), follower })
+    return { redis, store, queues, types, live, acceptor, follower, kill, restarter, followUp }
   }
 
   function connected(): ReturnType<typeof connect> {
@@ -308,6 +363,49 @@ export function createProducer(options: ProducerOptions): Producer {
       const { force } = parseRequest(restartBodySchema, toSnake(body))
       const options = { actor: ACTOR, force: force ?? undefined, signal }
       const { answer } = await viaRedis(restarted(sessionId, options))
+      return toCamel(answer)
+    },
+
+    async send(sessionId, text, { idempotencyKey, messageId, priority } = {}) {
+      const body = parseRequest(sendBodySchema, { text, priority, message_id: messageId })
+      const { followUp } = await connected()
+      const { answer } = await viaRedis(
+        followUp.send(sessionId, {
+          actor: ACTOR,
+          text: body.text,
+          priority: body.priority ?? undefined,
+          messageId: body.message_id ?? undefined,
+          idempotencyKey,
+        }),
+      )
+      return toCamel(answer)
+    },
+
+    async interrupt(sessionId, { signal } = {}) {
+      const { followUp } = await connected()
+      const { answer } = await viaRedis(followUp.interrupt(sessionId, { actor: ACTOR, signal }))
+      return toCamel(answer)
+    },
+
+    async answer(sessionId, { requestId, behavior, message, updatedInput, interrupt }) {
+      const body = parseRequest(permissionBodySchema, {
+        request_id: requestId,
+        behavior,
+        message,
+        updated_input: updatedInput,
+        interrupt,
+      })
+      const { followUp } = await connected()
+      const { answer } = await viaRedis(
+        followUp.answer(sessionId, {
+          actor: ACTOR,
+          requestId: body.request_id ?? undefined,
+          behavior: body.behavior,
+          message: body.message ?? undefined,
+          updatedInput: body.updated_input ?? undefined,
+          interrupt: body.interrupt ?? undefined,
+        }),
+      )
       return toCamel(answer)
     },
 

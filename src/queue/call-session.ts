@@ -36,6 +36,7 @@ export function createCallSession(redis: Redis, keys: Keys): CallSession {
       keys.restored,
       keys.kept,
       keys.ended(sessionId),
+      keys.talk(sessionId),
     ]
     const text = JSON.stringify({ ...header, ...operation })
     return await scripted.droverSession(names.length, ...names, text, ...events)

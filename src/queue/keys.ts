@@ -54,6 +54,8 @@ export interface Keys {
   lease(agentType: string, slot: number): string
   /** The hash of a live session; the session script is its only writer. */
   session(sessionId: string): string
+  /** What is said to a session, and what it asks (`talk-script.ts`). */
+  talk(sessionId: string): string
   /** What is remembered of a session that has ended (`ended-session.ts`). */
   ended(sessionId: string): string
   /** A message between agents (`mail.ts`). */
@@ -95,6 +97,7 @@ export function keysOf(namespace: string): Keys {
     prioritized: (agentType) => `${queuePrefix}:${agentType}:prioritized`,
     lease: (agentType, slot) => `${tag}:lease:${agentType}:${slot}`,
     session: (sessionId) => `${tag}:session:${sessionId}`,
+    talk: (sessionId) => `${tag}:talk:${sessionId}`,
     ended: (sessionId) => `${tag}:ended:${sessionId}`,
     message: (messageId) => `${tag}:message:${messageId}`,
     inbox: (box) => `${tag}:inbox:${box}`,

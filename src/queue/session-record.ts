@@ -23,12 +23,32 @@ export interface RestartRequest {
   readonly at: string
 }
 
+/** An interrupt that was asked for: it means the agent of this epoch, and no later one. */
+export interface InterruptRequest {
+  readonly request_id: string
+  readonly actor: Actor
+  readonly epoch: string
+  readonly at: string
+}
+
+/** What was said to a session from outside, as far as its hash tells. */
+export interface Said {
+  /** Grows with everything that is said: what it is, is read when this differs. */
+  readonly version: number
+  readonly interrupt: InterruptRequest | null
+}
+
 /** What was asked of a session from outside, as its pod reads it. */
 export interface Requests {
   /** Nothing can be asked of it any more. Of a session that Redis has lost nothing is known: false. */
   readonly ended: boolean
   readonly cancel: CancelRequest | null
   readonly restart: RestartRequest | null
+  readonly said: Said
+  /** Messages that no conversation has yet. */
+  readonly inbox: number
+  /** As in the record. */
+  readonly interruptedUntil: number
   /** Before this time, in milliseconds of Redis' clock, no agent starts; 0: at once. */
   readonly notBefore: number
 }
@@ -83,6 +103,12 @@ export interface SessionRecord {
   readonly workspaceWait: { readonly since: string; readonly looked: readonly string[] } | null
   /** The pod that has the conversation, where it is too large to travel. */
   readonly pinnedPod: string | null
+  /** Waits for people so far, in milliseconds; the session's timeout does not count them. */
+  readonly waitedMs: number
+  /** The last turn was stopped by a person: until when, in milliseconds since 1970, a message is waited for; else 0. */
+  readonly interruptedUntil: number
+  /** The interrupt that an agent has confirmed last. */
+  readonly interruptDone: string | null
   /** How the last agent ended, for the prompt of the next one (`core/agent-prompt.ts`). */
   readonly previousEnd: string | null
   /** What the lines of the present agent said, while its result is the last word. */
@@ -102,8 +128,14 @@ export interface SessionRecord {
 export function requestsOf(
   cancel: string | null | undefined,
   restart: string | null | undefined,
-): Pick<Requests, 'cancel' | 'restart'> {
+  talk?: string | null,
+  interrupt?: string | null,
+): Pick<Requests, 'cancel' | 'restart' | 'said'> {
   return {
+    said: {
+      version: Number(talk ?? 0),
+      interrupt: interrupt ? (JSON.parse(interrupt) as InterruptRequest) : null,
+    },
     cancel: cancel ? (JSON.parse(cancel) as CancelRequest) : null,
     restart: restart ? (JSON.parse(restart) as RestartRequest) : null,
   }
@@ -139,6 +171,9 @@ export function recordOf(sessionId: string, hash: Readonly<Record<string, string
     freeSteps: number('free_steps'),
     notBefore: number('not_before'),
     pausedMs: number('paused_ms'),
+    waitedMs: number('waited_ms'),
+    interruptedUntil: number('interrupted_until'),
+    interruptDone: orNull('interrupt_done'),
     cancel: json('cancel') as SessionRecord['cancel'],
     restartRequested: json('restart_requested') as SessionRecord['restartRequested'],
     restartOf: orNull('restart_of'),

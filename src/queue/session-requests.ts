@@ -119,16 +119,22 @@ export function createSessionRequests(redis: Redis, keys: Keys): SessionRequests
     },
 
     async read(sessionId) {
-      const [state, cancel, restart, notBefore] = await redis.hmget(
+      const [state, cancel, restart, notBefore, talk, interrupt, inbox, interruptedUntil] = await redis.hmget(
         keys.session(sessionId),
         'state',
         'cancel',
         'restart_requested',
         'not_before',
+        'talk',
+        'interrupt',
+        'inbox',
+        'interrupted_until',
       )
       return {
         ended: Boolean(state) && isEnded(state as SessionState),
-        ...requestsOf(cancel, restart),
+        ...requestsOf(cancel, restart, talk, interrupt),
+        inbox: Number(inbox ?? 0),
+        interruptedUntil: Number(interruptedUntil ?? 0),
         notBefore: Number(notBefore ?? 0),
       }
     },

@@ -13,6 +13,7 @@
 import { UNRECORDED } from './backlog.ts'
 import { REMEMBER } from './ended-session.ts'
 import { INCARNATION } from './incarnation.ts'
+import { TALK_CHANGES, TALK_OPERATIONS, TALK_REPEATS } from './talk-script.ts'
 
 /** How an event is put together and sent, the same for all: by stream and by live channel. */
 export const EVENTS = `
@@ -76,14 +77,14 @@ return answers
 /**
  * Everything after the accept.
  *
- * `cancel` and `restart` come from outside (`session-requests.ts`). While the session is cancelled nothing starts and
+ * `cancel` and `restart` come from outside (`session-requests.ts`), and so does what is said to it (`talk.ts`). While the session is cancelled nothing starts and
  * nothing comes to rest: with a living agent its pod ends it, without one it has ended in the step that cancelled it.
  *
  * In a life of Redis whose hashes are not written back yet (`incarnation.ts`) it changes nothing and answers
  * `unrestored`, but for renewals: what is here may be older than what the ledger has, and a `seq` would be given twice.
  *
  * KEYS  1 session hash · 2 event stream · 3 epoch · 4 lease · 5 agent counters · 6 seeded · 7 restored · 8 kept
- *       · 9 the note of its end
+ *       · 9 the note of its end · 10 what is said to it (`talk-script.ts`)
  * ARGV  1 the operation as JSON · then per event: line ('' = an own event), ts, type, payload (JSON text)
  */
 export const SESSION_SCRIPT = `${EVENTS}${INCARNATION}${UNRECORDED}${REMEMBER}
@@ -111,6 +112,7 @@ local function append(first, agent_id, at_epoch, late)
   return id or redis.call('HGET', hash, 'last_id') or ''
 end
 
+${TALK_CHANGES}
 local function change(fields, increments)
   for field, value in pairs(fields or {}) do redis.call('HSET', hash, field, value) end
   for field, by in pairs(increments or {}) do redis.call('HINCRBY', hash, field, by) end
@@ -155,6 +157,7 @@ if op.kind == 'close' then
   return done({'ok', append(2, op.agent_id, op.epoch, stale), ''})
 end
 
+${TALK_REPEATS}
 if ended then return {'ended', state} end
 
 if op.kind == 'renew' then
@@ -167,7 +170,8 @@ if op.kind == 'renew' then
     redis.call('HSET', hash, 'beat_at',
       string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)))
   end
-  return {'ok', known[4] or '', redis.call('HGET', hash, 'restart_requested') or ''}
+  local asked = redis.call('HMGET', hash, 'restart_requested', 'talk', 'interrupt')
+  return {'ok', known[4] or '', asked[1] or '', asked[2] or '0', asked[3] or ''}
 end
 
 -- cancel, restart: what is asked from outside, of the agent of this epoch where one is named
@@ -189,6 +193,7 @@ if op.kind == 'cancel' then
     change(op.set)
     redis.call('HSET', hash, 'state', 'cancelled')
     redis.call('EXPIRE', hash, op.expire)
+    redis.call('EXPIRE', talk_key, op.expire)
     remember(KEYS[9], hash)
   end
   local id = append(2, known[6] or false, epoch, false)
@@ -196,6 +201,7 @@ if op.kind == 'cancel' then
   return done({'ok', id, op.live[state] and 'live' or 'ended'})
 end
 
+${TALK_OPERATIONS}
 if op.kind == 'restart' then
   if known[4] then return {'cancelled'} end
   local live = op.live[state]
@@ -206,7 +212,8 @@ if op.kind == 'restart' then
   elseif state == 'queued' then
     return done({'ok', '', 'queued'})
   else
-    redis.call('HSET', hash, 'state', 'restarting', 'not_before', '0', 'restarts', '0', 'free_steps', '0')
+    redis.call('HSET', hash, 'state', 'restarting', 'not_before', '0', 'restarts', '0', 'free_steps', '0',
+      'interrupted_until', '')
   end
   local id = append(2, known[6] or false, epoch, false)
   redis.call('PUBLISH', op.doorbell, op.session_id)
@@ -246,6 +253,7 @@ if op.kind == 'start' then
   redis.call('SET', KEYS[3], fresh)
   local number = redis.call('HINCRBY', KEYS[5], op.prefix, 1)
   local agent_id = op.prefix .. string.format('%03d', number)
+  forget_questions()
   change(op.set)
   redis.call('HSET', hash, 'state', 'starting', 'epoch', fresh, 'agent_id', agent_id)
   return done({'ok', append(2, agent_id, fresh, false), fresh, agent_id})
@@ -260,6 +268,12 @@ if op.states then
 end
 -- A cancelled session does not come to rest in a state from which it would go on: it ends.
 if known[4] and op.rest then return {'cancelled'} end
+say(op.talk)
+if op.close then
+  -- What waits is for this agent, or for another one: nothing is taken and then left lying.
+  if tonumber(redis.call('HGET', hash, 'inbox') or '0') > 0 then return {'waiting'} end
+  redis.call('HSET', hash, 'inbox_closed', op.epoch)
+end
 change(op.set, op.incr)
 if op.to then redis.call('HSET', hash, 'state', op.to) end
 if op.over then redis.call('HSET', hash, 'over', op.epoch) end
@@ -271,6 +285,7 @@ end
 local id = append(2, op.agent_id or false, op.epoch or epoch, false)
 if op.expire then
   redis.call('EXPIRE', hash, op.expire)
+  redis.call('EXPIRE', talk_key, op.expire)
   remember(KEYS[9], hash)
 end
 return done({'ok', id, ''})

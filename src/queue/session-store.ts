@@ -27,7 +27,23 @@ export interface LineEvent {
 export type Changed =
   | { readonly ok: true; readonly streamId: string }
   /** `cancelled`: the session is to end, so it does not come to rest in the state asked for. */
-  | { readonly ok: false; readonly refused: 'missing' | 'ended' | 'stale' | 'state' | 'cancelled' }
+  /** `waiting`: its inbox was to be closed, and a message is in there. */
+  | {
+      readonly ok: false
+      readonly refused: 'missing' | 'ended' | 'stale' | 'state' | 'cancelled' | 'waiting'
+    }
+
+/** What an agent has made of what was said to it, and what it asks. */
+export interface TalkChange {
+  /** Messages that it has taken up. */
+  readonly started?: readonly string[]
+  /** Messages that its conversation has: they are kept no longer. */
+  readonly done?: readonly string[]
+  /** Questions by their request id, as JSON. */
+  readonly asked?: Readonly<Record<string, string>>
+  /** Questions that are open no longer. */
+  readonly settled?: readonly string[]
+}
 
 export type Started =
   | { readonly ok: true; readonly streamId: string; readonly epoch: string; readonly agentId: string }
@@ -46,7 +62,7 @@ export type Taken =
   | { readonly ok: false; readonly refused: 'gap'; readonly cursor: number }
 
 export type Renewed =
-  | ({ readonly ok: true } & Pick<Requests, 'cancel' | 'restart'>)
+  | ({ readonly ok: true } & Pick<Requests, 'cancel' | 'restart' | 'said'>)
   | { readonly ok: false; readonly refused: 'missing' | 'ended' | 'lease' }
 
 /** What the script says where Redis may have lost something. */
@@ -100,6 +116,9 @@ export interface SessionStore {
       readonly over?: boolean
       /** The hash may go after a while: the session has ended. */
       readonly last?: boolean
+      readonly talk?: TalkChange
+      /** From now on this agent takes no message: refused (`waiting`) while there is one. */
+      readonly close?: boolean
     },
   ): Promise<Changed>
   /** A new epoch and agent id; the session is `starting`. Refused without the lease or when cancelled. */
@@ -213,6 +232,8 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks)
         set: change.set,
         wait: change.waitMs,
         over: change.over,
+        talk: change.talk,
+        close: change.close,
         rest: change.to !== undefined && isResting(change.to),
         expire: change.last ? ENDED_TTL_SECONDS : undefined,
       }
@@ -286,7 +307,7 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks)
       const { leaseKey, token, ttlMs, beat } = renewal
       const operation = { kind: 'renew', token, ttl: ttlMs, epoch: agent.epoch, set: beat }
       const answer = await callOnce(agent, leaseKey, operation, [])
-      if (answer[0] === 'ok') return { ok: true, ...requestsOf(answer[1], answer[2]) }
+      if (answer[0] === 'ok') return { ok: true, ...requestsOf(answer[1], answer[2], answer[3], answer[4]) }
       return { ok: false, refused: answer[0] as 'missing' | 'ended' | 'lease' }
     },
   }
@@ -311,5 +332,5 @@ export function own(events: readonly OwnEvent[]): string[] {
 
 function changedOf(answer: ScriptAnswer): Changed {
   if (answer[0] === 'ok') return { ok: true, streamId: answer[1] ?? '' }
-  return { ok: false, refused: answer[0] as 'missing' | 'ended' | 'stale' | 'state' | 'cancelled' }
+  return { ok: false, refused: answer[0] as Extract<Changed, { ok: false }>['refused'] }
 }

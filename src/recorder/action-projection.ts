@@ -23,6 +23,7 @@ const ACTIONS = new Map<string, (asked: Asked) => string>([
   ['drover.session.accepted', ({ restart_of }) => (restart_of ? 'restart' : 'spawn')],
   ['drover.session.restarting', () => 'restart'],
   ['drover.session.cancel_requested', ({ force }) => (force === true ? 'force_kill' : 'kill')],
+  ['drover.session.interrupt_requested', () => 'interrupt'],
   ['drover.task.pending', ofPending],
   ['drover.task.ended', () => 'cancel_task'],
   ['drover.roadmap.priority', () => 'name_priority'],

@@ -89,6 +89,7 @@ function onKilled(tables: Tables, header: AgentHeader, _payload: AgentKilled): v
 }
 
 function onExited(tables: Tables, header: AgentHeader, payload: AgentExited, effects: Effects): void {
+  tables.questions.close(header.session_id, header.ts, header.agent_id)
   const { agent_id, epoch, session_id, ts } = header
   ensureAgent(tables, header)
   tables.agents.exit({

@@ -1,12 +1,14 @@
 /** From the ledger's rows to the hashes of sessions, and what was given out. */
 import { DEFAULT_PRIORITY } from '../core/request.ts'
 import type { Actor } from '../core/envelope.ts'
-import type { SessionAccepted, SessionEnded } from '../core/events.ts'
+import type { MessageSent, SessionAccepted, SessionEnded } from '../core/events.ts'
 import { isEnded, isLive } from '../core/state.ts'
 import type { RestorableEnd, RestorableSession } from '../ledger/restorable.ts'
 import type { OpenMail } from '../ledger/open-mail.ts'
 import type { RestoredMail } from '../queue/mail.ts'
 import type { Marks, RestoredSession } from '../queue/restore.ts'
+import type { RestoredTalk } from '../queue/restore-talk.ts'
+import { digestOfMessage } from '../queue/talk.ts'
 
 /** CONTRACT §7: the timeout of a type that names none. Only for what was accepted without saying one. */
 const DEFAULT_TIMEOUT_SECONDS = 3600
@@ -57,6 +59,8 @@ export function restoredSession(
       restarts: session.restarts,
       not_before: session.not_before === null ? 0 : Date.parse(session.not_before),
       paused_ms: session.paused_ms,
+      waited_ms: session.waited_ms,
+      interrupted_until: session.interrupted_until === null ? '' : Date.parse(session.interrupted_until),
       workspace_id: session.workspace_id ?? '',
       ...session.totals,
       // Each of these only where there is one: that it exists is what is asked for.
@@ -101,6 +105,22 @@ function endedOf(session: RestorableSession, ended: RestorableEnd): SessionEnded
     restarts: session.restarts,
     permission_denials: JSON.parse(ended.permission_denials) as unknown[],
     completed_at: ended.completed_at,
+  }
+}
+
+/** What was said to a session that goes on, in the form in which it is kept. */
+export function restoredTalk(session: RestorableSession, recordedAt: string): RestoredTalk | null {
+  if (session.ended !== null || session.messages.length === 0) return null
+  return {
+    sessionId: session.session_id,
+    messages: session.messages.map(({ seq, payload, delivered }) => {
+      const sent = JSON.parse(payload) as MessageSent
+      return {
+        messageId: sent.message_id,
+        known: `${digestOfMessage(sent)} ${recordedAt}`,
+        kept: delivered ? '' : `${seq} ${payload}`,
+      }
+    }),
   }
 }
 

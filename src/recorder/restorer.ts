@@ -27,9 +27,10 @@ import { REMEMBER_SECONDS, restoreEndedNotes } from '../queue/ended-session.ts'
 import type { Keys } from '../queue/keys.ts'
 import { restoreMail } from '../queue/mail.ts'
 import { raiseMarks, restoreSessions } from '../queue/restore.ts'
+import { restoreTalk, type RestoredTalk } from '../queue/restore-talk.ts'
 import type { ErrorLimiter } from '../telemetry/error-limiter.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { ENDED_TTL_MS, marksOf, restoredMail, restoredSession } from './restore.ts'
+import { ENDED_TTL_MS, marksOf, restoredMail, restoredSession, restoredTalk } from './restore.ts'
 import { compareStreamIds } from './stream-id.ts'
 
 /** Sessions of one call: it holds Redis up for some 20 µs each. */
@@ -146,8 +147,11 @@ export function createRestorer(parts: RestorerParts): Restorer {
     const ids = restorable.sessionIds(new Date(now.getTime() - ENDED_TTL_MS).toISOString())
     for (let at = 0; at < ids.length; at += PAGE) {
       over.throwIfAborted()
+      const talks: RestoredTalk[] = []
       const sessions = ids.slice(at, at + PAGE).flatMap((id) => {
         const session = restorable.session(id)
+        const talk = session && restoredTalk(session, quarantine.recordedBefore)
+        if (talk !== null) talks.push(talk)
         const restored = session && restoredSession(session, quarantine.recordedBefore, now)
         if (session !== null && session.accepted === null && session.ended === null) {
           limiter.warn(
@@ -158,6 +162,8 @@ export function createRestorer(parts: RestorerParts): Restorer {
         return restored ?? []
       })
       memory.written += await restoreSessions(redis, keys, sessions)
+      // After their hashes, which count them.
+      for (const talk of talks) await restoreTalk(redis, keys, talk)
     }
     await writeNotes(quarantine, now, over)
     await writeMail(now, over)

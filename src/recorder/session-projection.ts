@@ -5,6 +5,7 @@ import { DEFAULT_PRIORITY } from '../core/request.ts'
 import type { EndState, SessionState } from '../core/state.ts'
 import type { Tables } from '../ledger/open.ts'
 import type { Effects, Handler, Handlers, SessionHeader } from './handler.ts'
+import { onWaitingInput } from './follow-up-projection.ts'
 import { endTask, templateColumns } from './task-projection.ts'
 
 /** Longest prompt in `agent_sessions.task_description`; the whole of it is in the session's first event. */
@@ -71,6 +72,7 @@ const movesTo =
   }
 
 function onResumed(tables: Tables, header: SessionHeader): void {
+  tables.questions.close(header.session_id, header.ts)
   tables.sessions.resume(header.session_id)
 }
 
@@ -80,6 +82,7 @@ function onCancelRequested(tables: Tables, header: SessionHeader): void {
 }
 
 function onEnded(tables: Tables, header: SessionHeader, payload: SessionEnded, effects: Effects): void {
+  tables.questions.close(header.session_id, header.ts)
   tables.sessions.ensure(header.session_id, header.agent_type, header.ts)
   tables.sessions.end({
     session_id: header.session_id,
@@ -114,7 +117,7 @@ export const SESSION_HANDLERS: Handlers<SessionHeader> = {
   'drover.session.claimed': onClaimed,
   'drover.session.restarting': onRestarting,
   'drover.session.paused_limit': movesTo('paused_limit'),
-  'drover.session.waiting_input': movesTo('waiting_input'),
+  'drover.session.waiting_input': onWaitingInput,
   'drover.session.resumed': onResumed,
   'drover.session.cancel_requested': onCancelRequested,
   'drover.session.ended': onEnded,

@@ -41,6 +41,8 @@ export function buildArgv(input: ArgvInput): string[] {
     `--model=${spec.model}`,
     ...option('--fallback-model', spec.fallbackModel),
     `--permission-mode=${spec.permissionMode}`,
+    // Then it asks on its standard output what no rule allows, and waits for the answer on its input.
+    ...(spec.permissionPrompts === 'ask' ? ['--permission-prompt-tool=stdio'] : []),
     ...list('--allowedTools', [...spec.allowedTools, ...orchestratorTools]),
     ...list('--disallowedTools', spec.disallowedTools),
     ...(systemPromptPath === null

@@ -26,6 +26,7 @@ import { z } from 'zod'
 import { DroverError } from '../core/errors.ts'
 import type { Redactor } from '../core/redact.ts'
 import { isSessionId } from '../core/ids.ts'
+import { messagesIn } from './messages-in.ts'
 import { redactFile } from './redact-file.ts'
 
 /** Bytes, compressed: what a Redis that other sessions share should hold for one. */
@@ -63,6 +64,8 @@ export interface Transcript {
   pack(): Promise<Packed | null>
   /** Whether the conversation here begins with `mark`. */
   holds(mark: Mark): Promise<boolean>
+  /** Those of these messages (by the uuid that they were given with) that are in the conversation. */
+  messagesIn(ids: readonly string[]): Promise<ReadonlySet<string>>
   /**
    * Puts an archive in the place of what is here. The conversation itself comes last, so after dying in between it is
    * not there or the old one, and a repeat does the rest. Throws `internal_error` for what is no archive of this
@@ -122,6 +125,17 @@ export function openTranscript(
         if (stats.size >= bytes && (await markOf(path, bytes)).sha256 === sha256) return true
       }
       return false
+    },
+
+    async messagesIn(ids) {
+      const found = ids.length === 0 ? null : await find()
+      if (found === null) return new Set<string>()
+      const handle = await openRegular(found.main.path)
+      try {
+        return await messagesIn(piecesOf(handle, found.main.stats.size), ids)
+      } finally {
+        await handle.close()
+      }
     },
 
     async unpack(archive) {

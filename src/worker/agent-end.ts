@@ -5,12 +5,15 @@ import type { AgentExit } from '../guard/client.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import type { AgentRef } from '../queue/session-store.ts'
 import type { PublishedSpool } from './agent-stream.ts'
+import type { LastSaid } from './correspondence.ts'
 
 export interface AgentEnded {
   readonly agent: AgentRef
   readonly outcome: Outcome
   /** The agent's last events: appended together with the session's change of state that follows. */
   readonly events: readonly OwnEvent[]
+  /** Messages that its conversation has, as its lines say. */
+  readonly messagesDone: readonly string[]
 }
 
 /** The end of an agent whose process is gone and whose spool is drained. */
@@ -23,6 +26,7 @@ export function describeEnd(
   facts: StreamFacts,
   spool: PublishedSpool,
   stderr: string,
+  lastSaid: LastSaid,
 ): AgentEnded {
   // Deadline and guard loss are the guard's word, and come before what we had asked for.
   const why: Asked =
@@ -34,7 +38,7 @@ export function describeEnd(
     stderrTail: stderr,
     spawnError: null,
   })
-  const events: OwnEvent[] = []
+  const events: OwnEvent[] = [...lastSaid.events]
   if (exit.endedBy !== null) {
     const killed: AgentKilled = {
       reason: why ?? 'leftovers',
@@ -58,7 +62,7 @@ export function describeEnd(
     { type: 'drover.agent.exited', payload: exited },
     { type: 'drover.agent.closed', payload: closed },
   )
-  return { agent, outcome, events }
+  return { agent, outcome, events, messagesDone: lastSaid.done }
 }
 
 /** The end of an agent whose process was never started. */
@@ -83,6 +87,7 @@ export function notSpawned(agent: AgentRef, problem: string, guardLost: boolean)
   return {
     agent,
     outcome,
+    messagesDone: [],
     events: [
       { type: 'drover.agent.exited', payload: exited },
       { type: 'drover.agent.closed', payload: closed },

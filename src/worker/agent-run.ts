@@ -22,10 +22,12 @@ import { GuardLost, type Guard, type GuardedAgent } from '../guard/client.ts'
 import type { Lease } from '../queue/lease.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import type { AgentRef, SessionRecord, SessionStore, Started } from '../queue/session-store.ts'
+import type { TalkStore } from '../queue/talk.ts'
 import { userMessage } from '../session/message.ts'
 import { describeEnd, notSpawned, type AgentEnded } from './agent-end.ts'
 import { createAgentStream } from './agent-stream.ts'
 import { watchAgent } from './agent-watch.ts'
+import { createCorrespondence, type Patience } from './correspondence.ts'
 import type { Flow } from './flow.ts'
 import type { Pulse } from './pulse.ts'
 import { stopOf } from './stop.ts'
@@ -41,6 +43,7 @@ export interface AgentParts {
   readonly guard: () => Promise<Guard>
   readonly pulse: Pulse
   readonly flow: Flow
+  readonly talk: TalkStore
   readonly clock: Clock
 }
 
@@ -57,6 +60,9 @@ export interface AgentPlan {
   readonly workplace: Workplace
   readonly resumed: boolean
   readonly prompt: string
+  /** The message that the prompt is; null where it is the session's own, or Drover's words. */
+  readonly promptMessageId: string | null
+  readonly patience: Patience
   readonly startupTimeoutMs: number
   readonly killGraceMs: number
   readonly liveness: LivenessLimits
@@ -118,6 +124,7 @@ export async function runAgent(
       lease_token: lease.token,
       token_hash: plan.tokenHash,
       tools: plan.spec.orchestratorTools.join(','),
+      interrupted_until: '',
       ...NO_BEAT,
     },
     restarts: record.restarts,
@@ -142,7 +149,7 @@ async function liveAgent(parts: AgentParts, plan: AgentPlan, agent: AgentRef): P
       env: prepared.env,
       dir: prepared.dir,
       deadline: parts.pulse.trustedUntil(),
-      input: userMessage(plan.prompt, newId()),
+      input: userMessage(plan.prompt, plan.promptMessageId ?? newId()),
     })
   } catch (error) {
     return notSpawned(agent, messageOf(error), error instanceof GuardLost)
@@ -199,14 +206,32 @@ async function supervise(
     if (facts.sawInit && !confirmed && asked !== 'mcp_failed') {
       confirmed = true
       clearTimeout(startup)
-      confirmStart(parts, plan, agent, guarded, facts, bornAt).catch(failed)
+      confirmStart(parts, plan, agent, guarded, facts, bornAt)
+        .then(() => correspondence.begin())
+        .catch(failed)
     }
-    if (isSettled(facts) && !ending) {
-      ending = true
-      guarded.closeInput()
-      after(plan.endGraceMs, endIfSettled)
-    }
+    correspondence.settle(facts, isSettled(facts))
   }
+  const onDone = (): void => {
+    ending = true
+    guarded.closeInput()
+    after(plan.endGraceMs, endIfSettled)
+  }
+  const correspondence = createCorrespondence(
+    {
+      store: parts.store,
+      talk: parts.talk,
+      clock: parts.clock,
+      agent,
+      guarded,
+      given: plan.promptMessageId === null ? [] : [plan.promptMessageId],
+      waitedMs: plan.record.waitedMs,
+      patience: plan.patience,
+      silenceMs: plan.endGraceMs,
+      onFailure: failed,
+    },
+    onDone,
+  )
 
   let heardServers: StreamFacts['mcpServers'] = []
   const warned = new Set<string>()
@@ -248,11 +273,19 @@ async function supervise(
     limits: plan.liveness,
     clock: parts.clock,
     isBehind: () => stream.isBehind(),
+    isWaiting: () => correspondence.isWaiting(),
     onStalled,
   })
-  parts.pulse.watch(guarded, agent.epoch, watch.beat)
+  parts.pulse.watch(guarded, agent.epoch, watch.beat, (said) => correspondence.hear(said))
   const startup = after(plan.startupTimeoutMs, () => end('startup_timeout', plan.killGraceMs))
-  after(plan.remainingMs, () => end('timeout', plan.killGraceMs))
+  // Waiting for people is not the session's time.
+  const outOfTime = (): void => {
+    const spentMs = parts.clock.now().getTime() - bornAt.getTime()
+    const leftMs = plan.remainingMs + correspondence.waitedMs() - plan.record.waitedMs - spentMs
+    if (leftMs > 0) after(leftMs, outOfTime)
+    else end('timeout', plan.killGraceMs)
+  }
+  after(plan.remainingMs, outOfTime)
   plan.stop.addEventListener('abort', stopped, { once: true })
   if (plan.stop.aborted) stopped()
   const stream = createAgentStream({
@@ -261,6 +294,7 @@ async function supervise(
     spool: join(dir, SPOOL_FILE),
     flow: parts.flow,
     redactor,
+    onTaken: (lines) => correspondence.observe(lines),
     onFacts,
     onFailure: failed,
   })
@@ -270,6 +304,7 @@ async function supervise(
   for (const timer of timers) clearTimeout(timer)
   plan.stop.removeEventListener('abort', stopped)
   const spool = await stream.finish()
+  const lastSaid = await correspondence.finish()
   if (failure !== null) throw failure
   return describeEnd(
     agent,
@@ -280,6 +315,7 @@ async function supervise(
     stream.facts(),
     spool,
     await tailOf(join(dir, 'stderr.log'), redactor),
+    lastSaid,
   )
 }
 

@@ -34,6 +34,8 @@ export interface AgentStreamParts {
   readonly flow?: Flow
   /** What takes the secrets out of its lines. @default as the agent's directory says */
   readonly redactor?: Redactor
+  /** Called with the lines of a batch that was taken, before `onFacts`. */
+  readonly onTaken?: (lines: readonly SpoolLine[]) => void
   /** Called after a batch was taken, with the facts up to and including it. */
   readonly onFacts: (facts: StreamFacts) => void
   /** The stream cannot go on (Redis refused): the agent must end. */
@@ -86,6 +88,7 @@ export function createAgentStream(parts: AgentStreamParts): AgentStream {
     addTo(digest, lines)
     sentBytes += lines.reduce((sum, line) => sum + line.bytes + 1, 0)
     facts = next
+    parts.onTaken?.(lines)
     parts.onFacts(facts)
   }
 

@@ -12,6 +12,7 @@ import {
   hear,
   look,
   newLiveness,
+  rest,
   stallReason,
   type Liveness,
   type LivenessLimits,
@@ -30,6 +31,8 @@ export interface AgentWatchOptions {
   readonly clock: Pick<Clock, 'monotonic'>
   /** Lines were read that `hear` was not told of yet. */
   readonly isBehind: () => boolean
+  /** A person is waited for: it need not work meanwhile. */
+  readonly isWaiting: () => boolean
   /** Called once, with why, and with the health as it is recorded. */
   readonly onStalled: (reason: string, health: AgentHealth) => void
 }
@@ -44,7 +47,7 @@ export interface AgentWatch {
 
 /** Starts at once. */
 export function watchAgent(agent: Pick<GuardedAgent, 'onSample'>, options: AgentWatchOptions): AgentWatch {
-  const { limits, clock, isBehind, onStalled } = options
+  const { limits, clock, isBehind, isWaiting, onStalled } = options
   let liveness: Liveness = newLiveness(clock.monotonic())
   let latest: AgentSample | null = null
   let cpuPercent: number | null = null
@@ -65,6 +68,7 @@ export function watchAgent(agent: Pick<GuardedAgent, 'onSample'>, options: Agent
     const missedMs = now - checkedAt - checkMs
     checkedAt = now
     if (missedMs > LATE_MS) liveness = excuse(liveness, missedMs)
+    if (isWaiting()) liveness = rest(liveness, now)
     const reason = stallReason(liveness, limits, now, isBehind())
     if (reason === null || health === 'stalled') return
     health = 'stalled'

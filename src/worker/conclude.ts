@@ -3,9 +3,9 @@ import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Config } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
 import type { SessionRestarting } from '../core/events.ts'
-import { HAND_OVER_END, RESTART_END } from '../core/agent-prompt.ts'
+import { HAND_OVER_END, MESSAGE_END, RESTART_END } from '../core/agent-prompt.ts'
 import type { Outcome } from '../core/outcome.ts'
-import { nextStep } from '../core/restart-policy.ts'
+import { MOST_FREE_STEPS, nextStep } from '../core/restart-policy.ts'
 import type { FailureReason } from '../core/state.ts'
 import type { Guard } from '../guard/client.ts'
 import type { Leases } from '../queue/lease.ts'
@@ -14,6 +14,7 @@ import type { OwnEvent } from '../queue/own-event.ts'
 import { cancelledEnding, endOf, type Ending } from '../queue/session-end.ts'
 import type { AgentRef, Changed, SessionRecord, SessionStore } from '../queue/session-store.ts'
 import type { PodDirectory } from '../queue/pods.ts'
+import type { TalkStore } from '../queue/talk.ts'
 import type { Transcripts } from '../queue/transcripts.ts'
 import type { Worktrees } from '../session/worktree/worktrees.ts'
 import type { AgentEnded } from './agent-end.ts'
@@ -27,6 +28,7 @@ export type Claim = 'finished' | 'hand_over' | 'no_record' | { readonly laterMs:
 export interface SessionParts {
   readonly store: SessionStore
   readonly requests: SessionRequests
+  readonly talk: TalkStore
   readonly doorbell: Doorbell
   readonly leases: Leases
   readonly guard: () => Promise<Guard>
@@ -89,6 +91,9 @@ export async function conclude(
   const previousEnd = { previous_end: outcome.failureReason ?? '' }
   switch (step.kind) {
     case 'end':
+      if (outcome.status === 'completed' && (await isAskedMore(parts, record, ended))) {
+        return await followWithMessage(parts, record, ended)
+      }
       return await endSession(parts, record, outcome, { agent, events })
     case 'hand_over': {
       // The session stays as it was accepted: the next claim resumes it, and no try is used.
@@ -135,8 +140,49 @@ export async function conclude(
   }
 }
 
+/** Its agent has ended by itself, with a success, and a message came before its inbox was closed. */
+async function isAskedMore(parts: SessionParts, record: SessionRecord, ended: AgentEnded): Promise<boolean> {
+  // Not for ever: an agent that ends before it reads anything would be followed by the next one.
+  if (record.freeSteps >= MOST_FREE_STEPS) return false
+  const closed = await parts.store.change(ended.agent, {
+    close: true,
+    talk: { done: ended.messagesDone },
+    events: [],
+  })
+  return !closed.ok && closed.refused === 'waiting'
+}
+
+/** The next agent at once, for the message. Costs no try. */
+async function followWithMessage(
+  parts: SessionParts,
+  record: SessionRecord,
+  ended: AgentEnded,
+): Promise<Next> {
+  const restarting: SessionRestarting = {
+    reason: 'message',
+    message: 'A message came when the agent had ended.',
+    restarts: record.restarts,
+    backoff_ms: 0,
+    not_before: parts.clock.now().toISOString(),
+  }
+  const changed = await parts.store.change(ended.agent, {
+    to: 'restarting',
+    over: true,
+    set: { previous_end: MESSAGE_END, free_steps: record.freeSteps + 1 },
+    waitMs: 0,
+    events: [...ended.events, { type: 'drover.session.restarting', payload: restarting }],
+  })
+  return changed.ok ? 'resume' : await refused(parts, record, ended, changed.refused)
+}
+
 /** A restart by hand resets the counters. */
-const BEGUN_ANEW = { restarts: 0, free_steps: 0, restart_requested: '', previous_end: RESTART_END }
+const BEGUN_ANEW = {
+  restarts: 0,
+  free_steps: 0,
+  restart_requested: '',
+  interrupted_until: '',
+  previous_end: RESTART_END,
+}
 
 /** The next agent at once. Its event is on the stream since somebody asked for it. */
 async function followAsAsked(parts: SessionParts, record: SessionRecord, ended: AgentEnded): Promise<Next> {

@@ -21,6 +21,7 @@ import { createPodDirectory } from '../queue/pods.ts'
 import { createLocks } from '../queue/lock.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createSessionStore, lifeOf } from '../queue/session-store.ts'
+import { createTalkStore } from '../queue/talk.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import type { OwnProgram } from '../session/mcp.ts'
 import { createGit } from '../session/worktree/git.ts'
@@ -230,6 +231,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
   const sessionParts = {
     store,
     requests,
+    talk: createTalkStore(redis, keys),
     doorbell,
     leases,
     guard: guards.current,

@@ -11,7 +11,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { GuardedAgent } from '../guard/client.ts'
 import type { Lease, LeaseTimes } from '../queue/lease.ts'
-import type { CancelRequest, Requests, RestartRequest } from '../queue/session-record.ts'
+import type { CancelRequest, Requests, RestartRequest, Said } from '../queue/session-record.ts'
 import type { SessionRequests } from '../queue/session-requests.ts'
 import type { SessionRef, SessionStore } from '../queue/session-store.ts'
 
@@ -37,8 +37,8 @@ export interface PulseParts {
 export interface Pulse {
   /** From now on the lease is renewed too. */
   holdLease(lease: Lease): void
-  /** From now on the deadline of this agent is extended, and what `beat` says of it is written. */
-  watch(agent: GuardedAgent, epoch: string, beat: () => Beat): void
+  /** From now on the deadline of this agent is extended, what `beat` says of it is written, and it hears what is said. */
+  watch(agent: GuardedAgent, epoch: string, beat: () => Beat, hear: (said: Said) => void): void
   /** The agent is gone. */
   unwatch(): void
   /** Reads at once what is asked of the session: somebody rang. */
@@ -56,6 +56,7 @@ interface Watched {
   readonly agent: GuardedAgent
   readonly epoch: string
   readonly beat: () => Beat
+  readonly hear: (said: Said) => void
   /** The last deadline that was sent. */
   sent: number
 }
@@ -112,7 +113,8 @@ export function createPulse(parts: PulseParts): Pulse {
     else obey(requests)
   }
 
-  function obey({ cancel, restart }: Pick<Requests, 'cancel' | 'restart'>): void {
+  function obey({ cancel, restart, said }: Pick<Requests, 'cancel' | 'restart' | 'said'>): void {
+    watched?.hear(said)
     if (cancel !== null) {
       parts.onCancel(cancel)
       // Also after a graceful one whose grace is not over yet.
@@ -137,8 +139,8 @@ export function createPulse(parts: PulseParts): Pulse {
       trusted = held.trustedUntil
       lost = false
     },
-    watch(agent, epoch, beat) {
-      watched = { agent, epoch, beat, sent: 0 }
+    watch(agent, epoch, beat, hear) {
+      watched = { agent, epoch, beat, hear, sent: 0 }
       // What was asked of this agent before it had a process.
       look()
     },

@@ -4,17 +4,19 @@
  * All waiting happens here, inside the BullMQ job: for the lease, for a restart's back-off. What is decided is on
  * the stream before BullMQ hears of it, so that dying at any line leaves a hash from which the next claim goes on.
  */
-import { agentPrompt } from '../core/agent-prompt.ts'
+import { agentPrompt, MESSAGE_END, type Conversation } from '../core/agent-prompt.ts'
 import { createBell, type Bell } from '../core/bell.ts'
 import { sleep, type Clock } from '../core/clock.ts'
 import type { AgentClosed, AgentExited, SessionClaimed } from '../core/events.ts'
 import { isDroverError, messageOf } from '../core/errors.ts'
 import { classifyOutcome, NO_FACTS, type Asked, type StreamFacts } from '../core/outcome.ts'
 import { isEnded, isLive } from '../core/state.ts'
+import { NO_TALK, observeTalk } from '../core/talk-facts.ts'
 import type { Lease } from '../queue/lease.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import { cancelledEnding, deadEvents } from '../queue/session-end.ts'
 import type { AgentRef, SessionRecord } from '../queue/session-store.ts'
+import { NO_MESSAGE_FOLLOWED, untilMessage } from './after-interrupt.ts'
 import { runAgent } from './agent-run.ts'
 import { createAgentStream, type PublishedSpool } from './agent-stream.ts'
 import {
@@ -34,6 +36,7 @@ import { missingFiles, preflight } from './preflight.ts'
 import { createPulse, type Pulse } from './pulse.ts'
 import { stopForCancel, stopForRestart, stopOf } from './stop.ts'
 import { shipperOf } from './transcript-shipper.ts'
+import { undelivered } from './undelivered.ts'
 import { openWorkplace } from './workplace.ts'
 import { missingWorkspace, preflightParts, waitForWorkspace } from './workspace-wait.ts'
 
@@ -201,14 +204,24 @@ async function closePredecessor(parts: SessionParts, job: ClaimedJob, record: Se
     { type: 'drover.agent.exited', payload: exited },
     { type: 'drover.agent.closed', payload: closed },
   ]
-  return await conclude(parts, job, record, { agent, outcome, events })
+  return await conclude(parts, job, record, {
+    agent,
+    outcome,
+    events,
+    messagesDone: left?.messagesDone ?? [],
+  })
 }
 
 /** The rest of a dead agent's spool goes to the stream; null where it is not here. Lines that were taken are dropped. */
 async function takeLeftSpool(
   parts: SessionParts,
   agent: AgentRef,
-): Promise<{ readonly facts: StreamFacts; readonly stats: PublishedSpool } | null> {
+): Promise<{
+  readonly facts: StreamFacts
+  readonly stats: PublishedSpool
+  readonly messagesDone: readonly string[]
+} | null> {
+  let said = NO_TALK
   const spool = await parts.launcher.leftSpool(agent.sessionId, agent.agentId)
   if (spool === null) return null
   const stream = createAgentStream({
@@ -216,11 +229,15 @@ async function takeLeftSpool(
     agent,
     spool,
     flow: parts.flow,
+    onTaken(lines) {
+      said = lines.reduce((facts, { message }) => observeTalk(facts, message), said)
+    },
     onFacts: () => {},
     onFailure: parts.onError,
   })
   const stats = await stream.finish()
-  return { facts: stream.facts(), stats }
+  const done = [...said.messages].filter(([, how]) => how === 'done')
+  return { facts: stream.facts(), stats, messagesDone: done.map(([id]) => id) }
 }
 
 async function nextAgent(
@@ -254,12 +271,28 @@ async function nextAgent(
   const begun = await beginConversation(parts, record, settled.value, fresh)
   if (begun.kind === 'elsewhere') return await waitForWorkspace(parts, record, begun.problem)
   const { conversation } = begun
+  if (record.interruptedUntil > 0) {
+    const stopped = AbortSignal.any([held.stop, job.closing])
+    const wait = { requests: parts.requests, clock, renewMs: config.lease.renewMs }
+    const awaited = await untilMessage(wait, record, held.bell, stopped)
+    if (awaited === 'too_late') return await endSession(parts, record, NO_MESSAGE_FOLLOWED)
+    if (awaited === 'look') return isGivenAway(job, held) ? 'hand_over' : fresh ? 'fresh' : 'resume'
+  }
+  const messages = await undelivered(parts, record, settled.value(record.sessionId))
+  const first = isFirstWord(record, conversation) ? (messages[0] ?? null) : null
   const planned = await launchable(parts.launcher.plan({ record, spec, conversation, cwd: workplace.cwd }))
   if ('problem' in planned) return await endSession(parts, record, planned.problem)
   const plan = planned.value
   const shipper = shipperOf(parts, record, settled.value(record.sessionId))
   const running = runAgent(
-    { store: parts.store, guard: parts.guard, pulse: held.pulse, flow: parts.flow, clock },
+    {
+      store: parts.store,
+      guard: parts.guard,
+      pulse: held.pulse,
+      flow: parts.flow,
+      talk: parts.talk,
+      clock,
+    },
     {
       ...plan,
       async prepare(agent) {
@@ -272,7 +305,12 @@ async function nextAgent(
       podId: config.podId,
       workplace,
       resumed: conversation === 'resumed' || conversation === 'forked',
-      prompt: agentPrompt({ ...record, conversation, prompt: record.request.prompt }),
+      prompt: first?.text ?? agentPrompt({ ...record, conversation, prompt: record.request.prompt }),
+      promptMessageId: first?.message_id ?? null,
+      patience: {
+        permissionMs: (spec.permissionWaitSeconds ?? config.session.permissionWaitMs / 1000) * 1000,
+        messageMs: config.session.messageWaitMs,
+      },
       startupTimeoutMs: startupTimeoutOf(spec, config.session),
       killGraceMs: config.session.killGraceMs,
       liveness: {
@@ -296,8 +334,7 @@ async function nextAgent(
   switch (ended.refused) {
     case 'early':
       await untilGate(parts, job, held, Math.min(ended.waitMs, remainingMs))
-      // After a cancel it is not given away: what its record says is looked at again.
-      if ((held.stop.aborted && !wasCancelled(held.stop)) || job.closing.aborted) return 'hand_over'
+      if (isGivenAway(job, held)) return 'hand_over'
       return fresh ? 'fresh' : 'resume'
     case 'cancelled':
       return await endSession(
@@ -311,6 +348,16 @@ async function nextAgent(
     case 'missing':
       return 'finished'
   }
+}
+
+/** After a cancel it is not: what its record says is looked at again. */
+function isGivenAway(job: ClaimedJob, held: Held): boolean {
+  return (held.stop.aborted && !wasCancelled(held.stop)) || job.closing.aborted
+}
+
+/** A message is what the agent is told first: what came before is done, or was stopped by a person. */
+function isFirstWord({ interruptedUntil, previousEnd }: SessionRecord, conversation: Conversation): boolean {
+  return conversation === 'resumed' && (interruptedUntil > 0 || previousEnd === MESSAGE_END)
 }
 
 /** Waits before the next agent. A restart by hand opens the gate; it rings, or is seen with the next beat. */
@@ -339,10 +386,11 @@ function wasCancelled(stop: AbortSignal): boolean {
   return stop.aborted && stopOf(stop).asked === 'cancel'
 }
 
-/** Of the session's whole time. A pause for a usage limit is not its own and does not count. */
+/** Of the session's whole time. Pauses for usage limits and waits for people are not its own and do not count. */
 function remainingOf(record: SessionRecord, clock: Clock): number {
   const started = record.startedAt === null ? clock.now().getTime() : Date.parse(record.startedAt)
-  return started + record.timeoutSeconds * 1000 + record.pausedMs - clock.now().getTime()
+  const waitedMs = record.pausedMs + record.waitedMs
+  return started + record.timeoutSeconds * 1000 + waitedMs - clock.now().getTime()
 }
 
 /** What cannot be prepared ends the session: a wrong spec, or a machine that cannot. */

@@ -47,6 +47,8 @@ describe('sources', () => {
       session: {
         startupTimeoutMs: 10_000,
         killGraceMs: 10_000,
+        permissionWaitMs: 600_000,
+        messageWaitMs: 600_000,
         endGraceMs: 15_000,
         transcriptIntervalMs: 5000,
       },
@@ -100,6 +102,8 @@ describe('sources', () => {
       DROVER_MAX_RESTARTS: 'restart.max_restarts',
       DROVER_STARTUP_TIMEOUT_MS: 'session.startup_timeout_ms',
       DROVER_KILL_GRACE_MS: 'session.kill_grace_ms',
+      DROVER_PERMISSION_WAIT_MS: 'session.permission_wait_ms',
+      DROVER_MESSAGE_WAIT_MS: 'session.message_wait_ms',
       DROVER_END_GRACE_MS: 'session.end_grace_ms',
       DROVER_TRANSCRIPT_INTERVAL_MS: 'session.transcript_interval_ms',
       DROVER_DRAIN_GRACE_MS: 'worker.drain_grace_ms',
@@ -404,7 +408,7 @@ describe('numbers of the environment', () => {
   const numbers = listSettings().filter(({ setting }) => typeof setting.read('7') === 'number')
 
   test('only plain digits are numbers', () => {
-    expect(numbers).toHaveLength(27)
+    expect(numbers).toHaveLength(29)
     const notNumbers = fc.oneof(
       fc.constantFrom(
         'NaN',

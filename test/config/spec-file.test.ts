@@ -132,6 +132,8 @@ describe('the specs', () => {
       disallowedTools: [],
       orchestratorTools: ['check_inbox', 'send_message'],
       permissionMode: 'dontAsk',
+      permissionPrompts: 'deny',
+      permissionWaitSeconds: null,
       settingSources: ['user'],
       expectFiles: [],
       timeout: 3600,

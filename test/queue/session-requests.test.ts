@@ -189,6 +189,9 @@ test('of a session that Redis has lost nothing is known', async () => {
   expect(await requests.read(newSessionId())).toEqual({
     ended: false,
     cancel: null,
+    said: { version: 0, interrupt: null },
+    inbox: 0,
+    interruptedUntil: 0,
     restart: null,
     notBefore: 0,
   })

@@ -44,7 +44,10 @@ function receive(line) {
     end(1)
   }
   if (message.type === 'user') {
-    running = running.then(() => conversation.turn(message.message.content, message.uuid))
+    const run = conversation.take(message.message.content, message.uuid)
+    running = running.then(run)
+  } else if (message.type === 'control_response') {
+    conversation.answer(message.response)
   } else if (message.type === 'control_request') {
     const { request_id, request } = message
     const known = request.subtype === 'interrupt'

@@ -46,6 +46,10 @@ export interface FakeScript {
   readonly crash_on_attempts?: readonly number[]
   /** null: exits with `exit_code` instead. @default SIGKILL */
   readonly crash_signal?: 'SIGKILL' | 'SIGTERM' | 'SIGSEGV' | null
+  /** Tool calls that it asks about, all at once, where its command line says so; what is answered it prints. */
+  readonly ask?: readonly string[]
+  /** Says nothing of the messages that it is given after its prompt. */
+  readonly no_lifecycle?: boolean
   /** Before the result. */
   readonly silence_ms?: number
   /** `none`: exits without one. @default success */

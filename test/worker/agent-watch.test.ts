@@ -26,7 +26,7 @@ let watch: AgentWatch | undefined
 afterEach(() => watch?.stop())
 
 /** A watched agent whose samples the test gives, with a clock that may jump. */
-function begin(isBehind = () => false) {
+function begin(isBehind = () => false, isWaiting = () => false) {
   const stalls: Stall[] = []
   let ahead = 0
   let listener: (sample: AgentSample) => void = () => {}
@@ -38,6 +38,7 @@ function begin(isBehind = () => false) {
       limits: LIMITS,
       clock: { monotonic },
       isBehind,
+      isWaiting,
       onStalled: (reason, health) => stalls.push({ afterMs: monotonic() - bornAt, reason, health }),
     },
   )

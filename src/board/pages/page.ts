@@ -52,6 +52,7 @@ export function sessionPage(facts: PageFacts): string {
       <span id="state"></span>
     </header>
     <p id="problem" class="problem" hidden></p>
+    <div id="questions" class="problem" role="status" hidden></div>
     <dl id="facts" class="facts"></dl>
     <section id="agents-section" aria-labelledby="agents-title" hidden>
       <h2 id="agents-title">Agents</h2>

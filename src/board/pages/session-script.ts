@@ -94,13 +94,50 @@ function agentRow(agent) {
     stateOf(agent.status), element('span', 'mono', agent.agent_id), element('span', 'quiet', how)))
 }
 
+// ---- what it asks
+
+async function answer(question, behavior, row) {
+  for (const button of row.querySelectorAll('button')) button.disabled = true
+  try {
+    await tell('/sessions/' + encodeURIComponent(sessionId) + '/permissions', { request_id: question.request_id, behavior })
+  } catch (error) {
+    row.append(element('span', 'bad', error.message))
+  }
+  void refresh()
+}
+
+function questionRow(question) {
+  const row = element('li', '', element('div', '', 'Asks to use ', element('span', 'mono', question.tool_name),
+    '; denied at ' + stamp(question.until)), element('pre', '', cut(JSON.stringify(question.input, null, 2))))
+  for (const [behavior, words] of [['allow', 'Allow'], ['deny', 'Deny']]) {
+    const button = element('button', '', words)
+    button.addEventListener('click', () => void answer(question, behavior, row))
+    row.append(button, ' ')
+  }
+  return row
+}
+
+let shownQuestions = ''
+
+/** Drawn again only when they are others: a click must find its button. */
+function showQuestions(questions) {
+  const open = questions.filter((question) => question.open)
+  const ids = open.map((question) => question.request_id).join()
+  if (ids === shownQuestions) return
+  shownQuestions = ids
+  const place = document.getElementById('questions')
+  place.hidden = open.length === 0
+  place.replaceChildren(element('ul', 'rows', ...open.map(questionRow)))
+}
+
 async function refresh() {
   try {
-    const { session, agents, children, tree, gaps } = await ask('/sessions/' + encodeURIComponent(sessionId))
+    const { session, agents, children, tree, gaps, questions } = await ask('/sessions/' + encodeURIComponent(sessionId))
     document.title = session.agent_type + ' · Drover'
     document.getElementById('title').textContent = session.agent_type
     document.getElementById('state').replaceChildren(stateOf(session.status))
     document.getElementById('facts').replaceChildren(...factsOf(session, children, tree, gaps))
+    showQuestions(questions)
     const problem = document.getElementById('problem')
     problem.hidden = !session.error_message
     problem.textContent = [session.failure_reason, session.error_message].filter(Boolean).join(': ')
@@ -199,6 +236,17 @@ function lineOfDrover({ type, agent_id, payload }) {
       return ['own bad', 'Restart ' + payload.restarts + ': ' + payload.message]
     case 'drover.session.ended':
       return [payload.status === 'completed' ? 'own' : 'own bad', 'Session ' + payload.status + (payload.message ? ': ' + payload.message : '')]
+    case 'drover.session.waiting_input':
+      return ['own bad', payload.reason === 'interrupted'
+        ? 'Interrupted: waits for a message until ' + stamp(payload.until)
+        : 'Asks to use ' + payload.tool_name]
+    case 'drover.session.interrupt_requested':
+      return ['own bad', 'Interrupt asked for from ' + (payload.actor?.via ?? '?')]
+    case 'drover.message.sent':
+      return payload.channel === undefined ? ['own', folded('Message from ' + (payload.actor?.via ?? '?') + ': ' + firstLine(payload.text), payload.text)] : ['own', inWords(type)]
+    case 'drover.message.answered':
+      return payload.behavior === undefined ? ['own', inWords(type)]
+        : ['own', payload.tool_name + (payload.behavior === 'allow' ? ' allowed' : ' denied') + ' from ' + (payload.actor?.via ?? '?')]
     case 'drover.agent.spawned':
       return ['own', 'Agent ' + agent_id + (payload.resumed ? ' resumes' : ' starts')]
     case 'drover.agent.started':

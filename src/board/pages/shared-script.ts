@@ -81,6 +81,15 @@ async function ask(path) {
   return answer
 }
 
+/** Asks the API to do something; throws its sentence where it does not. */
+async function tell(path, body) {
+  const headers = { accept: 'application/json', 'content-type': 'application/json' }
+  const response = await fetch('/api/v1' + path, { method: 'POST', headers, body: JSON.stringify(body) })
+  const answer = await response.json()
+  if (answer.success !== true) throw new Error(answer.message)
+  return answer
+}
+
 /** Says what is wrong at the top of the page; null takes it away. */
 function sayOffline(message) {
   const place = document.getElementById('offline')

@@ -93,6 +93,8 @@ export function sessionRoutes(app: BoardApp, parts: SessionRoutesParts): void {
         agents: ledger.agents.ofSession(id),
         models: ledger.trees.models(id),
         ...ledger.trees.of(id),
+        messages: ledger.followUps.messages(id),
+        questions: ledger.followUps.questions(id),
         gaps: ledger.gaps.ofSession(id),
         answer: ledger.sessions.completedAnswer(id),
       }

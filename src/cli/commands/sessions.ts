@@ -1,10 +1,11 @@
-/** `drover sessions list|show|search|export` */
+/** `drover sessions list|show|search|export|answer` */
 import { Option } from '@commander-js/extra-typings'
 import { EXPORT_FORMATS } from '../../core/export-format.ts'
 import { connect, eventQueryOf, filterOf, pagesOf } from '../connect.ts'
 import { wholeNumber } from '../options.ts'
 import { examples, type CliContext, type Program, type Register } from '../program.ts'
 import { exitCodeOf } from '../signals.ts'
+import { addAnswer } from './sessions-answer.ts'
 
 /** Declares `drover sessions`. */
 export const registerSessions: Register = (program, context) => {
@@ -62,6 +63,7 @@ export const registerSessions: Register = (program, context) => {
 
   addSearch(sessions, context)
   addExport(sessions, context)
+  addAnswer(sessions, context)
 }
 
 /** Of what was said, so many are shown where nothing else is asked for. */

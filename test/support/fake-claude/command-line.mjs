@@ -8,6 +8,7 @@ const VALUES = new Set([
   '--model',
   '--fallback-model',
   '--permission-mode',
+  '--permission-prompt-tool',
   '--allowedTools',
   '--disallowedTools',
   '--append-system-prompt',
@@ -46,6 +47,7 @@ export function readCommandLine(argv) {
     resume,
     forked,
     model: values.get('--model'),
+    asks: values.get('--permission-prompt-tool') === 'stdio',
   }
 }
 

@@ -3,26 +3,58 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startDaemons } from './daemons.mjs'
-import { assistantLine, initLine, print, printRaw, resultLine } from './messages.mjs'
+import {
+  assistantLine,
+  initLine,
+  lifecycleLine,
+  print,
+  printRaw,
+  questionLine,
+  resultLine,
+} from './messages.mjs'
 import { findScript, mergeScript } from './script.mjs'
 
 export function createConversation({ options, transcript, witness }) {
   let script = mergeScript(transcript.state().script)
   let interrupted = new AbortController()
   let failed = false
+  let isFirst = true
+  /** Open questions: by request id, what is called with the answer. */
+  const questions = new Map()
 
   const pause = (ms) =>
     ms > 0 ? delay(ms, undefined, { signal: interrupted.signal }).catch(() => undefined) : Promise.resolve()
   const stopped = () => interrupted.signal.aborted
   const say = (text) => print(assistantLine(options, text))
 
-  async function turn(prompt) {
+  /**
+   * A line of input, in the moment when it is read; answers what runs its turn. Of the first one, the prompt, no
+   * progress is said, unlike the real one: line numbers are what tests count by. Never steers into a running turn.
+   */
+  function take(text, uuid) {
+    if (isFirst) {
+      isFirst = false
+      return () => turn(text, uuid)
+    }
+    const progress = (state) => {
+      if (!script.no_lifecycle) print(lifecycleLine(options, uuid, state))
+    }
+    if (transcript.has(uuid)) return () => progress('completed')
+    progress('queued')
+    return async () => {
+      progress('started')
+      await turn(text, uuid)
+      progress(stopped() ? 'cancelled' : 'completed')
+    }
+  }
+
+  async function turn(prompt, uuid) {
     interrupted = new AbortController()
     const found = findScript(prompt)
     if (found !== null) script = mergeScript(found)
     await pause(script.delay_init_ms)
     print(initLine({ ...options, mcpServers: script.mcp_servers }))
-    transcript.save({ script, prompts: [...transcript.state().prompts, prompt] })
+    transcript.save({ script, prompts: [...transcript.state().prompts, prompt], uuid })
     if (script.stop_self) process.kill(process.pid, 'SIGSTOP')
     writeFiles(script.write_files)
     startDaemons(script, witness)
@@ -39,11 +71,28 @@ export function createConversation({ options, transcript, witness }) {
     if (script.stderr_file !== '') process.stderr.write(readFileSync(script.stderr_file))
     printOddities(script)
     crashIfTold()
+    if (options.asks) await Promise.all(script.ask.map(ask))
     await pause(script.silence_ms)
     if (stopped()) return printInterrupted()
     if (script.result === 'none') return leave()
     printResult()
     if (script.exit_after_result) leave()
+  }
+
+  /** Until it is answered, or the turn is stopped. */
+  async function ask(command) {
+    const question = questionLine(command)
+    const { request_id } = question
+    const answered = new Promise((resolve) => questions.set(request_id, resolve))
+    print(question)
+    const isStopped = new Promise((resolve) =>
+      interrupted.signal.addEventListener('abort', () => resolve(null)),
+    )
+    const answer = await Promise.race([answered, isStopped])
+    questions.delete(request_id)
+    if (answer === null) return print({ type: 'control_cancel_request', request_id })
+    say(`${command}: ${JSON.stringify(answer)}`)
+    if (answer.interrupt) interrupted.abort()
   }
 
   function printResult() {
@@ -90,7 +139,8 @@ export function createConversation({ options, transcript, witness }) {
   }
 
   return {
-    turn,
+    take,
+    answer: ({ request_id, response }) => questions.get(request_id)?.(response),
     interrupt: () => interrupted.abort(),
     ignoresTerm: () => script.ignore_term,
     /** The code to exit with once the input is closed; never, for one that hangs. */

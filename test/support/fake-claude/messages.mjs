@@ -28,6 +28,34 @@ export function initLine({ sessionId, model, mcpServers }) {
   }
 }
 
+/** How far a message is that was given with a uuid: `queued`, `started`, `completed`, `cancelled`. */
+export function lifecycleLine({ sessionId }, uuid, state) {
+  return {
+    type: 'command_lifecycle',
+    command_uuid: uuid,
+    state,
+    uuid: randomUUID(),
+    session_id: sessionId,
+  }
+}
+
+/** Asks whether a tool may be used. */
+export function questionLine(command) {
+  return {
+    type: 'control_request',
+    request_id: randomUUID(),
+    request: {
+      subtype: 'can_use_tool',
+      tool_name: 'Bash',
+      display_name: 'Bash',
+      input: { command },
+      description: command,
+      permission_suggestions: [],
+      tool_use_id: `toolu_${randomUUID()}`,
+    },
+  }
+}
+
 export function assistantLine({ sessionId, model }, text) {
   return {
     type: 'assistant',

@@ -26,6 +26,8 @@ const DEFAULTS = {
   stderr_text: '',
   stdout_file: '',
   stderr_file: '',
+  ask: [],
+  no_lifecycle: false,
   crash_on_attempts: [],
   crash_signal: 'SIGKILL',
   write_files: {},

@@ -28,6 +28,8 @@ export function openTranscript({ sessionId, resume, forked }) {
   if (forked) state = { ...state, costUsd: 0 }
   return {
     state: () => state,
+    /** Whether a message is in there, by the uuid that it was given with. */
+    has: (uuid) => from !== null && readFileSync(from, 'utf8').includes(`"uuid":"${uuid}"`),
     save(changes) {
       state = { ...state, ...changes }
       mkdirSync(dirname(file), { recursive: true })

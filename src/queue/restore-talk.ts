@@ -1,0 +1,54 @@
+/** Writing back what was said to sessions and Redis has lost; it may run twice, and beside the pods. */
+import type { Redis } from 'ioredis'
+import type { Keys } from './keys.ts'
+
+/**
+ * A message that is not known is known again, and kept where no agent has it. One that is known stays as it is: it
+ * is as new as the ledger, or newer. A session that is not there, or has ended, gets none.
+ *
+ * KEYS  1 session hash · 2 what is said to it
+ * ARGV  per message: id, what a repeat is told by, what is kept of it ('' = nothing, an agent has it)
+ */
+const RESTORE_SCRIPT = `
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state or state == 'completed' or state == 'failed' or state == 'cancelled' then return 0 end
+local written = 0
+for i = 1, #ARGV, 3 do
+  if redis.call('HSETNX', KEYS[2], 'k:' .. ARGV[i], ARGV[i + 1]) == 1 then
+    written = written + 1
+    if ARGV[i + 2] ~= '' then
+      redis.call('HSET', KEYS[2], 'm:' .. ARGV[i], ARGV[i + 2])
+      redis.call('HINCRBY', KEYS[1], 'inbox', 1)
+      redis.call('HINCRBY', KEYS[1], 'inbox_bytes', #ARGV[i + 2])
+    end
+  end
+end
+if written > 0 then redis.call('HINCRBY', KEYS[1], 'talk', 1) end
+return written
+`
+
+/** What was said to a session, in the fields of `talk-script.ts`. */
+export interface RestoredTalk {
+  readonly sessionId: string
+  readonly messages: readonly {
+    readonly messageId: string
+    readonly known: string
+    readonly kept: string
+  }[]
+}
+
+/** Answers how many messages Redis did not know. */
+export async function restoreTalk(
+  redis: Redis,
+  keys: Pick<Keys, 'session' | 'talk'>,
+  { sessionId, messages }: RestoredTalk,
+): Promise<number> {
+  const fields = messages.flatMap(({ messageId, known, kept }) => [messageId, known, kept])
+  return (await redis.eval(
+    RESTORE_SCRIPT,
+    2,
+    keys.session(sessionId),
+    keys.talk(sessionId),
+    ...fields,
+  )) as number
+}
