@@ -68,7 +68,7 @@ export function sessionText(
 
 /** What a person is waited for with, and what to do about it; messages that no agent has. */
 function waitingText(
-  { session: { session_id }, questions = [], messages = [] }: SessionDocument,
+  { session: { session_id }, questions, messages }: SessionDocument,
   colors: Colors,
 ): string[] {
   const open = questions.filter((question) => question.open)

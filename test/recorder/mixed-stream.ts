@@ -34,6 +34,32 @@ const mail = (message_id: string, more: object): object => ({
   ...more,
 })
 
+const PERSON = { via: 'cli', name: null }
+const said = (message_id: string): object => ({
+  message_id,
+  text: `Text of ${message_id}`,
+  priority: 'next',
+  actor: PERSON,
+})
+const asks = (request_id: string): object => ({
+  reason: 'permission',
+  until: '2026-11-20T00:10:00.000Z',
+  request_id,
+  tool_name: 'Bash',
+  tool_use_id: 'toolu_1',
+  input: { command: 'ls' },
+  description: null,
+})
+const allows = (request_id: string): object => ({
+  request_id,
+  tool_name: 'Bash',
+  behavior: 'allow',
+  message: null,
+  updated_input: null,
+  interrupt: false,
+  actor: PERSON,
+})
+
 /** The histories, each in its own order. */
 function histories(): readonly (readonly string[])[] {
   const one = agent(1, 1)
@@ -42,12 +68,21 @@ function histories(): readonly (readonly string[])[] {
     .own('drover.session.claimed', { pod_id: 'pod-1' })
     .own('drover.message.sent', mail('m-1', { to_session: 'plain' }))
     .own('drover.message.sent', mail('m-2', { to_session: 'plain' }))
-    .own('drover.message.sent', { text: 'Steers.', actor: { via: 'cli', name: null } })
+    .own('drover.message.sent', said('s-1'))
+    .own('drover.message.sent', said('s-2'))
     .spawned(one)
     .started(one)
     .line(one, 'claude.system.init', { type: 'system', subtype: 'init' })
     .line(one, 'claude.assistant', says('hello'))
     .own('drover.message.delivered', { ...ofMail('m-1'), delivered_to: 'plain' }, one)
+    .own('drover.message.delivered', { message_id: 's-1' }, one)
+    .own('drover.session.waiting_input', asks('q-1'), one)
+    .own('drover.session.waiting_input', asks('q-2'), one)
+    .own('drover.message.answered', allows('q-1'), one)
+    .own('drover.session.interrupt_requested', { request_id: 'i', actor: PERSON }, one)
+    .own('drover.agent.interrupted', { request_id: 'i' }, one)
+    .own('drover.session.waiting_input', { reason: 'interrupted', until: '2026-11-20T00:00:09.000Z' }, one)
+    .own('drover.session.resumed', { waited_ms: 20 }, one)
     .result(one, { output: 3, usd: 0.000007 })
     .own('drover.message.answered', { ...ofMail('m-1'), reply_id: null }, one)
     .own('drover.agent.health', { health_status: 'healthy', cpu_percent: 3, memory_mb: 90 }, one)

@@ -1,11 +1,12 @@
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { SessionEnded } from '../../src/core/events.ts'
+import type { MessageSent, SessionEnded } from '../../src/core/events.ts'
 import { NO_USAGE } from '../../src/core/envelope.ts'
 import type { MailSent } from '../../src/core/mail-events.ts'
 import { vouch } from '../../src/queue/incarnation.ts'
 import { createMailStore } from '../../src/queue/mail.ts'
 import type { AgentRef } from '../../src/queue/session-store.ts'
+import { createTalkStore } from '../../src/queue/talk.ts'
 import { acceptance } from '../support/namespace.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
@@ -118,6 +119,52 @@ describe(
       expect(lines).toEqual([1, 2, 3, 4, 5].map((line) => ({ line })))
       expect(await stage.store.accept(acceptance(done))).toEqual({ created: false, why: 'exists' })
       expect(stage.temp.ledger.tables.faults.count()).toBe(0)
+    })
+
+    it('what was said to a session is kept for its next agent again, and what was delivered is known', async () => {
+      await openSeeded()
+      const talk = createTalkStore(stage.redis, stage.keys)
+      const [sessionId, ended] = [await stage.accept(), await stage.accept()]
+      const session = { sessionId, agentType: 'architect' }
+      const said = (id: string): MessageSent => ({
+        message_id: id,
+        text: `Text of ${id}`,
+        priority: 'next',
+        actor: { via: 'cli', name: null },
+      })
+      for (const id of ['one', 'two', 'three']) await talk.send(session, said(id))
+      const agent = await stage.startAgent(sessionId)
+      await stage.store.change(agent, {
+        from: ['starting'],
+        to: 'waiting_input',
+        talk: { done: ['two'] },
+        events: [
+          { type: 'drover.message.delivered', payload: { message_id: 'two' } },
+          { type: 'drover.session.resumed', payload: { waited_ms: 70 } },
+          {
+            type: 'drover.session.waiting_input',
+            payload: { reason: 'interrupted', until: '2026-11-20T00:00:09.000Z' },
+          },
+        ],
+      })
+      await talk.send({ ...session, sessionId: ended }, said('four'))
+      await end(await stage.startAgent(ended))
+      await stage.settled()
+      const before = await talk.read(sessionId)
+      expect(before.messages.map((message) => message.message_id)).toEqual(['one', 'three'])
+      await stage.redis.flushall()
+      await until(stage.seeded, { timeoutMs: LIMIT })
+      expect(await talk.read(sessionId)).toEqual(before)
+      const record = await stage.store.read(sessionId)
+      expect(record).toMatchObject({ waitedMs: 70, interruptedUntil: Date.parse('2026-11-20T00:00:09.000Z') })
+      expect(await stage.redis.hget(stage.keys.session(sessionId), 'inbox')).toBe('2')
+      for (const id of ['one', 'two']) {
+        expect(await talk.send(session, said(id))).toMatchObject({ ok: true, repeated: true })
+      }
+      expect(await talk.send(session, { ...said('two'), text: 'other' })).toMatchObject({
+        refused: 'conflict',
+      })
+      expect(await stage.redis.exists(stage.keys.talk(ended))).toBe(0)
     })
 
     it('messages wait where they waited, and what was taken is not there again', async () => {
