@@ -273,7 +273,7 @@ export interface HttpClient {
   /** Stops the running turn; the session stays, and waits for a message. */
   interrupt(id: string, signal?: AbortSignal): Promise<InterruptAnswer>
   /** Answers what an agent asks before it uses a tool. */
-  answerPermission(id: string, answer: PermissionBody, signal?: AbortSignal): Promise<PermissionAnswer>
+  answer(id: string, answer: PermissionBody, signal?: AbortSignal): Promise<PermissionAnswer>
   agentTypes(): Promise<ListDocument<'agent_types', AgentTypeView>>
   /** Those with one of the words, best first. */
   findTypes(q: string, limit?: number): Promise<ListDocument<'agent_types', AgentTypeView>>
@@ -387,7 +387,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       })
     },
     interrupt: (id, signal) => post(`/sessions/${one(id)}/interrupt`, {}, signal),
-    answerPermission: (id, answer, signal) => post(`/sessions/${one(id)}/permissions`, answer, signal),
+    answer: (id, answer, signal) => post(`/sessions/${one(id)}/permissions`, answer, signal),
     agentTypes: () => get('/agent-types'),
     findTypes: (q, limit) => get('/agent-types', { q, limit }),
     searchTypes: (q, detail, limit) => get('/agent-types', { q, detail, limit }),

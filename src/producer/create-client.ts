@@ -86,6 +86,17 @@ export function createClient({ url, token = null }: ClientOptions): Client {
     async restart(sessionId, { signal, ...body } = {}) {
       return toCamel(await http.restart(sessionId, toSnake(body), signal))
     },
+    async send(sessionId, text, options) {
+      return toCamel(await http.send(sessionId, text, options))
+    },
+    async interrupt(sessionId, { signal } = {}) {
+      return toCamel(await http.interrupt(sessionId, signal))
+    },
+    async answer(sessionId, { requestId, behavior, message, updatedInput, interrupt }) {
+      // What is in the tool's input is the tool's, and is not renamed.
+      const body = { request_id: requestId, behavior, message, updated_input: updatedInput, interrupt }
+      return toCamel(await http.answer(sessionId, body))
+    },
     close: async () => {},
   }
 }

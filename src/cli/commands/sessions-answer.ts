@@ -28,7 +28,7 @@ export function addAnswer(sessions: ReturnType<Program['command']>, context: Cli
         throw invalidRequest([{ path: 'behavior', message: 'say either --allow or --deny' }])
       }
       const client = await connect(context)
-      const answer = await client.answerPermission(id, {
+      const answer = await client.answer(id, {
         behavior: allow ? 'allow' : 'deny',
         request_id: request,
         message,
