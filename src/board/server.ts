@@ -111,6 +111,8 @@ export interface Board {
   readonly routes: readonly DeclaredRoute[]
   /** Does this board's recorder write, or does it wait for another one to end? */
   readonly recording: boolean
+  /** These agent types count from now on, and are announced. What is gone from them the pods that serve it retract. */
+  serve(specs: ReadonlyMap<string, AgentSpec>): Promise<void>
   /**
    * Ends streams and waits, answers what is being answered, stops recording, closes everything. Resolves when
    * nothing is left; safe to call twice.
@@ -190,8 +192,9 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
 
     // Always there: the configuration's default is the current directory.
     const [defaultWorkspace = config.dataDir] = config.workspace.roots
-    const summaries = [...parts.specs.values()].map(summaryOf)
-    const announceTypes = (): void => void types.announce(summaries).catch(onError)
+    let { specs } = parts
+    const announce = (): Promise<void> => types.announce([...specs.values()].map(summaryOf))
+    const announceTypes = (): void => void announce().catch(onError)
     const ensureJobs = createEnsureJobs({
       ledger: writer,
       dispatch: createDispatch({ tasks, store, defaultWorkspace }),
@@ -266,7 +269,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       ledger,
       beatsOf: (sessionIds) => readBeats(redis, keys, sessionIds),
       stallTimeoutMs: (agentType) => {
-        const own = parts.specs.get(agentType)?.stallTimeoutSeconds ?? null
+        const own = specs.get(agentType)?.stallTimeoutSeconds ?? null
         const asked = own === null ? config.liveness.stallTimeoutMs : own * 1000
         // A beat comes with each renewal of the lease: one that is not due yet is not missed.
         return Math.max(asked, MISSED_BEATS * config.lease.renewMs)
@@ -357,7 +360,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       clearTimeout(cut)
     })
 
-    await viaRedis(types.announce(summaries))
+    await viaRedis(announce())
     await viaRedis(app.bullBoard.look())
     // A Redis that comes back may be an empty one.
     redis.on('ready', announceTypes)
@@ -387,6 +390,12 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       routes: app.routes,
       get recording() {
         return recorder.recording
+      },
+      async serve(next) {
+        specs = next
+        // Where Redis is away now, they are announced when it is back.
+        await announce().catch(onError)
+        log.info({ types: [...next.keys()] }, 'agent types changed')
       },
       async stop() {
         stopping.abort()

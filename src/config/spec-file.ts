@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { z } from 'zod'
-import type { Issue } from '../core/errors.ts'
+import { isDroverError, messageOf, type Issue } from '../core/errors.ts'
 import { nearest } from '../core/ids.ts'
 import type { AgentSpec } from './agent-spec.ts'
 import { jsonPositions, parseJson, type JsonPositions } from './json-text.ts'
+import { readMcpConfig } from './mcp-config.ts'
 import { refuse } from './problems.ts'
 import { agentSpecsSchema, SPEC_KEYS, toAgentSpec } from './spec-schema.ts'
 import { readTextFile } from './text-file.ts'
@@ -36,13 +37,51 @@ export interface SpecIssue extends Issue {
  * Throws `invalid_request` whose `issues` are all the problems (`SpecIssue`). Running sessions are not touched by it.
  */
 export function loadAgentSpecs({ path, cwd }: { path: string | null; cwd: string }): LoadedSpecs {
-  const file = path === null ? foundSpecFile(cwd) : resolve(cwd, path)
+  const file = findSpecFile({ path, cwd })
   const read = readTextFile(file, MAX_BYTES)
   if (!read.ok) throw refused(file, [issue(file, null, '', read.problem)])
   return { specs: parseAgentSpecs(read.text, file), path: file }
 }
 
-function foundSpecFile(cwd: string): string {
+/**
+ * The same, with the MCP config files that they name: what a session would be refused for is said before there is one.
+ * Throws `invalid_request` whose `issues` are all the problems (`SpecIssue`).
+ */
+export function validateAgentSpecs(source: { path: string | null; cwd: string }): LoadedSpecs {
+  const loaded = loadAgentSpecs(source)
+  const read = readTextFile(loaded.path, MAX_BYTES)
+  const positions = jsonPositions(read.ok ? read.text : '')
+  const issues = [...loaded.specs.values()].flatMap(({ name, mcpConfig }) => {
+    const key = ['agent_types', name, 'mcp_config']
+    return mcpProblems(mcpConfig).map((problem) =>
+      issue(
+        loaded.path,
+        positions.lineOf(key),
+        key.join('.'),
+        `names a file that cannot be used: ${problem}`,
+      ),
+    )
+  })
+  if (issues.length > 0) throw refused(loaded.path, issues)
+  return loaded
+}
+
+function mcpProblems(path: string | null): string[] {
+  if (path === null) return []
+  try {
+    readMcpConfig(path)
+    return []
+  } catch (error) {
+    const { issues } = isDroverError(error) ? error.details : {}
+    return Array.isArray(issues)
+      ? (issues as readonly Issue[]).map(({ message }) => message)
+      : [messageOf(error)]
+  }
+}
+
+/** The file that the types are read from, absolute. */
+export function findSpecFile({ path, cwd }: { path: string | null; cwd: string }): string {
+  if (path !== null) return resolve(cwd, path)
   const local = join(cwd, FILE_NAME)
   return existsSync(local) ? local : SHIPPED
 }

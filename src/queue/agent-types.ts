@@ -6,6 +6,9 @@ import { didYouMean } from '../core/ids.ts'
 import type { AgentTypeSummary } from '../core/type-view.ts'
 import type { Keys } from './keys.ts'
 
+/** How long a type is remembered without a look. */
+const MEMORY_MS = 10_000
+
 export function summaryOf(spec: AgentSpec): AgentTypeSummary {
   return {
     name: spec.name,
@@ -20,9 +23,11 @@ export function summaryOf(spec: AgentSpec): AgentTypeSummary {
 
 export interface AgentTypeRegistry {
   announce(types: readonly AgentTypeSummary[]): Promise<void>
+  /** Nobody has them any more. Other processes notice within ten seconds. */
+  retract(names: readonly string[]): Promise<void>
   list(): Promise<readonly AgentTypeSummary[]>
   /**
-   * The type's summary, from memory where it is known.
+   * The type's summary, from memory where it is known: at most ten seconds old.
    *
    * @throws DroverError `agent_type_not_found`, with "did you mean"
    */
@@ -33,10 +38,12 @@ export interface AgentTypeRegistry {
 
 export function createAgentTypeRegistry(redis: Redis, keys: Keys): AgentTypeRegistry {
   const known = new Map<string, AgentTypeSummary>()
+  let knownSince = Number.NEGATIVE_INFINITY
 
   async function list(): Promise<readonly AgentTypeSummary[]> {
     const entries = await redis.hgetall(keys.agentTypes)
     known.clear()
+    knownSince = performance.now()
     for (const [name, text] of Object.entries(entries)) known.set(name, JSON.parse(text) as AgentTypeSummary)
     return [...known.values()].toSorted((a, b) => a.name.localeCompare(b.name))
   }
@@ -59,9 +66,14 @@ export function createAgentTypeRegistry(redis: Redis, keys: Keys): AgentTypeRegi
         Object.fromEntries(types.map((type) => [type.name, JSON.stringify(type)])),
       )
     },
+    async retract(names) {
+      for (const name of names) known.delete(name)
+      if (names.length > 0) await redis.hdel(keys.agentTypes, ...names)
+    },
     list,
     async require(name) {
-      return known.get(name) ?? (await current(name))
+      const isFresh = performance.now() - knownSince < MEMORY_MS
+      return (isFresh ? known.get(name) : undefined) ?? (await current(name))
     },
     current,
   }

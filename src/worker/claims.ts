@@ -29,9 +29,10 @@ export interface ClaimsParts {
   readonly queuePrefix: string
   readonly podId: string
   readonly lockMs: number
+  /** What it begins with. */
   readonly specs: ReadonlyMap<string, AgentSpec>
   /** Sessions at once. */
-  readonly limit: number
+  readonly limit: () => number
   /** Is there room for another one, beside the limit? */
   readonly hasRoom: () => boolean
   /** Runs a session as far as this pod does. */
@@ -52,23 +53,31 @@ export interface Claims {
   has(sessionId: string): boolean
   /** Looks at the room again: workers rest while there is none, instead of taking jobs that would wait here. */
   update(): void
+  /**
+   * Serves these types from now on: new ones at once, those that are gone no more. A job that is taken from now on is
+   * run by its type's present spec; one that runs keeps its own, also where its type is gone.
+   */
+  serve(specs: ReadonlyMap<string, AgentSpec>): Promise<void>
   /** Stops taking jobs; resolves when the last claim is over. */
   close(): Promise<unknown>
 }
 
 /** Begins to take jobs. */
 export async function startClaims(parts: ClaimsParts): Promise<Claims> {
-  const { specs, limit, limiter } = parts
+  const { limit, limiter } = parts
   const claims = new Set<Job<SessionJob>>()
-  const workers: Worker<SessionJob>[] = []
+  /** By type: its present spec, and a worker for each of its instances. */
+  const served = new Map<string, { spec: AgentSpec; readonly workers: Worker<SessionJob>[] }>()
+  /** Of types and instances that are gone: each is over when the job that it runs is. */
+  const leaving = new Set<Promise<void>>()
   const brake = createBrake<Worker<SessionJob>>(() => update())
   let closing = false
   const onQueueError = (error: unknown): void => limiter.warn('queue', messageOf(error))
 
   function update(): void {
     if (closing) return
-    const full = claims.size >= limit || !parts.hasRoom()
-    for (const worker of workers) {
+    const full = claims.size >= limit() || !parts.hasRoom()
+    for (const worker of [...served.values()].flatMap(({ workers }) => workers)) {
       const rests = full || brake.isOn(worker)
       if (rests && !worker.isPaused()) worker.pause(true).catch(onQueueError)
       else if (!rests && worker.isPaused()) Promise.resolve(worker.resume()).catch(onQueueError)
@@ -88,7 +97,7 @@ export async function startClaims(parts: ClaimsParts): Promise<Claims> {
     update()
     try {
       // Several workers may have claimed in the same moment: those that are too many give their job back.
-      if (claims.size > limit) return await giveBack(job, token)
+      if (claims.size > limit()) return await giveBack(job, token)
       const claim = await run(spec, job, job.id, token)
       if (claim === 'no_record') {
         await parts.onNoRecord(job.id, spec.name)
@@ -126,38 +135,67 @@ export async function startClaims(parts: ClaimsParts): Promise<Claims> {
     }
   }
 
-  for (const spec of specs.values()) {
-    for (let instance = 0; instance < spec.maxInstances; instance++) {
-      // BullMQ gives an abort signal only to a processor with three named parameters; a session has its own.
-      const worker: Worker<SessionJob> = new Worker<SessionJob>(
-        spec.name,
-        (job, token) => process(spec, job, token ?? '', worker),
-        {
-          connection: parts.redis,
-          prefix: parts.queuePrefix,
-          concurrency: 1,
-          lockDuration: parts.lockMs,
-          skipLockRenewal: true,
-          stalledInterval: STALLED_INTERVAL_MS,
-          maxStalledCount: MAX_STALLED_COUNT,
-          drainDelay: DRAIN_DELAY_S,
-          runRetryDelay: RUN_RETRY_MS,
-          name: parts.podId,
-        },
-      )
-      worker.on('error', (error) => {
-        onQueueError(error)
-        brake.apply(worker)
-      })
-      // Nothing of a session's own fate ends here: it is a fault of ours or of Redis.
-      worker.on('failed', (job, error) =>
-        limiter.warn('claim', `A claim failed: ${messageOf(error)}`, { session_id: job?.id, err: error }),
-      )
-      workers.push(worker)
-    }
+  function startWorker(type: { readonly spec: AgentSpec }): Worker<SessionJob> {
+    // BullMQ gives an abort signal only to a processor with three named parameters; a session has its own.
+    const worker: Worker<SessionJob> = new Worker<SessionJob>(
+      type.spec.name,
+      (job, token) => process(type.spec, job, token ?? '', worker),
+      {
+        connection: parts.redis,
+        prefix: parts.queuePrefix,
+        concurrency: 1,
+        lockDuration: parts.lockMs,
+        skipLockRenewal: true,
+        stalledInterval: STALLED_INTERVAL_MS,
+        maxStalledCount: MAX_STALLED_COUNT,
+        drainDelay: DRAIN_DELAY_S,
+        runRetryDelay: RUN_RETRY_MS,
+        name: parts.podId,
+      },
+    )
+    worker.on('error', (error) => {
+      onQueueError(error)
+      brake.apply(worker)
+    })
+    // Nothing of a session's own fate ends here: it is a fault of ours or of Redis.
+    worker.on('failed', (job, error) =>
+      limiter.warn('claim', `A claim failed: ${messageOf(error)}`, { session_id: job?.id, err: error }),
+    )
+    return worker
   }
-  await Promise.all(workers.map((worker) => worker.waitUntilReady()))
-  update()
+
+  function leave(worker: Worker<SessionJob>): void {
+    const left = worker
+      .close()
+      .catch(onQueueError)
+      .finally(() => leaving.delete(left))
+    leaving.add(left)
+  }
+
+  async function serve(specs: ReadonlyMap<string, AgentSpec>): Promise<void> {
+    if (closing) return
+    const started: Worker<SessionJob>[] = []
+    for (const spec of specs.values()) {
+      const type = served.get(spec.name) ?? { spec, workers: [] }
+      type.spec = spec
+      served.set(spec.name, type)
+      for (const worker of type.workers.splice(spec.maxInstances)) leave(worker)
+      while (type.workers.length < spec.maxInstances) {
+        const worker = startWorker(type)
+        type.workers.push(worker)
+        started.push(worker)
+      }
+    }
+    for (const [name, { workers }] of served) {
+      if (specs.has(name)) continue
+      served.delete(name)
+      for (const worker of workers) leave(worker)
+    }
+    await Promise.all(started.map((worker) => worker.waitUntilReady()))
+    update()
+  }
+
+  await serve(parts.specs)
 
   return {
     get count() {
@@ -165,10 +203,12 @@ export async function startClaims(parts: ClaimsParts): Promise<Claims> {
     },
     has: (sessionId) => [...claims].some((job) => job.id === sessionId),
     update,
+    serve,
     close() {
       closing = true
       brake.stop()
-      return Promise.all(workers.map((worker) => worker.close()))
+      const workers = [...served.values()].flatMap((type) => type.workers)
+      return Promise.all([...leaving, ...workers.map((worker) => worker.close())])
     },
   }
 }

@@ -10,10 +10,10 @@ import type { Config } from '../config/settings.ts'
 import { readVersion } from '../config/version.ts'
 import { sleep, type Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
-import { createAgentTypeRegistry, summaryOf } from '../queue/agent-types.ts'
+import { createAgentTypeRegistry } from '../queue/agent-types.ts'
 import { readBacklog } from '../queue/backlog.ts'
 import { connectRedis } from '../queue/connection.ts'
-import { assertConcurrency, createQueues } from '../queue/jobs.ts'
+import { createQueues } from '../queue/jobs.ts'
 import { createOutage } from '../queue/outage.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLeases } from '../queue/lease.ts'
@@ -43,6 +43,7 @@ import { runSession } from './session-run.ts'
 import { createOutbox } from './outbox.ts'
 import { forgetFailedClaims, noteFailedClaim } from '../queue/failed-claims.ts'
 import { redactedStore } from './redacted-store.ts'
+import { serveTypes, type ServedTypes } from './served-types.ts'
 import { createSpoolKeeper } from './spool-keeper.ts'
 import { keepWorktrees } from './worktree-keeper.ts'
 
@@ -76,6 +77,8 @@ export interface PodParts {
 export interface Pod {
   /** Sessions that are claimed at this moment. */
   readonly running: number
+  /** These agent types count from now on; sessions that run keep the spec that they began with (`served-types.ts`). */
+  serve(specs: ReadonlyMap<string, AgentSpec>): Promise<void>
   /**
    * Stops claiming at once and gives running sessions `graceMs` to end; then they are ended by SIGTERM and handed
    * over. A second call with 0 shortens it. Resolves when nothing of the pod is left.
@@ -85,7 +88,7 @@ export interface Pod {
 
 /** Connects, starts the guard, and serves. */
 export async function createPod(parts: PodParts): Promise<Pod> {
-  const { config, specs, log } = parts
+  const { config, log } = parts
   const limiter = createErrorLimiter(log)
   const onError = (error: unknown): void => limiter.warn('pod', messageOf(error))
   const onQueueError = (error: unknown): void => limiter.warn('queue', messageOf(error))
@@ -109,6 +112,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
   const processMetrics = createProcessMetrics()
   let started = false
   let claims: Claims | null = null
+  let served: ServedTypes | null = null
   let readiness = (): Readiness => STARTING
   const health =
     healthPort === 0
@@ -133,7 +137,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     spoolOf: ({ sessionId, agentId }) => spoolOf(config.dataDir, sessionId, agentId),
     onResent(text) {
       entry.note({ resent: text })
-      announceTypes().catch(onError)
+      served?.announce().catch(onError)
     },
     onError,
   })
@@ -177,17 +181,27 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     drover: parts.drover ?? null,
     secrets: parts.secrets,
   })
-  const types = createAgentTypeRegistry(redis, keys)
-  const announceTypes = (): Promise<void> => types.announce([...specs.values()].map(summaryOf))
-  await announceTypes()
-
-  const limits = [...specs.values()].map((spec) =>
-    assertConcurrency(queues.of(spec.name), redis, spec.maxInstances, onError),
+  const types = await serveTypes(
+    {
+      redis,
+      queues,
+      registry: createAgentTypeRegistry(redis, keys),
+      pods,
+      podId: config.podId,
+      async onChange(specs) {
+        await claims?.serve(specs)
+        entry.note({ types: [...specs.keys()].join(','), max_sessions: limitShown() })
+      },
+      onError,
+    },
+    parts.specs,
   )
-  await Promise.all(limits.map((limit) => limit.ready))
+  served = types
 
   const draining = new AbortController()
-  const sessionLimit = (config.worker.maxSessions ?? specs.size) || Number.POSITIVE_INFINITY
+  const sessionLimit = (): number =>
+    (config.worker.maxSessions ?? types.present().size) || Number.POSITIVE_INFINITY
+  const limitShown = (): number | string => (Number.isFinite(sessionLimit()) ? sessionLimit() : '')
   const closing = new AbortController()
 
   const room = watchRoom(config.worker, (shortage) => {
@@ -209,8 +223,8 @@ export async function createPod(parts: PodParts): Promise<Pod> {
       version: readVersion(),
       tier: guards.tier(),
       resent: outbox.resent(),
-      types: [...specs.keys()].join(','),
-      max_sessions: Number.isFinite(sessionLimit) ? sessionLimit : '',
+      types: [...parts.specs.keys()].join(','),
+      max_sessions: limitShown(),
     },
     readiness: () => readiness(),
     running: () => claims?.count ?? 0,
@@ -224,7 +238,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
       redisProblem: redis.status === 'ready' ? entry.problem() : 'Redis is not reachable.',
       guardAlive: guards.alive(),
       running: claims?.count ?? 0,
-      maxSessions: sessionLimit,
+      maxSessions: sessionLimit(),
       shortage: room.shortage(),
     })
 
@@ -251,7 +265,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     queuePrefix: keys.queuePrefix,
     podId: config.podId,
     lockMs: config.lease.ttlMs,
-    specs,
+    specs: parts.specs,
     limit: sessionLimit,
     // A pod without room pauses its workers instead of taking jobs that would wait here while another has room.
     hasRoom: () => room.shortage() === null && guards.alive(),
@@ -282,7 +296,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
   }, config.lease.renewMs)
   started = true
   entry.changed()
-  log.info({ pod_id: config.podId, types: [...specs.keys()], guard: guards.pid() }, 'pod ready')
+  log.info({ pod_id: config.podId, types: [...parts.specs.keys()], guard: guards.pid() }, 'pod ready')
 
   let stopping: Promise<void> | null = null
   let graceOver: () => void = () => {}
@@ -313,7 +327,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
       }),
     ])
     patience.abort()
-    for (const limit of limits) limit.stop()
+    types.stop()
     await guards.stop()
     outbox.stop()
     doorbell.close()
@@ -334,6 +348,11 @@ export async function createPod(parts: PodParts): Promise<Pod> {
   return {
     get running() {
       return claims?.count ?? 0
+    },
+    async serve(specs) {
+      if (stopping !== null) return
+      await types.change(specs)
+      log.info({ types: [...specs.keys()] }, 'agent types changed')
     },
     stop(graceMs) {
       if (stopping !== null && graceMs === 0) graceOver()

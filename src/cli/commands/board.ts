@@ -1,6 +1,6 @@
 /** `drover board`: HTTP API, live pages, Bull Board, recorder. */
 import { examples, type Register } from '../program.ts'
-import { roleLogger, untilTold } from '../stack/service.ts'
+import { roleLogger, sayProblem, untilTold } from '../stack/service.ts'
 
 export const registerBoard: Register = (program, context) => {
   program
@@ -16,30 +16,38 @@ export const registerBoard: Register = (program, context) => {
       examples('REDIS_URL=redis://redis:6379 drover board', 'drover board --port 0 --json'),
     )
     .action(async (options) => {
-      const [{ loadAgentSpecs }, { redisUrlOf }, { createBoard }, { createSecretKeeper }] = await Promise.all(
-        [
+      const [{ loadAgentSpecs }, { watchSpecs }, { redisUrlOf }, { createBoard }, { createSecretKeeper }] =
+        await Promise.all([
           import('../../config/spec-file.ts'),
+          import('../../config/watch-specs.ts'),
           import('../stack/redis.ts'),
           import('../../board/server.ts'),
           import('../../telemetry/secret-keeper.ts'),
-        ],
-      )
+        ])
       const { config } = await context.config()
-      const { specs } = loadAgentSpecs({ path: config.agentSpecs, cwd: context.cwd })
+      const source = { path: config.agentSpecs, cwd: context.cwd }
+      const { specs } = loadAgentSpecs(source)
       const told = untilTold(context, { whileStdin: options.whileStdin === true })
       try {
         const keeper = createSecretKeeper(config, context.env)
+        const log = await roleLogger(context, config, 'board', keeper)
         const board = await createBoard({
           config,
           specs,
           redisUrl: await redisUrlOf(config),
           environment: context.env,
-          log: await roleLogger(context, config, 'board', keeper),
+          log,
           redact: keeper.text,
+        })
+        const watch = watchSpecs({
+          ...source,
+          onChange: ({ specs: now }) => board.serve(now),
+          onProblem: (problem) => sayProblem(log, problem),
         })
         const ready = { success: true, url: board.url, pid: process.pid, namespace: config.namespace }
         await told.ready(ready, `board at ${board.url}; Bull Board at ${board.url}/queues; Ctrl-C stops`)
         await told.first
+        watch.stop()
         await board.stop()
       } finally {
         told.close()

@@ -66,13 +66,15 @@ export const registerTypes: Register = (program, context) => {
 
   types
     .command('validate')
-    .description('Checks a spec file; lists all problems with their lines. Needs no board.')
+    .description(
+      'Checks a spec file; and the MCP config files that it names; lists all problems with their lines. Needs no board.',
+    )
     .argument('[file]', 'spec file (DROVER_AGENT_SPECS, ./agent_specs.json, or the shipped one)')
     .addHelpText('after', examples('drover types validate', 'drover types validate team/agent_specs.json'))
     .action(async (file) => {
-      const { loadAgentSpecs } = await import('../../config/spec-file.ts')
+      const { validateAgentSpecs } = await import('../../config/spec-file.ts')
       const path = file ?? (await context.config()).config.agentSpecs
-      const loaded = loadAgentSpecs({ path, cwd: context.cwd })
+      const loaded = validateAgentSpecs({ path, cwd: context.cwd })
       const names = [...loaded.specs.keys()]
       await context.output.answer(
         { success: true, file: loaded.path, agent_types: names },

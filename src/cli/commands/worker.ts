@@ -5,7 +5,7 @@ import { DroverError } from '../../core/errors.ts'
 import { examples, type Register } from '../program.ts'
 import { MAIN } from '../stack/role.ts'
 import { REHEARSE_OPTION, rehearsalOf } from '../stack/rehearse.ts'
-import { roleLogger, untilTold } from '../stack/service.ts'
+import { roleLogger, sayProblem, untilTold } from '../stack/service.ts'
 import { toolsDirOf } from '../stack/tools.ts'
 
 export const registerWorker: Register = (program, context) => {
@@ -30,6 +30,7 @@ export const registerWorker: Register = (program, context) => {
       setFlagsFromString('--optimize-for-size')
       const [
         { loadAgentSpecs },
+        { watchSpecs },
         { findAgentType },
         { redisUrlOf },
         { findClaude },
@@ -37,6 +38,7 @@ export const registerWorker: Register = (program, context) => {
         { createSecretKeeper },
       ] = await Promise.all([
         import('../../config/spec-file.ts'),
+        import('../../config/watch-specs.ts'),
         import('../../config/agent-spec.ts'),
         import('../stack/redis.ts'),
         import('../../setup/claude-cli.ts'),
@@ -44,9 +46,10 @@ export const registerWorker: Register = (program, context) => {
         import('../../telemetry/secret-keeper.ts'),
       ])
       const { config } = await context.config()
-      const all = loadAgentSpecs({ path: config.agentSpecs, cwd: context.cwd }).specs
-      const names = options.types?.split(',').map((name) => name.trim()) ?? [...all.keys()]
-      const specs = new Map(names.map((name) => [name, findAgentType(all, name)]))
+      const source = { path: config.agentSpecs, cwd: context.cwd }
+      const all = loadAgentSpecs(source).specs
+      const named = options.types?.split(',').map((name) => name.trim())
+      const specs = new Map((named ?? [...all.keys()]).map((name) => [name, findAgentType(all, name)]))
       if (specs.size === 0) throw new DroverError('invalid_request', '--types names no agent type.')
 
       const redisUrl = await redisUrlOf(config)
@@ -60,6 +63,7 @@ export const registerWorker: Register = (program, context) => {
       const rehearsal = await rehearsalOf(options.rehearse)
       const secrets = createSecretKeeper(config, context.env)
       try {
+        const log = await roleLogger(context, config, 'worker', secrets)
         const pod = await createPod({
           config,
           specs,
@@ -69,9 +73,18 @@ export const registerWorker: Register = (program, context) => {
           environment: context.env,
           url: config.client.url,
           drover: { command: process.execPath, args: [MAIN] },
-          log: await roleLogger(context, config, 'worker', secrets),
+          log,
           secrets,
           clock: systemClock,
+        })
+        const watch = watchSpecs({
+          ...source,
+          onChange: async ({ specs: now }) => {
+            // Of those that were named, one that is gone is not served, and one that comes back is again.
+            const kept = [...now].filter(([name]) => named === undefined || named.includes(name))
+            await pod.serve(new Map(kept))
+          },
+          onProblem: (problem) => sayProblem(log, problem),
         })
         const ready = {
           success: true,
@@ -81,6 +94,7 @@ export const registerWorker: Register = (program, context) => {
         }
         await told.ready(ready, `pod ${config.podId} serves ${[...specs.keys()].join(', ')}; Ctrl-C drains`)
         await told.first
+        watch.stop()
         const stopped = pod.stop(config.worker.drainGraceMs)
         void told.second.then(() => pod.stop(0))
         await stopped

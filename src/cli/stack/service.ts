@@ -17,6 +17,12 @@ export async function roleLogger(
   return createLogger({ level: config.log.level, name, format, redact: secrets.json })
 }
 
+/** Of the file with the agent types, as `watchSpecs` tells it: one line when it breaks, one when it is right again. */
+export function sayProblem(log: Pick<Logger, 'error' | 'info'>, problem: string | null): void {
+  if (problem === null) log.info({ alarm: 'agent_specs_broken' }, 'Over: the agent types are right again')
+  else log.error({ alarm: 'agent_specs_broken' }, `${problem} The types that were read before stay.`)
+}
+
 export interface Told {
   /** Says that the service is ready: the document with --json, else a line for people. */
   ready(document: object, sentence: string): Promise<void>
