@@ -63,7 +63,7 @@ export function holdersWaiting(chain: readonly Ancestor[], agentType: string): n
 export function tooManyChildren(sessionId: string, maxChildren: number): DroverError {
   return new DroverError(
     'lineage_limit',
-    `The session ${sessionId} has asked for ${maxChildren} sessions, and may not ask for more (lineage.max_children). ` +
+    `The session ${sessionId} may ask for no more sessions than ${maxChildren} (lineage.max_children). ` +
       'Do the rest of the work in this session.',
     { session_id: sessionId, limit: 'max_children', max_children: maxChildren },
   )
@@ -79,10 +79,13 @@ function tooDeep(chain: readonly Ancestor[], child: AskedChild, maxDepth: number
 }
 
 function wouldWaitForItself(chain: readonly Ancestor[], child: AskedChild): DroverError {
-  const slots = child.maxInstances === 1 ? 'the only slot' : `all ${child.maxInstances} slots`
+  const slots =
+    child.maxInstances === 1
+      ? `the only slot of ${child.agentType} is`
+      : `all ${child.maxInstances} slots of ${child.agentType} are`
   return new DroverError(
     'self_deadlock',
-    `${chainText(chain, child)} would wait for ever: ${slots} of ${child.agentType} are held by sessions that wait ` +
+    `${chainText(chain, child)} would wait for ever: ${slots} held by sessions that wait ` +
       'for this one. Do the work in this session, give it to another agent type, or ask for it without waiting.',
     { agent_type: child.agentType, max_instances: child.maxInstances, chain: chainOf(chain) },
   )

@@ -2,6 +2,7 @@
 import type { Tool } from '../tool.ts'
 import { killAgent, restartAgent } from './control.ts'
 import { getCost } from './cost.ts'
+import { acknowledge, broadcast, checkInbox, replyTo, sendMessage } from './messages.ts'
 import { checkSession, getActiveSessions, waitSession } from './sessions.ts'
 import { spawnAgent, spawnAgentAsync } from './spawn.ts'
 import { listAgentTypes, searchAgents } from './types.ts'
@@ -16,5 +17,10 @@ export const TOOLS: readonly Tool[] = [
   searchAgents,
   listAgentTypes,
   getActiveSessions,
+  sendMessage,
+  broadcast,
+  checkInbox,
+  replyTo,
+  acknowledge,
   getCost,
 ]
