@@ -53,6 +53,7 @@ const SEARCHES: Readonly<Record<string, Paths>> = {
   'search for a word in nearly every message': () => '/search?q=word0',
   'search for two words': (n) => `/search?q=word${n % 50}%20word${(n * 7) % 400}`,
   'search for a common and a rare word': (n) => `/search?q=word0%20rare${pick(n, 5000)}`,
+  'search for two words in every second message each, never together': () => '/search?q=even%20odd',
   'search for what nobody said': (n) => `/search?q=word0%20unsaid${n}`,
 }
 

@@ -144,9 +144,12 @@ function messageOf(index: number): string {
   return JSON.stringify({ type: 'assistant', message: { id: `msg_${index}`, role: 'assistant', content } })
 }
 
-/** Words as they are spread in texts: the common ones in nearly all, `rare-<n>` in one of five thousand. */
+/**
+ * Words as they are spread in texts: the common ones in nearly all, `rare<n>` in one of five thousand; `even` and `odd` in
+ * every second one each, never in one together.
+ */
 function phrase(index: number): string {
-  const words = [`rare${index % 5000}`]
+  const words = [`rare${index % 5000}`, index % 2 === 0 ? 'even' : 'odd']
   for (let place = 0; place < 24; place++) {
     const draw = ((index + 1) * (place + 7) * 2_654_435_761) % 4_294_967_296
     // Squared twice: low numbers are many times as frequent.

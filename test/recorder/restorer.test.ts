@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, type TestContext } from 'vitest'
 import type { MessageSent, SessionEnded } from '../../src/core/events.ts'
 import { NO_USAGE } from '../../src/core/envelope.ts'
 import type { MailSent } from '../../src/core/mail-events.ts'
@@ -12,17 +12,16 @@ import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 import { openRestoreStage, PREFIX, TRUST_MS, TTL_MS, type RestoreStage } from './restore-stage.ts'
 
-let stage: RestoreStage
-afterEach(() => stage.close())
-
 const LIMIT = 30_000
 
-/** A stage whose recorder has confirmed a server of its own. */
-async function openSeeded(aof?: 'always'): Promise<void> {
-  stage = await openRestoreStage(aof === undefined ? {} : { aof })
+/** A stage whose recorder has confirmed a server of its own; closed with the test. */
+async function openSeeded({ onTestFinished }: TestContext, aof?: 'always'): Promise<RestoreStage> {
+  const stage = await openRestoreStage(aof === undefined ? {} : { aof })
+  onTestFinished(() => stage.close())
   await vouch(stage.redis, stage.keys, 'new')
   stage.startRecorder()
   await until(stage.seeded)
+  return stage
 }
 
 const ENDED: SessionEnded = {
@@ -38,7 +37,7 @@ const ENDED: SessionEnded = {
   permission_denials: [],
 }
 
-async function end(agent: AgentRef): Promise<void> {
+async function end(stage: RestoreStage, agent: AgentRef): Promise<void> {
   const changed = await stage.store.change(agent, {
     to: 'completed',
     set: { ended: JSON.stringify({ ...ENDED, completed_at: new Date().toISOString() }) },
@@ -48,81 +47,85 @@ async function end(agent: AgentRef): Promise<void> {
   if (!changed.ok) throw new Error(changed.refused)
 }
 
-const acquire = (): ReturnType<RestoreStage['leases']['acquire']> =>
+const acquire = (stage: RestoreStage): ReturnType<RestoreStage['leases']['acquire']> =>
   stage.leases.acquire('architect', 1, new AbortController().signal)
 
-describe(
+// Most of their time a lease ends.
+describe.concurrent(
   'after Redis lost everything',
   () => {
     it.for([
-      ['emptied', () => stage.redis.flushall()],
-      ['restarted without its data', () => stage.restart()],
-    ] as const)('%s: what the ledger knows comes back, and only then leases are given', async ([, lose]) => {
-      await openSeeded()
-      const [queued, running, done] = [await stage.accept(), await stage.accept(), await stage.accept()]
-      const agent = await stage.startAgent(running)
-      await stage.say(agent, 1, 3)
-      await stage.store.change(agent, {
-        from: ['starting'],
-        to: 'running',
-        set: { pid: 4711, started_at: '2026-01-01T00:00:01.000Z' },
-        events: [
-          {
-            type: 'drover.agent.started',
-            payload: { pid: 4711, startup_ms: 1, started_at: '2026-01-01T00:00:01.000Z', model: null },
-          },
-        ],
-      })
-      const other = await stage.startAgent(done)
-      await end(other)
-      await stage.settled()
-      const before = {
-        queued: await stage.store.read(queued),
-        running: await stage.store.read(running),
-        done: await stage.store.read(done),
-      }
-      const held = await acquire()
-      expect(held).not.toBeNull()
+      ['emptied', (stage: RestoreStage) => stage.redis.flushall()],
+      ['restarted without its data', (stage: RestoreStage) => stage.restart()],
+    ] as const)(
+      '%s: what the ledger knows comes back, and only then leases are given',
+      async ([, lose], context) => {
+        const stage = await openSeeded(context)
+        const [queued, running, done] = [await stage.accept(), await stage.accept(), await stage.accept()]
+        const agent = await stage.startAgent(running)
+        await stage.say(agent, 1, 3)
+        await stage.store.change(agent, {
+          from: ['starting'],
+          to: 'running',
+          set: { pid: 4711, started_at: '2026-01-01T00:00:01.000Z' },
+          events: [
+            {
+              type: 'drover.agent.started',
+              payload: { pid: 4711, startup_ms: 1, started_at: '2026-01-01T00:00:01.000Z', model: null },
+            },
+          ],
+        })
+        const other = await stage.startAgent(done)
+        await end(stage, other)
+        await stage.settled()
+        const before = {
+          queued: await stage.store.read(queued),
+          running: await stage.store.read(running),
+          done: await stage.store.read(done),
+        }
+        const held = await acquire(stage)
+        expect(held).not.toBeNull()
 
-      await lose()
-      const given = await acquire()
-      // The holder of before could trust its lease that long: it never learnt of the loss.
-      expect((given?.trustedUntil ?? 0) - TRUST_MS).toBeGreaterThan(held?.trustedUntil ?? 0)
+        await lose(stage)
+        const given = await acquire(stage)
+        // The holder of before could trust its lease that long: it never learnt of the loss.
+        expect((given?.trustedUntil ?? 0) - TRUST_MS).toBeGreaterThan(held?.trustedUntil ?? 0)
 
-      const ids = { firstId: expect.any(String), lastId: expect.any(String) }
-      expect(await stage.store.read(queued)).toEqual({ ...before.queued, ...ids })
-      expect(await stage.store.read(running)).toEqual({ ...before.running, ...ids })
-      expect(await stage.store.read(done)).toMatchObject({
-        state: 'completed',
-        seq: before.done?.seq,
-        epoch: before.done?.epoch,
-        ended: { status: 'completed', output: 'Done.' },
-      })
-      const ttl = await stage.redis.ttl(stage.keys.session(done))
-      expect(ttl).toBeGreaterThan(23 * 3600)
-      expect(ttl).toBeLessThanOrEqual(24 * 3600)
-      expect(await stage.redis.ttl(stage.keys.session(running))).toBe(-1)
-      const note = await stage.store.readEnded(done)
-      expect(note).toMatchObject({ status: 'completed', digest: 'd', agent_type: 'architect' })
-      expect(await stage.redis.ttl(stage.keys.ended(done))).toBeGreaterThan(6 * 24 * 3600)
-      expect(await stage.store.readEnded(running)).toBe(null)
-      expect(stage.restored()).toBe(2)
-      await given?.release()
+        const ids = { firstId: expect.any(String), lastId: expect.any(String) }
+        expect(await stage.store.read(queued)).toEqual({ ...before.queued, ...ids })
+        expect(await stage.store.read(running)).toEqual({ ...before.running, ...ids })
+        expect(await stage.store.read(done)).toMatchObject({
+          state: 'completed',
+          seq: before.done?.seq,
+          epoch: before.done?.epoch,
+          ended: { status: 'completed', output: 'Done.' },
+        })
+        const ttl = await stage.redis.ttl(stage.keys.session(done))
+        expect(ttl).toBeGreaterThan(23 * 3600)
+        expect(ttl).toBeLessThanOrEqual(24 * 3600)
+        expect(await stage.redis.ttl(stage.keys.session(running))).toBe(-1)
+        const note = await stage.store.readEnded(done)
+        expect(note).toMatchObject({ status: 'completed', digest: 'd', agent_type: 'architect' })
+        expect(await stage.redis.ttl(stage.keys.ended(done))).toBeGreaterThan(6 * 24 * 3600)
+        expect(await stage.store.readEnded(running)).toBe(null)
+        expect(stage.restored()).toBe(2)
+        await given?.release()
 
-      // Epochs go on, no agent's id comes twice, and lines go on where they were.
-      const next = await stage.startAgent(queued)
-      expect(Number(next.epoch)).toBeGreaterThan(Number(other.epoch))
-      expect(Number(next.agentId.slice(PREFIX.length))).toBeGreaterThan(2)
-      await stage.say(agent, 2, 4)
-      await stage.settled()
-      const lines = stage.temp.rows(`SELECT line FROM session_event WHERE line IS NOT NULL ORDER BY line`)
-      expect(lines).toEqual([1, 2, 3, 4, 5].map((line) => ({ line })))
-      expect(await stage.store.accept(acceptance(done))).toEqual({ created: false, why: 'exists' })
-      expect(stage.temp.ledger.tables.faults.count()).toBe(0)
-    })
+        // Epochs go on, no agent's id comes twice, and lines go on where they were.
+        const next = await stage.startAgent(queued)
+        expect(Number(next.epoch)).toBeGreaterThan(Number(other.epoch))
+        expect(Number(next.agentId.slice(PREFIX.length))).toBeGreaterThan(2)
+        await stage.say(agent, 2, 4)
+        await stage.settled()
+        const lines = stage.temp.rows(`SELECT line FROM session_event WHERE line IS NOT NULL ORDER BY line`)
+        expect(lines).toEqual([1, 2, 3, 4, 5].map((line) => ({ line })))
+        expect(await stage.store.accept(acceptance(done))).toEqual({ created: false, why: 'exists' })
+        expect(stage.temp.ledger.tables.faults.count()).toBe(0)
+      },
+    )
 
-    it('what was said to a session is kept for its next agent again, and what was delivered is known', async () => {
-      await openSeeded()
+    it('what was said to a session is kept for its next agent again, and what was delivered is known', async (context) => {
+      const stage = await openSeeded(context)
       const talk = createTalkStore(stage.redis, stage.keys)
       const [sessionId, ended] = [await stage.accept(), await stage.accept()]
       const session = { sessionId, agentType: 'architect' }
@@ -148,7 +151,7 @@ describe(
         ],
       })
       await talk.send({ ...session, sessionId: ended }, said('four'))
-      await end(await stage.startAgent(ended))
+      await end(stage, await stage.startAgent(ended))
       await stage.settled()
       const before = await talk.read(sessionId)
       expect(before.messages.map((message) => message.message_id)).toEqual(['one', 'three'])
@@ -167,8 +170,8 @@ describe(
       expect(await stage.redis.exists(stage.keys.talk(ended))).toBe(0)
     })
 
-    it('messages wait where they waited, and what was taken is not there again', async () => {
-      await openSeeded()
+    it('messages wait where they waited, and what was taken is not there again', async (context) => {
+      const stage = await openSeeded(context)
       const mail = createMailStore(stage.redis, stage.keys)
       const session = await stage.accept()
       const reader = { sessionId: session, agentType: 'architect' }
@@ -232,10 +235,10 @@ describe(
       expect(await mail.take(answered, reader)).toMatchObject({ ok: false, refused: 'taken' })
     })
 
-    it('a key that is used again meanwhile does not open what has ended', async () => {
-      await openSeeded()
+    it('a key that is used again meanwhile does not open what has ended', async (context) => {
+      const stage = await openSeeded(context)
       const done = await stage.accept()
-      await end(await stage.startAgent(done))
+      await end(stage, await stage.startAgent(done))
       await stage.settled()
       // All at once, as a producer may be quicker than the recorder.
       await stage.redis
@@ -248,8 +251,8 @@ describe(
       expect(record).toMatchObject({ state: 'completed', seq: 9 })
     })
 
-    it('a loss in the middle of the way begins it anew', async () => {
-      await openSeeded()
+    it('a loss in the middle of the way begins it anew', async (context) => {
+      const stage = await openSeeded(context)
       const sessionId = await stage.accept()
       await stage.settled()
       await stage.redis.flushall()
@@ -264,8 +267,8 @@ describe(
       expect((await stage.store.read(sessionId))?.state).toBe('queued')
     })
 
-    it('while no recorder was at work: what a wait was for does not pass for recorded', async () => {
-      await openSeeded()
+    it('while no recorder was at work: what a wait was for does not pass for recorded', async (context) => {
+      const stage = await openSeeded(context)
       await stage.stopFirst()
       await stage.accept()
       const [lost] = await stage.redis.xrevrange(stage.keys.events, '+', '-', 'COUNT', 1)
@@ -280,8 +283,8 @@ describe(
       expect(await waiting).toBe(false)
     })
 
-    it('another recorder goes on where one ended', async () => {
-      await openSeeded()
+    it('another recorder goes on where one ended', async (context) => {
+      const stage = await openSeeded(context)
       const sessionId = await stage.accept()
       await stage.settled()
       await stage.redis.flushall()
@@ -294,8 +297,8 @@ describe(
       expect((await stage.store.read(sessionId))?.state).toBe('queued')
     })
 
-    it('waits for the pods that are there, at most one more lease', async () => {
-      await openSeeded()
+    it('waits for the pods that are there, at most one more lease', async (context) => {
+      const stage = await openSeeded(context)
       await stage.redis.flushall()
       const restored = await until(() => stage.redis.get(stage.keys.restored))
       const pod = stage.keys.pod('slow')
@@ -309,8 +312,8 @@ describe(
       await until(stage.seeded, { timeoutMs: TTL_MS })
     })
 
-    it('gives up on a pod that says nothing, and says which', async () => {
-      await openSeeded()
+    it('gives up on a pod that says nothing, and says which', async (context) => {
+      const stage = await openSeeded(context)
       await stage.redis.flushall()
       await until(() => stage.redis.get(stage.keys.restored))
       await stage.redis.zadd(stage.keys.pods, 1, 'mute')
@@ -325,11 +328,11 @@ describe(
 describe(
   'after Redis was restarted with its data',
   () => {
-    it('nothing is taken back, and a holder of before keeps its lease', async () => {
-      await openSeeded('always')
+    it('nothing is taken back, and a holder of before keeps its lease', async (context) => {
+      const stage = await openSeeded(context, 'always')
       const sessionId = await stage.accept()
       const agent = await stage.startAgent(sessionId)
-      const lease = await acquire()
+      const lease = await acquire(stage)
       if (lease === null) throw new Error('no lease')
       await stage.settled()
       await stage.restart()
@@ -355,8 +358,8 @@ describe(
       expect(stage.temp.ledger.events.lastSeq(sessionId)).toBe(4)
     })
 
-    it('whose starter vouches for it: at once, without a write-back', async () => {
-      await openSeeded('always')
+    it('whose starter vouches for it: at once, without a write-back', async (context) => {
+      const stage = await openSeeded(context, 'always')
       await stage.accept()
       await stage.settled()
       await stage.restartVouched('intact')
@@ -366,8 +369,8 @@ describe(
       expect(await stage.redis.get(stage.keys.quarantine)).toBeNull()
     })
 
-    it('vouched for, but an older copy than the ledger: the whole way', async () => {
-      await openSeeded('always')
+    it('vouched for, but an older copy than the ledger: the whole way', async (context) => {
+      const stage = await openSeeded(context, 'always')
       const sessionId = await stage.accept()
       await stage.settled()
       // As if the copy had been made before.
@@ -386,8 +389,8 @@ describe(
 describe(
   'a server that is new',
   () => {
-    it('needs no wait where its starter vouches for it, and gets back what the ledger has', async () => {
-      await openSeeded('always')
+    it('needs no wait where its starter vouches for it, and gets back what the ledger has', async (context) => {
+      const stage = await openSeeded(context, 'always')
       const sessionId = await stage.accept()
       await stage.settled()
       await stage.redis.flushall()
@@ -398,8 +401,8 @@ describe(
       expect((await stage.store.read(sessionId))?.state).toBe('queued')
     })
 
-    it('waits all the same while the ledger knows of a living agent', async () => {
-      await openSeeded('always')
+    it('waits all the same while the ledger knows of a living agent', async (context) => {
+      const stage = await openSeeded(context, 'always')
       await stage.startAgent(await stage.accept())
       await stage.settled()
       await stage.redis.flushall()
@@ -424,8 +427,8 @@ describe(
       await replica.stop()
     })
 
-    it('takes the place of older hashes, gives no id of the stream twice, opens nothing that has ended', async () => {
-      await openSeeded()
+    it('takes the place of older hashes, gives no id of the stream twice, opens nothing that has ended', async (context) => {
+      const stage = await openSeeded(context)
       const [open, done] = [await stage.accept(), await stage.accept()]
       const agent = await stage.startAgent(open)
       await stage.say(agent, 1, 2)
@@ -439,7 +442,7 @@ describe(
       // From here on the replica hears nothing more, and the primary goes on (M10).
       await connection.replicaof('NO', 'ONE')
       await stage.say(agent, 3, 4)
-      await end(await stage.startAgent(done))
+      await end(stage, await stage.startAgent(done))
       await stage.settled()
       const position = stage.temp.ledger.tables.position.read(stage.keys.events)?.streamId ?? ''
       const before = await stage.store.read(open)
