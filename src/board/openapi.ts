@@ -3,6 +3,7 @@
  * one thing. Schemas with an `id` are components; a type that leads elsewhere is said once.
  */
 import { z } from 'zod'
+import { EVENT_PAYLOADS } from '../core/event-payloads.ts'
 import { envelopeSchema } from '../core/event-schema.ts'
 import { failureSchema } from '../core/failure-schema.ts'
 import { headerName } from './headers.ts'
@@ -27,7 +28,7 @@ export function openApiDocument(routes: readonly DeclaredRoute[], version: strin
     const path = route.url.replaceAll(/:(\w+)/g, '{$1}')
     ;(paths[path] ??= {})[route.method.toLowerCase()] = operationOf(route, write)
   }
-  write(envelopeSchema, 'output')
+  describeEvents(schemas, write)
   return {
     openapi: '3.1.0',
     info: {
@@ -53,6 +54,29 @@ export function openApiDocument(routes: readonly DeclaredRoute[], version: strin
       },
     },
   }
+}
+
+/** A schema cannot say that a payload goes by its event's type: it names them all, and a table says which. */
+function describeEvents(schemas: Map<string, Json>, write: Write): void {
+  write(envelopeSchema, 'output')
+  const payloads = Object.entries(EVENT_PAYLOADS).map(
+    ([type, schema]) => [type, write(schema, 'output')] as const,
+  )
+  const event = schemas.get('Event') as { properties: Json }
+  schemas.set('Event', {
+    ...event,
+    properties: {
+      ...event.properties,
+      payload: {
+        description:
+          "Of `claude.*` the CLI's line verbatim; of Drover's own what `x-payloads` says for the event's `type`.",
+        anyOf: [...new Set(payloads.map(([, payload]) => JSON.stringify(payload)))]
+          .map((text) => JSON.parse(text) as Json)
+          .concat({ description: "The CLI's line." }),
+      },
+    },
+    'x-payloads': Object.fromEntries(payloads),
+  })
 }
 
 type Write = (schema: z.ZodType, io: 'input' | 'output') => Json

@@ -4,6 +4,8 @@ import { createConfig, lintFromString } from '@redocly/openapi-core'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
+import type { Envelope } from '../../src/core/envelope.ts'
+import { EVENT_PAYLOADS } from '../../src/core/event-payloads.ts'
 import { failureSchema } from '../../src/core/failure-schema.ts'
 import { BAD_INPUTS } from '../core/bad-inputs.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
@@ -223,6 +225,18 @@ test(
 function bodySchemaOf(operation: Operation): Json | undefined {
   return operation.requestBody?.content['application/json']?.schema
 }
+
+test('events say what their schemas say', async () => {
+  const { body } = await board.get('/api/v1/events?type=drover&limit=200')
+  expect(body.events.length).toBeGreaterThan(10)
+  for (const event of body.events as Envelope[]) {
+    const schema = Object.entries(EVENT_PAYLOADS).find(([type]) => type === event.type)?.[1]
+    const parsed = schema?.safeParse(event.payload)
+    if (parsed?.success !== true)
+      throw new Error(`${event.type}: ${JSON.stringify(event.payload)} ${parsed?.error}`)
+    expect(parsed.data, event.type).toEqual(event.payload)
+  }
+})
 
 test('all problems of a request are listed together: path, query, headers and body', async () => {
   const { status, body } = await board.post(

@@ -1,0 +1,41 @@
+/** What is said in a running session: messages and answers: payloads of Drover's own events, as schemas. */
+import { z } from 'zod'
+import { actorSchema } from './event-schema.ts'
+import { MESSAGE_PRIORITIES } from './follow-up.ts'
+
+/** `drover.message.sent`: a message for the session's agent, kept until one has it. */
+export const messageSentSchema = z
+  .object({
+    message_id: z.string(),
+    text: z.string(),
+    priority: z.enum(MESSAGE_PRIORITIES),
+    actor: actorSchema,
+  })
+  .meta({ id: 'MessageSent' })
+export type MessageSent = Readonly<z.infer<typeof messageSentSchema>>
+
+/** `drover.message.delivered`: the agent of the event has taken it up. */
+export const messageDeliveredSchema = z
+  .object({
+    message_id: z.string(),
+    confirmed: z
+      .literal(false)
+      .exactOptional()
+      .describe('Only where it is false: it was given to the agent, which never said so.'),
+  })
+  .meta({ id: 'MessageDelivered' })
+export type MessageDelivered = Readonly<z.infer<typeof messageDeliveredSchema>>
+
+/** `drover.message.answered`: a question of the agent has its answer. Nobody in time: `actor` is Drover. */
+export const messageAnsweredSchema = z
+  .object({
+    request_id: z.string(),
+    tool_name: z.string(),
+    behavior: z.enum(['allow', 'deny']),
+    message: z.string().nullable(),
+    updated_input: z.record(z.string(), z.unknown()).nullable(),
+    interrupt: z.boolean(),
+    actor: actorSchema,
+  })
+  .meta({ id: 'MessageAnswered' })
+export type MessageAnswered = Readonly<z.infer<typeof messageAnsweredSchema>>
