@@ -48,7 +48,9 @@ function onAccepted(tables: Tables, header: SessionHeader, payload: SessionAccep
     run: 0,
     ...template,
   })
-  tables.tasks.addDependencies(taskId, request.depends_on ?? [])
+  // What would close a circle is left out: somebody else made the other one wait at the same moment.
+  const more = (request.depends_on ?? []).filter((id) => !tables.tasks.waitsFor(id, taskId))
+  tables.tasks.addDependencies(taskId, more)
   tables.tasks.link(taskId, header.session_id, header.ts)
   effects.taskIds.add(taskId)
 }

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openBoard, type TestBoard } from '../board/open-board.ts'
 import { createRandom } from '../fault/rig/random.ts'
-import { fakePrompt, readWitness, violations } from '../support/fake-claude.ts'
+import { fakePrompt, isTreeAlive, readWitness, violations } from '../support/fake-claude.ts'
 import { openHouse, type PodHouse } from '../support/pod.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { orderViolations, randomDag } from '../support/task-dag.ts'
@@ -74,3 +74,22 @@ test('a random graph of tasks runs in its order; what a failed one stands in the
   await until(async () => (await board.get('/api/v1/tasks/F-2')).body.task.status === 'blocked')
   expect((await board.get('/api/v1/tasks/F-0')).body.task.run).toBe(1)
 }, 90_000)
+
+test('a task that runs is cancelled with its process, and one that waits for it never runs', async () => {
+  const tasks = [
+    { task_id: 'K-0', agent_type: TYPES[3], prompt: fakePrompt({ silence_ms: 60_000, ignore_term: true }) },
+    { task_id: 'K-1', agent_type: TYPES[4], prompt: fakePrompt({}), depends_on: ['K-0'] },
+  ].map((task) => ({ ...task, workspace_dir: house.workspace }))
+  await board.post('/api/v1/tasks', { tasks })
+  const task = async (id: string): Promise<any> => (await board.get(`/api/v1/tasks/${id}`)).body.task
+  await until(async () => (await task('K-0')).status === 'running')
+  const [first, second] = await Promise.all([
+    board.post('/api/v1/tasks/K-0/cancel', { grace_seconds: 0.2 }),
+    board.post('/api/v1/tasks/K-0/cancel', { grace_seconds: 0.2 }),
+  ])
+  expect(first).toMatchObject({ status: 200, body: { status: 'cancelled', dependents: ['K-1'] } })
+  expect(second.body).toEqual(first.body)
+  expect(isTreeAlive(house.witness, first.body.agent_id)).toBe(false)
+  await until(async () => (await task('K-1')).status === 'blocked')
+  expect(await task('K-1')).toMatchObject({ session_id: null })
+})
