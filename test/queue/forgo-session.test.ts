@@ -28,6 +28,7 @@ beforeEach(async () => {
     queues,
     types,
     pods: createPodDirectory(redis, keys),
+    lineage: { maxDepth: 3, maxChildren: 10 },
     keys,
     onError: () => {},
   })
