@@ -89,7 +89,7 @@ export function createMonitor({ ledger, beatsOf, stallTimeoutMs, viaRedis }: Mon
       health_status: health,
       doing: said === null ? null : doingOf(said.type, JSON.parse(said.payload)),
       num_turns: session?.num_turns ?? 0,
-      cost_usd: (session?.estimated_cost_usd ?? 0) + unbilled,
+      cost_usd: toMicros((session?.estimated_cost_usd ?? 0) + unbilled),
       cost_estimated: unbilled > 0 || (session?.cost_estimated ?? false),
       ...more,
     }
@@ -128,4 +128,9 @@ export function createMonitor({ ledger, beatsOf, stallTimeoutMs, viaRedis }: Mon
 
 function tenths(value: number): number {
   return Math.round(value * 10) / 10
+}
+
+/** Of two exact amounts the exact sum. */
+function toMicros(usd: number): number {
+  return Math.round(usd * 1e6) / 1e6
 }
