@@ -113,3 +113,21 @@ test('what an agent asks for beside sessions is recorded as its own', async () =
   const refused = await board.post(`/api/v1/sessions/${again}/kill`, {}, { 'drover-session': 'me' })
   expect(refused).toMatchObject({ status: 400, body: { issues: [{ path: 'Drover-Session' }] } })
 })
+
+test('children are counted in one step: of many asked for at once so many are accepted as may be, and none is half there', async () => {
+  const root = await board.spawn()
+  const answers = await Promise.all(
+    Array.from({ length: 15 }, (_, index) =>
+      ask({ 'drover-session': root, 'idempotency-key': `${root}-${index}` }),
+    ),
+  )
+  const refused = answers.filter(({ status }) => status === 409)
+  expect(answers.filter(({ status }) => status === 202)).toHaveLength(10)
+  expect(refused).toHaveLength(5)
+  expect(refused[0]?.body).toMatchObject({ error: 'lineage_limit', limit: 'max_children', max_children: 10 })
+  // What was accepted is answered again; what was refused stays refused.
+  expect((await ask({ 'drover-session': root, 'idempotency-key': `${root}-0` })).status).toBe(
+    answers[0]?.status === 202 ? 200 : 409,
+  )
+  expect((await show(root)).children).toHaveLength(10)
+})

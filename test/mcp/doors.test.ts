@@ -155,6 +155,7 @@ describe.each(['stdio', 'HTTP'] as const)('over %s', (door) => {
     ['spawn_agent', { agent_type: 'A', nonsense: 1 }, 'invalid_request', 'nonsense: unknown member'],
     ['check_session', { session_id: 'no-such-one' }, 'session_not_found', 'no session "no-such-one"'],
     ['kill_agent', { session_id: 'architect-20260101-999' }, 'agent_not_found', 'no agent'],
+    ['send_to_agent', { session_id: 'no-such-one', text: 'Stop' }, 'agent_not_found', 'no'],
     ['get_cost', { since: 'yesterday' }, 'invalid_request', 'since'],
   ])('%s answers what is wrong as an error of the tool: %j', async (name, args, code, sentence) => {
     const { isError, document } = await mcp.call(name, args)

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { SYSTEM_PROMPT_ARGUMENT_LIMIT } from '../../src/session/argv.ts'
-import { prepareMcpConfig } from '../../src/session/mcp.ts'
+import { orchestratorTools, prepareMcpConfig } from '../../src/session/mcp.ts'
 import { prepareSystemPrompt } from '../../src/session/system-prompt.ts'
 import { createScratch, type Scratch } from '../support/leaks.ts'
 import { specOf } from '../support/spec.ts'
@@ -34,6 +34,23 @@ it('writes none where the spec has none, and refuses a broken one', async () => 
     code: 'invalid_request',
   })
   expect(existsSync(file)).toBe(false)
+})
+
+it("adds Drover's own server, unless the spec grants no tool of it or brings one of that name", async () => {
+  const drover = { command: '/bin/drover', args: ['main.js'] }
+  const own = { type: 'stdio', command: '/bin/drover', args: ['main.js', 'mcp'] }
+  const prepared = await prepareMcpConfig(specOf(), drover, file)
+  expect(prepared?.config.mcpServers).toEqual({ orchestrator: own })
+  expect(orchestratorTools(specOf(), prepared)).toEqual([
+    'mcp__orchestrator__check_inbox',
+    'mcp__orchestrator__send_message',
+  ])
+
+  expect(await prepareMcpConfig(specOf({ orchestrator_tools: [] }), drover, file)).toBeNull()
+  const source = join(scratch.dir, 'servers.json')
+  writeFileSync(source, '{"orchestrator": {"url": "http://board/mcp"}}')
+  const theirs = await prepareMcpConfig(specOf({ mcp_config: source }), drover, file)
+  expect(theirs?.config.mcpServers).toEqual({ orchestrator: { url: 'http://board/mcp' } })
 })
 
 it('writes a system prompt only where it is too long for an argument', async () => {

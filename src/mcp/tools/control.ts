@@ -27,3 +27,11 @@ export const restartAgent = tool({
   input: z.strictObject({ session_id: id }),
   call: async ({ session_id }, { client, signal }) => await client.restart(session_id, {}, signal),
 })
+
+export const sendToAgent = tool({
+  name: 'send_to_agent',
+  description:
+    'Say something to the agent of a running session: it reads it in its turn, or as the next one.',
+  input: z.strictObject({ session_id: id, text: z.string().min(1) }),
+  call: async ({ session_id, text }, { client, signal }) => await client.send(session_id, text, { signal }),
+})

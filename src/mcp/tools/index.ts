@@ -1,6 +1,6 @@
 /** All tools, in the order in which they are listed. */
 import type { Tool } from '../tool.ts'
-import { killAgent, restartAgent } from './control.ts'
+import { killAgent, restartAgent, sendToAgent } from './control.ts'
 import { getCost } from './cost.ts'
 import { acknowledge, broadcast, checkInbox, replyTo, sendMessage } from './messages.ts'
 import { checkSession, getActiveSessions, waitSession } from './sessions.ts'
@@ -14,6 +14,7 @@ export const TOOLS: readonly Tool[] = [
   waitSession,
   killAgent,
   restartAgent,
+  sendToAgent,
   searchAgents,
   listAgentTypes,
   getActiveSessions,
