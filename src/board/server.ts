@@ -213,7 +213,9 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       onCommit(summary) {
         searchFiller.afterCommit()
         ensureJobs.afterCommit(summary)
-        for (const sessionId of summary.endedSessionIds) mail.forget(sessionId).catch(onError)
+        for (const sessionId of writer.messages.addressed(summary.endedSessionIds)) {
+          mail.forget(sessionId).catch(onError)
+        }
       },
       onRestored() {
         announceTypes()

@@ -113,6 +113,8 @@ export interface MessageViews {
   get(messageId: string): Mail | null
   /** Texts cut at `PREVIEW_LIMIT` characters. */
   list(query?: MessageQuery): Page<Mail>
+  /** Which of these sessions were ever sent a message. */
+  addressed(sessionIds: readonly string[]): readonly string[]
 }
 
 export interface FollowUpViews {

@@ -24,7 +24,15 @@ export function createMessageViews(db: Db): MessageViews {
     `SELECT ${COLUMNS('text')} FROM agent_message WHERE message_id = ?`,
   )
 
+  const selectAddressed = db
+    .prepare<[string], string>(
+      'SELECT DISTINCT to_session FROM agent_message WHERE to_session IN (SELECT value FROM json_each(?))',
+    )
+    .pluck()
+
   return {
+    addressed: (sessionIds) =>
+      sessionIds.length === 0 ? [] : selectAddressed.all(JSON.stringify(sessionIds)),
     get: (messageId) => selectOne.get(messageId) ?? null,
     list(query = {}) {
       const limit = limitOf(query.limit)

@@ -8,7 +8,7 @@ import type { MessagePriority } from '../core/follow-up.ts'
  * CLI steers it into the running turn; otherwise it begins a turn of its own. `next` is the CLI's own way.
  */
 export function userMessage(text: string, uuid: string, priority: MessagePriority = 'next'): string {
-  return JSON.stringify({
+  return oneLine({
     type: 'user',
     message: { role: 'user', content: text },
     uuid,
@@ -37,7 +37,7 @@ export function permissionAnswer(
           message: answer.message ?? DENIED,
           ...(answer.interrupt ? { interrupt: true } : {}),
         }
-  return JSON.stringify({
+  return oneLine({
     type: 'control_response',
     response: { subtype: 'success', request_id: answer.request_id, response },
   })
@@ -46,4 +46,9 @@ export function permissionAnswer(
 /** Ends the running turn; the process stays usable, unlike after SIGINT. Answered by a `control_response` line. */
 export function interruptRequest(requestId: string): string {
   return JSON.stringify({ type: 'control_request', request_id: requestId, request: { subtype: 'interrupt' } })
+}
+
+/** U+2028 and U+2029 may stand in JSON as they are, and end a line for Node's `readline` and others. */
+function oneLine(message: object): string {
+  return JSON.stringify(message).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')
 }

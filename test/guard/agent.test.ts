@@ -169,7 +169,9 @@ describe('the working directory', () => {
     }
     swapper.kill('SIGKILL')
     await swapper
-    expect(new Set(places.filter((place) => place !== ''))).toEqual(new Set([inside]))
+    // Moved aside while it runs, it is the same directory.
+    const others = places.filter((place) => place !== inside && place !== `${inside}-aside`)
+    expect(others).toEqual([])
     expect(refused).toBeGreaterThan(0)
     expect(refused).toBeLessThan(SWAPPED_STARTS)
   }, 30_000)

@@ -16,6 +16,12 @@ it('is one line, whatever the text', () => {
   )
 })
 
+it('is one line for whoever takes U+2028 for the end of one', () => {
+  const line = userMessage('a\u2028b\u2029c', 'u-1')
+  expect(line).not.toMatch(/[\u2028\u2029]/)
+  expect(JSON.parse(line).message.content).toBe('a\u2028b\u2029c')
+})
+
 it('asks for an interrupt', () => {
   expect(JSON.parse(interruptRequest('int1'))).toEqual({
     type: 'control_request',
