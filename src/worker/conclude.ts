@@ -231,7 +231,8 @@ export async function endSession(
   const changed = await store.change(who, { ...end, over: last !== undefined, last: true })
   if (changed.ok) {
     parts.onEnded(record.sessionId, changed.streamId)
-    await settleWorktree(parts, now)
+    // Of one that was made for an agent that never started the hash knows nothing.
+    await settleWorktree(parts, { ...now, worktreePath: now.worktreePath ?? record.worktreePath })
     return 'finished'
   }
   return last === undefined ? 'hand_over' : await superseded(parts, last.agent, last.events)

@@ -244,27 +244,29 @@ async function nextAgent(
   parts: SessionParts,
   job: ClaimedJob,
   held: Held,
-  record: SessionRecord,
+  found: SessionRecord,
   fresh: boolean,
 ): Promise<Next> {
   const { spec } = job
   const { config, clock } = parts
-  if (record.cancel !== null) return await endSession(parts, record, cancelledEnding(record.cancel))
-  const remainingMs = remainingOf(record, clock)
+  if (found.cancel !== null) return await endSession(parts, found, cancelledEnding(found.cancel))
+  const remainingMs = remainingOf(found, clock)
   if (remainingMs <= 0) {
     return await endSession(
       parts,
-      record,
-      failure('timeout', `It took longer than ${record.timeoutSeconds} s.`),
+      found,
+      failure('timeout', `It took longer than ${found.timeoutSeconds} s.`),
     )
   }
-  const missing = await missingWorkspace(parts, spec, record)
-  if (missing !== null) return await waitForWorkspace(parts, record, missing)
-  const check = await preflight(preflightParts(parts), spec, record)
-  if (!check.ok) return await endSession(parts, record, failure('invalid_config', check.problem))
-  const opened = await launchable(openWorkplace(parts.worktrees, record, check))
-  if ('problem' in opened) return await endSession(parts, record, opened.problem)
+  const missing = await missingWorkspace(parts, spec, found)
+  if (missing !== null) return await waitForWorkspace(parts, found, missing)
+  const check = await preflight(preflightParts(parts), spec, found)
+  if (!check.ok) return await endSession(parts, found, failure('invalid_config', check.problem))
+  const opened = await launchable(openWorkplace(parts.worktrees, found, check))
+  if ('problem' in opened) return await endSession(parts, found, opened.problem)
   const workplace = opened.value
+  // From here on it is settled at the end, whether an agent starts or not.
+  const record = { ...found, worktreePath: workplace.worktree?.path ?? null }
 
   const settled = await launchable(parts.launcher.settle({ record, spec }))
   if ('problem' in settled) return await endSession(parts, record, settled.problem)
@@ -345,6 +347,8 @@ async function nextAgent(
     case 'lease':
       return 'hand_over'
     case 'ended':
+      await settleWorktree(parts, record)
+      return 'finished'
     case 'missing':
       return 'finished'
   }

@@ -1,10 +1,8 @@
 /** The checkout and the branch of a worktree, as git has them. */
-import { lstat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { lstat, rm } from 'node:fs/promises'
 import type { Git } from './git.ts'
-import { clearPlace, placeOf } from './place.ts'
+import { placeOfWorktree } from './place.ts'
 import { refOf, type WorktreeRecord } from './record.ts'
-import type { Repository } from './repository.ts'
 
 /** What a worktree has that its base has not. */
 export interface Changes {
@@ -106,16 +104,13 @@ async function isRegistered(git: Git, commonDir: string, path: string): Promise<
   return listed.stdout.split('\0').includes(`worktree ${path}`)
 }
 
-/** Clears what an attempt that died has left of a checkout in which nobody has worked. */
-export async function clearHalfMade(
-  git: Git,
-  repository: Repository,
-  dataDir: string,
-  record: WorktreeRecord,
-): Promise<void> {
-  const { commonDir } = repository
-  const own = placeOf(dataDir, repository, record.key)
-  // What is Drover's own by its name is removed without git's look at it: a checkout cut short may be none to git.
-  await clearPlace({ dir: dirname(own) })
+/**
+ * Clears what an attempt that died has left of a checkout in which nobody has worked. What is Drover's own is removed
+ * without git's look at it: a checkout cut short may be none to git, which then refuses.
+ */
+export async function clearHalfMade(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
+  if ((await placeOfWorktree(commonDir, record)) !== null) {
+    await rm(record.path, { recursive: true, force: true, maxRetries: 3 })
+  }
   await removeCheckout(git, commonDir, record.path, { force: true })
 }

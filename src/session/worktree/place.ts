@@ -58,9 +58,13 @@ export async function listPlaces(dataDir: string): Promise<Place[]> {
   return places.filter((place) => place !== null)
 }
 
-/** The directory of Drover that a checkout is in; null where it is in none. */
-export async function placeAround(path: string): Promise<Place | null> {
-  return await readPlace(dirname(path))
+/** The directory that Drover has made for this worktree; null where its path, which an agent can write, is in none. */
+export async function placeOfWorktree(
+  commonDir: string,
+  { path, key }: { readonly path: string; readonly key: string },
+): Promise<Place | null> {
+  const place = await readPlace(dirname(path))
+  return place?.commonDir === commonDir && place.key === key ? place : null
 }
 
 async function readPlace(dir: string): Promise<Place | null> {

@@ -18,7 +18,7 @@ import {
   tipOf,
 } from './checkout.ts'
 import type { Git } from './git.ts'
-import { clearPlace, isEmptyPlace, listPlaces, placeAround, placeOf, preparePlace } from './place.ts'
+import { clearPlace, isEmptyPlace, listPlaces, placeOf, placeOfWorktree, preparePlace } from './place.ts'
 import {
   branchOf,
   claimRecord,
@@ -135,7 +135,8 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
   async function make(repository: Repository, begun: WorktreeRecord): Promise<WorktreeRecord> {
     const { commonDir } = repository
     try {
-      await clearHalfMade(git, repository, dataDir, begun)
+      await clearHalfMade(git, commonDir, begun)
+      await clearPlaceOf(commonDir, begun)
       const here = { ...begun, path: placeOf(dataDir, repository, begun.key), pod_id: podId, host }
       await replaceRecord(commonDir, { ...here, state: 'making' })
       await preparePlace(here.path, commonDir, here.key)
@@ -151,7 +152,7 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
 
   /** What nobody has worked in, or nobody needs, goes. */
   async function unmake(commonDir: string, record: WorktreeRecord): Promise<void> {
-    await removeCheckout(git, commonDir, record.path, { force: true })
+    await clearHalfMade(git, commonDir, record)
     await removeBranch(git, commonDir, record.branch, record.base_commit)
     await dropRecord(commonDir, record.key)
     await clearPlaceOf(commonDir, record)
@@ -278,9 +279,9 @@ export async function removeWhole(git: Git, commonDir: string, record: WorktreeR
 }
 
 /** Only what Drover has made for this worktree. */
-async function clearPlaceOf(commonDir: string, { path, key }: WorktreeRecord): Promise<void> {
-  const place = await placeAround(path)
-  if (place?.commonDir === commonDir && place.key === key) await clearPlace(place)
+async function clearPlaceOf(commonDir: string, record: WorktreeRecord): Promise<void> {
+  const place = await placeOfWorktree(commonDir, record)
+  if (place !== null) await clearPlace(place)
 }
 
 /** The name of the lock of a worktree. */
