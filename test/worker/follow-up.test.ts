@@ -58,7 +58,7 @@ function saidIn(events: readonly Envelope[]): string[] {
 
 describe.concurrent('one pod', () => {
   test('a message to a running session is its next turn, once, and recorded with who sent it and who got it', async () => {
-    const sessionId = await spawn({ silence_ms: 800, text: 'first' })
+    const sessionId = await spawn({ silence_ms: 2500, text: 'first' })
     await reaches(sessionId, 'running')
     const text = fakePrompt({ text: 'second' }, 'And now?')
     const sent = await house.producer.send(sessionId, text, { idempotencyKey: 'k' })
@@ -111,20 +111,19 @@ describe.concurrent('one pod', () => {
 
     await house.redis.set(house.keys.lease(HELD, 0), 'another', 'PX', 60_000)
     const full = await house.spawn({}, { agentType: HELD })
-    const long = 'x'.repeat(9 * 1024 * 1024)
-    for (let n = 0; n < 3; n++) await house.producer.send(full, `${n}${long}`)
-    await expect(house.producer.send(full, long)).rejects.toMatchObject({
+    await Promise.all(Array.from({ length: 100 }, (_, n) => house.producer.send(full, `message ${n}`)))
+    await expect(house.producer.send(full, 'one too many')).rejects.toMatchObject({
       code: 'inbox_full',
       details: { session_id: full },
     })
-    expect(await inbox(full)).toBe(3)
+    expect(await inbox(full)).toBe(100)
     await expect(house.producer.send(full, ' ')).rejects.toMatchObject({ code: 'invalid_request' })
     await house.producer.kill(full)
     await house.redis.del(house.keys.lease(HELD, 0))
   })
 
   test('an agent that ends by itself in the moment of a message is followed by one that gets it', async () => {
-    const sessionId = await spawn({ silence_ms: 700, exit_after_result: true, text: 'first' })
+    const sessionId = await spawn({ silence_ms: 2500, exit_after_result: true, text: 'first' })
     await reaches(sessionId, 'running')
     await house.producer.send(sessionId, fakePrompt({ text: 'second' }))
     expect(await house.producer.result(sessionId)).toMatchObject({
@@ -162,7 +161,7 @@ describe.concurrent('one pod', () => {
   })
 
   test('a crash after the message was taken up: the conversation has it, and it is not given again', async () => {
-    const sessionId = await spawn({ text: 'first', silence_ms: 500 })
+    const sessionId = await spawn({ text: 'first', silence_ms: 2500 })
     await reaches(sessionId, 'running')
     const { messageId } = await house.producer.send(
       sessionId,
@@ -180,7 +179,7 @@ describe.concurrent('one pod', () => {
   })
 
   test('a program that says nothing of its messages has had them when its turns are over', async () => {
-    const sessionId = await spawn({ no_lifecycle: true, text: 'first', silence_ms: 500 })
+    const sessionId = await spawn({ no_lifecycle: true, text: 'first', silence_ms: 2500 })
     await reaches(sessionId, 'running')
     await house.producer.send(sessionId, fakePrompt({ no_lifecycle: true, text: 'second' }))
     expect(await house.producer.result(sessionId)).toMatchObject({ success: true, output: 'second' })
