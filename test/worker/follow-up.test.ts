@@ -28,7 +28,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-const LONG = { timeoutMs: 20_000 }
+const LONG = { timeoutMs: 60_000 }
 const field = (sessionId: string, name: string) => house.redis.hget(house.keys.session(sessionId), name)
 const reaches = (sessionId: string, state: string) =>
   until(async () => (await field(sessionId, 'state')) === state, {
@@ -56,7 +56,7 @@ function saidIn(events: readonly Envelope[]): string[] {
   )
 }
 
-describe.concurrent('one pod', () => {
+describe.concurrent('one pod', { timeout: 120_000 }, () => {
   test('a message to a running session is its next turn, once, and recorded with who sent it and who got it', async () => {
     const sessionId = await spawn({ silence_ms: 2500, text: 'first' })
     await reaches(sessionId, 'running')
@@ -141,11 +141,11 @@ describe.concurrent('one pod', () => {
     const sessionId = await spawn({ silence_ms: 60_000 })
     await reaches(sessionId, 'running')
     const { messageId } = await house.producer.send(sessionId, fakePrompt({ text: 'second' }))
-    await until(async () =>
+    const isRead = async () =>
       (await house.redis.xrange(house.keys.events, '-', '+')).some(
         ([, fields]) => fields[1]?.includes('"state":"queued"') && fields[1].includes(messageId),
-      ),
-    )
+      )
+    await until(isRead, LONG)
     process.kill(Number(await field(sessionId, 'pid')), 'SIGKILL')
     await until(() => startsOf(sessionId).length === 2, LONG)
     // The first turn again, which is silent: it is stopped, and then the message is the next turn.
