@@ -183,20 +183,33 @@ export function createBeginningFinder(
 
 /** Whether the text ends within the units, which begin at `start`. */
 function runsOut(units: readonly string[], text: string, start: number): boolean {
-  let at = start
+  let places = [start]
   for (const unit of units) {
-    const next = endOf(unit, text, at)
-    // A spelling may be cut too: `%2`, `\u00`, a line break before the next character.
-    if (next < 0) return text.length - at <= LONGEST_SPELLING && CUT_SPELLING.test(text.slice(at))
-    at = next
+    const next = new Set<number>()
+    for (const at of places) {
+      const ends = endsOf(unit, text, at)
+      if (ends.length === 0 && isCutSpelling(text, at)) return true
+      for (const end of ends) next.add(end)
+    }
+    if (next.size === 0) return false
+    places = [...next]
   }
   return false
 }
 
-function endOf(unit: string, text: string, at: number): number {
+/** A spelling may be cut too: `%2`, `\u00`, a line break before the next character. */
+function isCutSpelling(text: string, at: number): boolean {
+  return text.length - at <= LONGEST_SPELLING && CUT_SPELLING.test(text.slice(at))
+}
+
+const PERCENT = spellings('%')
+
+/** Where the unit may end. Of all spellings only those of `%` begin alike: `%25` is it encoded, or it and two digits. */
+function endsOf(unit: string, text: string, at: number): number[] {
+  if (unit === PERCENT && text.startsWith('%25', at)) return [at + 1, at + 3]
   const expression = new RegExp(unit, 'y')
   expression.lastIndex = at
-  return expression.test(text) ? expression.lastIndex : -1
+  return expression.test(text) ? [expression.lastIndex] : []
 }
 
 /** Of an unfinished character: `\\\\u00e`, a wrapped line with its indentation. */

@@ -206,6 +206,19 @@ describe('text in pieces', () => {
     )
   })
 
+  test.each([['!%          " #'], ['%25%2-%secret']])(
+    'is cut where a percent sign may be itself or begin an encoded one: %s',
+    (value) => {
+      const of = createRedactor({ secrets: [{ name: 'S', value }], known: false })
+      for (const written of [value, encodeURIComponent(value)]) {
+        for (let at = 1; at < written.length; at++) {
+          // Fewer than four of its characters are no beginning yet.
+          expect(pass(of, `<${written}>`, [at + 1]).join('')).toMatch(/^<.{0,9}\[redacted:S\]>$/s)
+        }
+      }
+    },
+  )
+
   test('is the same text where there is none, in the end (property)', () => {
     const of = createRedactor({ secrets })
     fc.assert(
