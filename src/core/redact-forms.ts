@@ -48,8 +48,9 @@ function isTelling(line: string): boolean {
 function written(value: string): Form {
   // Quoting doubles backslashes, so a run of them is one unit of any length.
   const characters = value.match(/\\+|[^\\]/gsu) ?? []
-  const plain = /[A-Za-z0-9]{4}/.exec(value)
-  return { units: characters.map(spellings), grams: plain === null ? null : [plain[0]] }
+  // From the end: keys and tokens begin with what they are (`drover_…`, `sk-ant-…`), which many a text says too.
+  const plain = value.match(/[A-Za-z0-9]{4}/g)?.at(-1)
+  return { units: characters.map(spellings), grams: plain === undefined ? null : [plain] }
 }
 
 /** What no encoder touches. Forms write `~` as `%7E`, some encoders `_`, `.` and `-` too. */

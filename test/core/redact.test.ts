@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createRedactor } from '../../src/core/redact.ts'
-import { newToken } from '../../src/core/token.ts'
+import { formsOf } from '../../src/core/redact-forms.ts'
+import { newSessionToken, newToken } from '../../src/core/token.ts'
 import { ENCODINGS } from './encodings.ts'
 
 const KEY = 'sk-ant-api03-q9Z_x7+KfW/2e"\\nT4vB8mLcR1yHs6DjU0pGaEiOwQXzAN3bV5uJt-tAIL'
@@ -36,6 +37,15 @@ function encode(name: string, text: string): string {
 }
 
 describe('a known value', () => {
+  test('is looked for by its end, since what it begins with is in many a text', () => {
+    const token = newSessionToken('b2c3d4e5-f6a7-4901-8bcd-ef1234567890')
+    const [gram = ''] = formsOf(token)[0]?.grams ?? []
+    expect(token.slice(-43)).toContain(gram)
+    expect(
+      '{"type":"drover.session.accepted","session_id":"b2c3d4e5-f6a7-4901-8bcd-ef1234567890"',
+    ).not.toContain(gram)
+  })
+
   test.each(encodings)('is found in the form: %s', (name, written) => {
     for (const { name: variable, value } of secrets) {
       const encoded = written(value)
