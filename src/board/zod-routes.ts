@@ -8,10 +8,10 @@ import type {
   FastifyInstance,
   FastifyRequest,
   FastifySchema,
+  FastifyTypeProvider,
   RawServerDefault,
   RouteOptions,
 } from 'fastify'
-import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { invalidRequest, type Issue } from '../core/errors.ts'
@@ -20,6 +20,12 @@ import { SCOPES, type Scope } from '../core/scope.ts'
 import { callerHeaders, headerName } from './headers.ts'
 
 declare module 'fastify' {
+  interface FastifySchema {
+    /** For the OpenAPI document. */
+    readonly summary?: string
+    readonly description?: string
+    readonly tags?: readonly string[]
+  }
   interface FastifyContextConfig {
     /** What a token must allow; `open` needs none. A route without it is refused. */
     readonly scope?: Scope | 'open'
@@ -28,6 +34,12 @@ declare module 'fastify' {
     /** Answers that are no JSON, by media type: what each is. For the OpenAPI document. */
     readonly texts?: Readonly<Record<string, string>>
   }
+}
+
+/** How Fastify's types get at what a route's zod schemas say: what came in is checked, what goes out is to fit. */
+interface ZodTypeProvider extends FastifyTypeProvider {
+  readonly validator: this['schema'] extends z.ZodType ? z.output<this['schema']> : unknown
+  readonly serializer: this['schema'] extends z.ZodType ? z.input<this['schema']> : unknown
 }
 
 /** An app whose routes take zod schemas. */

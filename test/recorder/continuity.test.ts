@@ -295,7 +295,7 @@ describe('actions', () => {
         { actor, reason: 'too slow', grace_seconds: null, force: false },
         ONE,
       )
-      .own('drover.message.sent', { actor, text: 'Stop.' }, ONE)
+      .own('drover.message.sent', { actor, message_id: 'm1', text: 'Stop.', priority: 'next' }, ONE)
       .exited(ONE, { status: 'killed' })
     record(session.events)
     record(scriptedSession('s2').accepted({}, { restart_of: 's1', actor }).events)
