@@ -7,8 +7,10 @@ import { nameRule, secretsOfAddress, secretsOfVariables, type NameRule } from '.
 export interface SecretKeeper {
   /** Which names are those of secrets, as configured. */
   readonly isSecret: NameRule
-  /** Values that came to be known, of an agent's environment for example; they stay known. */
+  /** Values that came to be known, of an agent's environment for example; they stay known until they are forgotten. */
   learn(secrets: readonly Secret[]): void
+  /** A value that is worth nothing any more, such as the token of an agent that is gone. */
+  forget(value: string): void
   /** All that is known now, for a redactor that must stay the same. */
   options(): Required<RedactorOptions>
   /** Plain text, with all that is known now. */
@@ -38,6 +40,11 @@ export function createSecretKeeper(
       values = null
     }
   }
+  function forget(value: string): void {
+    if (!secrets.delete(value)) return
+    redactor = null
+    values = null
+  }
   const options = (): Required<RedactorOptions> => ({
     secrets: [...secrets.values()],
     patterns,
@@ -52,6 +59,7 @@ export function createSecretKeeper(
   return {
     isSecret,
     learn,
+    forget,
     options,
     text: (text) => current().text(text),
     json: (text) => current().json(text),

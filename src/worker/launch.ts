@@ -69,6 +69,8 @@ export interface Launcher {
   }): Promise<Pick<AgentPlan, 'file' | 'args' | 'tokenHash' | 'requiredServers' | 'prepare'>>
   /** The spool that an agent left on this machine, once nothing of the agent lives any more; null where there is none. */
   leftSpool(sessionId: string, agentId: string): Promise<string | null>
+  /** This pod has done with the session: what only its agents had is no secret of the pod's any more. */
+  release(sessionId: string): void
 }
 
 /** Where an agent's standard output is, on the machine that runs it. */
@@ -85,6 +87,9 @@ export function startupTimeoutOf(
 }
 
 export function createLauncher(options: LauncherOptions): Launcher {
+  // A token lives as long as its agent; looked for in everything that the pod ever runs, they would add up.
+  const tokens = new Map<string, string[]>()
+
   const directoryOf = (record: SessionRecord): SessionDirectory =>
     createSessionDirectory(options.dataDir, record.sessionId)
 
@@ -160,6 +165,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
           })
           const env = environmentOf(record, spec, agentId, token)
           const { secrets } = options
+          tokens.set(record.sessionId, [...(tokens.get(record.sessionId) ?? []), token])
           secrets.learn(secretsOfVariables(env, secrets.isSecret))
           secrets.learn(mcp === null ? [] : secretsOfMcp(mcp.config, secrets.isSecret))
           const redaction = secrets.options()
@@ -175,6 +181,11 @@ export function createLauncher(options: LauncherOptions): Launcher {
       if (dir === undefined) return null
       await sweepLeftovers(dir)
       return join(dir, SPOOL_FILE)
+    },
+
+    release(sessionId) {
+      for (const token of tokens.get(sessionId) ?? []) options.secrets.forget(token)
+      tokens.delete(sessionId)
     },
   }
 }

@@ -114,6 +114,7 @@ export async function runSession(parts: SessionParts, job: ClaimedJob): Promise<
   } finally {
     job.stop.removeEventListener('abort', forward)
     unhook()
+    parts.launcher.release(record.sessionId)
     await pulse.stop()
     await lease?.release().catch(parts.onError)
   }

@@ -25,3 +25,19 @@ test('a log holds none of the secrets of the process, nor those that were learnt
     'AKIAIOSFODNN7EXAMPLE [redacted:DB_PASSWORD]',
   )
 })
+
+test('what is worth nothing any more is forgotten, and nothing else', () => {
+  const { config } = loadConfig({ env: {}, cwd: '/' })
+  const secrets = createSecretKeeper(config, {})
+  const before = secrets.options().secrets.length
+  secrets.learn([
+    { name: 'DROVER_TOKEN', value: 'token-of-one-agent' },
+    { name: 'MCP_KEY', value: 'learnt-later-1' },
+  ])
+  secrets.forget('token-of-one-agent')
+  secrets.forget('never-known')
+  expect(secrets.options().secrets).toHaveLength(before + 1)
+  expect(secrets.values().text('token-of-one-agent learnt-later-1')).toBe(
+    'token-of-one-agent [redacted:MCP_KEY]',
+  )
+})
