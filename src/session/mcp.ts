@@ -57,8 +57,8 @@ export function requiredServers(spec: AgentSpec): string[] {
 /**
  * Over its standard streams and not over HTTP: it answers the CLI's first questions without the board, so that no
  * session starts later or without its tools because the board is away, and it waits through a board that is started
- * again, where the CLI (2.1.329) would hang on a connection that was cut (both measured, docs/mcp.md). Who it acts for
- * is in the environment that the CLI hands on.
+ * again, where the CLI (2.1.329) was still waiting 100 s after a connection was cut (docs/mcp.md says what was measured).
+ * Who it acts for is in the environment that the CLI hands on.
  */
 function serverOf({ command, args }: OwnProgram): Readonly<Record<string, unknown>> {
   return { type: 'stdio', command, args: [...args, 'mcp'] }
