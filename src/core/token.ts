@@ -33,6 +33,11 @@ export function newSessionToken(sessionId: string): string {
   return `drover_session_${sessionId}_${randomBytes(RANDOM_BYTES).toString('base64url')}`
 }
 
+/** What of a session's token nobody can guess; the rest is the session's id. */
+export function secretPartOf(token: string): string {
+  return token.slice(-Math.ceil((RANDOM_BYTES * 8) / 6))
+}
+
 /** The session that a session's token is of; null for any other text. */
 export function sessionOfToken(token: string): string | null {
   return SESSION_TOKEN.exec(token)?.[1] ?? null

@@ -4,7 +4,7 @@ import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Conversation } from '../core/agent-prompt.ts'
 import { createRedactor } from '../core/redact.ts'
 import { secretsOfVariables } from '../core/secrets.ts'
-import { newSessionToken, tokenHash } from '../core/token.ts'
+import { newSessionToken, secretPartOf, tokenHash } from '../core/token.ts'
 import { sweepLeftovers } from '../guard/sweep.ts'
 import type { SessionRecord } from '../queue/session-store.ts'
 import { buildArgv } from '../session/argv.ts'
@@ -165,8 +165,11 @@ export function createLauncher(options: LauncherOptions): Launcher {
           })
           const env = environmentOf(record, spec, agentId, token)
           const { secrets } = options
-          tokens.set(record.sessionId, [...(tokens.get(record.sessionId) ?? []), token])
-          secrets.learn(secretsOfVariables(env, secrets.isSecret))
+          const secret = secretPartOf(token)
+          tokens.set(record.sessionId, [...(tokens.get(record.sessionId) ?? []), secret])
+          secrets.learn([{ name: 'DROVER_TOKEN', value: secret }])
+          const { DROVER_TOKEN: _, ...others } = env
+          secrets.learn(secretsOfVariables(others, secrets.isSecret))
           secrets.learn(mcp === null ? [] : secretsOfMcp(mcp.config, secrets.isSecret))
           const redaction = secrets.options()
           await writeRedaction(dir, redaction)
