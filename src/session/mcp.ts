@@ -1,5 +1,6 @@
 /** The MCP config as the CLI gets it. */
 import { writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { AgentSpec } from '../config/agent-spec.ts'
 import { readMcpConfig, type McpConfig } from '../config/mcp-config.ts'
 import type { Secret } from '../core/redact.ts'
@@ -13,6 +14,8 @@ import {
 
 /** The name of Drover's own server: the CLI calls its tools `mcp__orchestrator__…`. */
 const ORCHESTRATOR = 'orchestrator'
+/** Beside the session's MCP config. */
+const SETTINGS_FILE = 'drover.toml'
 
 /** How the CLI starts a program. */
 export interface OwnProgram {
@@ -39,10 +42,14 @@ export async function prepareMcpConfig(
   file: string,
 ): Promise<PreparedMcp | null> {
   const given = spec.mcpConfig === null ? {} : readMcpConfig(spec.mcpConfig).mcpServers
+  const settings = join(dirname(file), SETTINGS_FILE)
   const own =
-    drover === null || spec.orchestratorTools.length === 0 ? {} : { [ORCHESTRATOR]: serverOf(drover) }
+    drover === null || spec.orchestratorTools.length === 0
+      ? {}
+      : { [ORCHESTRATOR]: serverOf(drover, settings) }
   const config = { mcpServers: { ...own, ...given } }
   if (Object.keys(config.mcpServers).length === 0) return null
+  await writeFile(settings, '', { mode: 0o600 })
   // It may hold the servers' keys: for this user only.
   await writeFile(file, JSON.stringify(config), { mode: 0o600 })
   return { path: file, config }
@@ -58,10 +65,11 @@ export function requiredServers(spec: AgentSpec): string[] {
  * Over its standard streams and not over HTTP: it answers the CLI's first questions without the board, so that no
  * session starts later or without its tools because the board is away, and it waits through a board that is started
  * again, where the CLI (2.1.329) was still waiting 100 s after a connection was cut (docs/mcp.md says what was measured).
- * Who it acts for is in the environment that the CLI hands on.
+ * Who it acts for is in the environment that the CLI hands on. Its settings are an empty file: the CLI starts it in the
+ * workspace, whose `drover.toml` is the repository's and none of ours.
  */
-function serverOf({ command, args }: OwnProgram): Readonly<Record<string, unknown>> {
-  return { type: 'stdio', command, args: [...args, 'mcp'] }
+function serverOf({ command, args }: OwnProgram, settings: string): Readonly<Record<string, unknown>> {
+  return { type: 'stdio', command, args: [...args, 'mcp'], env: { DROVER_CONFIG: settings } }
 }
 
 /** The tools of Drover's server that a session may call, as the CLI names them; none where it has no such server. */

@@ -51,6 +51,8 @@ beforeAll(async () => {
   drover = openDrover(scratch)
   workspace = join(scratch.dir, 'workspace')
   await mkdir(workspace)
+  // The repository's, and none of Drover's: the server that an agent gets does not read it.
+  await writeFile(join(workspace, 'drover.toml'), '[client]\nurl = "http://127.0.0.1:9"\nbroken')
   const [rehearsal, specs, servers] = ['agents.yaml', 'specs.json', 'http.json'].map((name) =>
     join(scratch.dir, name),
   ) as [string, string, string]

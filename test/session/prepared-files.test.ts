@@ -38,9 +38,16 @@ it('writes none where the spec has none, and refuses a broken one', async () => 
 
 it("adds Drover's own server, unless the spec grants no tool of it or brings one of that name", async () => {
   const drover = { command: '/bin/drover', args: ['main.js'] }
-  const own = { type: 'stdio', command: '/bin/drover', args: ['main.js', 'mcp'] }
+  const settings = join(scratch.dir, 'drover.toml')
+  const own = {
+    type: 'stdio',
+    command: '/bin/drover',
+    args: ['main.js', 'mcp'],
+    env: { DROVER_CONFIG: settings },
+  }
   const prepared = await prepareMcpConfig(specOf(), drover, file)
   expect(prepared?.config.mcpServers).toEqual({ orchestrator: own })
+  expect(readFileSync(settings, 'utf8')).toBe('')
   expect(orchestratorTools(specOf(), prepared)).toEqual([
     'mcp__orchestrator__check_inbox',
     'mcp__orchestrator__send_message',

@@ -37,12 +37,14 @@ export function orderViolations(
   sessionOf: ReadonlyMap<string, string>,
   records: readonly WitnessRecord[],
 ): string[] {
-  const times = new Map<string, { starts: bigint[]; ends: bigint[] }>()
+  const times = new Map<string, { starts: bigint[]; last: bigint }>()
   for (const { kind, session_id, mono_ns } of records) {
-    const known = times.get(session_id) ?? { starts: [], ends: [] }
+    const known = times.get(session_id) ?? { starts: [], last: 0n }
     times.set(session_id, known)
-    if (kind === 'start') known.starts.push(BigInt(mono_ns))
-    if (kind === 'end') known.ends.push(BigInt(mono_ns))
+    const at = BigInt(mono_ns)
+    if (kind === 'start') known.starts.push(at)
+    // Its last word, whatever that is: one that was slow to go after its result was ended without another.
+    if (at > known.last) known.last = at
   }
   const timesOf = (taskId: string) => times.get(sessionOf.get(taskId) ?? '')
   return tasks.flatMap(({ task_id, depends_on }) => {
@@ -50,8 +52,8 @@ export function orderViolations(
     if (start === undefined || more.length > 0)
       return [`${task_id} began ${more.length + (start ? 1 : 0)} times`]
     return depends_on.flatMap((other) => {
-      const end = timesOf(other)?.ends[0]
-      return end !== undefined && end < start ? [] : [`${task_id} began before ${other} had ended`]
+      const last = timesOf(other)?.last
+      return last !== undefined && last < start ? [] : [`${task_id} began before ${other} had ended`]
     })
   })
 }
