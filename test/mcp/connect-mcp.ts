@@ -22,6 +22,8 @@ export interface McpConnection {
   call(name: string, args?: object, signal?: AbortSignal): Promise<Called>
   /** Leaves, whatever is still being waited for. */
   close(): Promise<void>
+  /** Is gone without a word: `drover mcp` by SIGKILL, over HTTP by a connection that is cut. */
+  vanish(): void
 }
 
 export async function connectMcp(
@@ -38,7 +40,10 @@ export async function connectMcp(
   } = {},
 ): Promise<McpConnection> {
   const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode: era } })
-  await client.connect(
+  const cut = new AbortController()
+  const cuttable: typeof fetch = (input, init) =>
+    fetch(input, { ...init, signal: AbortSignal.any([cut.signal, ...(init?.signal ? [init.signal] : [])]) })
+  const transport =
     door === 'stdio'
       ? new StdioClientTransport({
           command: process.execPath,
@@ -46,8 +51,11 @@ export async function connectMcp(
           env: { PATH: process.env['PATH'] ?? '', DROVER_URL: url, ...env },
           stderr: 'ignore',
         })
-      : new StreamableHTTPClientTransport(new URL(`${url}/mcp`), { requestInit: { headers } }),
-  )
+      : new StreamableHTTPClientTransport(new URL(`${url}/mcp`), {
+          requestInit: { headers },
+          fetch: cuttable,
+        })
+  await client.connect(transport)
   return {
     client,
     async call(name, args = {}, signal) {
@@ -65,5 +73,9 @@ export async function connectMcp(
       return { isError: result.isError === true, document: JSON.parse(content.text), progress }
     },
     close: () => client.close(),
+    vanish() {
+      if (transport instanceof StdioClientTransport) process.kill(transport.pid ?? 0, 'SIGKILL')
+      else cut.abort()
+    },
   }
 }

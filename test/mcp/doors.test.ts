@@ -30,9 +30,13 @@ describe.each(['stdio', 'HTTP'] as const)('over %s', (door) => {
   afterAll(() => mcp.close())
 
   /** Calls, and answers with the session that came of it. */
-  async function spawning(args: object = TASK, signal?: AbortSignal): Promise<[string, Promise<Called>]> {
+  async function spawning(
+    args: object = TASK,
+    signal?: AbortSignal,
+    by: McpConnection = mcp,
+  ): Promise<[string, Promise<Called>]> {
     const before = new Set((await sessions()).map(({ session_id }) => session_id))
-    const called = mcp.call('spawn_agent', args, signal)
+    const called = by.call('spawn_agent', args, signal)
     called.catch(() => {})
     const id = await until(async () => {
       const found = (await newest())?.session_id
@@ -103,6 +107,22 @@ describe.each(['stdio', 'HTTP'] as const)('over %s', (door) => {
     const agent = await playSession(board, id)
     await agent.end()
     expect((await again).document).toMatchObject({ session_id: id, success: true })
+  })
+
+  test('a client that is gone in mid-wait leaves the session alone: it ends by itself, and its result is there', async () => {
+    const other = await connectMcp(door, board)
+    const [id, called] = await spawning(TASK, undefined, other)
+    const agent = await playSession(board, id)
+    other.vanish()
+    await other.close().catch(() => {})
+    await expect(called).rejects.toThrow(/clos|abort/i)
+    expect(await board.store.read(id)).toMatchObject({ state: 'running', cancel: null })
+    await agent.end({ output: 'done all the same' })
+    expect((await mcp.call('wait_session', { session_id: id })).document).toMatchObject({
+      success: true,
+      output: 'done all the same',
+    })
+    expect((await board.get(`/api/v1/sessions/${id}`)).body.session.status).toBe('completed')
   })
 
   test('the handle of an asynchronous spawn tells how far it is', async () => {
