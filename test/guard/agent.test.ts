@@ -147,7 +147,10 @@ describe('the working directory', () => {
     mkdirSync(outside)
     const swaps = `const { renameSync, symlinkSync, unlinkSync } = require('node:fs')
       const [inside, outside] = process.argv.slice(1)
-      for (;;) {
+      const rest = new Int32Array(new SharedArrayBuffer(4))
+      for (let n = 1; ; n++) {
+        // Now and then the directory stays long enough for a start to succeed.
+        if (n % 50 === 0) Atomics.wait(rest, 0, 0, 50)
         renameSync(inside, inside + '-aside')
         symlinkSync(outside, inside)
         unlinkSync(inside)
@@ -156,7 +159,8 @@ describe('the working directory', () => {
     const swapper = execa(process.execPath, ['-e', swaps, inside, outside], { reject: false })
     const places: string[] = []
     let refused = 0
-    for (let n = 0; n < SWAPPED_STARTS; n++) {
+    // How many are refused depends on the machine: it goes on until both have been seen.
+    for (let n = 0; n < SWAPPED_STARTS || refused === 0 || places.length === 0; n++) {
       const launch = { ...launchOfShell(scratch.dir, `a-${n}`, 'pwd -P'), cwd: inside }
       const agent = await guard.start(launch).catch((error: unknown) => {
         expect(error).toMatchObject({ code: 'spawn_failed' })
@@ -172,7 +176,5 @@ describe('the working directory', () => {
     // Moved aside while it runs, it is the same directory.
     const others = places.filter((place) => place !== inside && place !== `${inside}-aside`)
     expect(others).toEqual([])
-    expect(refused).toBeGreaterThan(0)
-    expect(refused).toBeLessThan(SWAPPED_STARTS)
   }, 30_000)
 })
