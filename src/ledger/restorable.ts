@@ -58,6 +58,8 @@ export interface RestorableSession {
   readonly paused_ms: number
   /** Time that it has waited for people, in milliseconds. */
   readonly waited_ms: number
+  /** Since when (ISO time) it waits for a person; null: it does not. */
+  readonly waiting_since: string | null
   /** Its last turn was interrupted: until when (ISO time) a message is waited for; else null. */
   readonly interrupted_until: string | null
   /** What was said to it, in order. */
@@ -122,6 +124,7 @@ type SessionRow = Omit<
   | 'not_before'
   | 'paused_ms'
   | 'waited_ms'
+  | 'waiting_since'
   | 'interrupted_until'
   | 'messages'
   | 'cancel'
@@ -190,6 +193,14 @@ export function createRestorable(db: Db): Restorable {
        WHERE session_id = ? AND type = 'drover.session.resumed' ORDER BY seq DESC LIMIT 1`,
     )
     .pluck()
+  const selectWaiting = db
+    .prepare<{ readonly sessionId: string }, string | null>(
+      `SELECT min(ts) FROM session_event
+       WHERE session_id = @sessionId AND type = 'drover.session.waiting_input' AND seq > (
+         SELECT coalesce(max(seq), 0) FROM session_event
+         WHERE session_id = @sessionId AND type IN ('drover.session.resumed', 'drover.agent.spawned'))`,
+    )
+    .pluck()
   // With another agent, or when it has gone on, it is over.
   const selectInterrupted = db
     .prepare<[string], string | null>(
@@ -250,6 +261,7 @@ export function createRestorable(db: Db): Restorable {
         not_before: rests ? (selectRest.get(sessionId) ?? null) : null,
         paused_ms: selectPaused.get(sessionId) ?? 0,
         waited_ms: selectWaited.get(sessionId) ?? 0,
+        waiting_since: selectWaiting.get({ sessionId }) ?? null,
         interrupted_until: selectInterrupted.get(sessionId) ?? null,
         messages: selectMessages
           .all(sessionId)

@@ -105,6 +105,11 @@ export interface SessionRecord {
   readonly pinnedPod: string | null
   /** Waits for people so far, in milliseconds; the session's timeout does not count them. */
   readonly waitedMs: number
+  /**
+   * Since when a person is waited for, in milliseconds since 1970 by the clock of the pod, as `startedAt`; 0: nobody is.
+   * It stays while a message is waited for without an agent.
+   */
+  readonly waitingSince: number
   /** The last turn was stopped by a person: until when, in milliseconds since 1970, a message is waited for; else 0. */
   readonly interruptedUntil: number
   /** The interrupt that an agent has confirmed last. */
@@ -172,6 +177,7 @@ export function recordOf(sessionId: string, hash: Readonly<Record<string, string
     notBefore: number('not_before'),
     pausedMs: number('paused_ms'),
     waitedMs: number('waited_ms'),
+    waitingSince: number('waiting_since'),
     interruptedUntil: number('interrupted_until'),
     interruptDone: orNull('interrupt_done'),
     cancel: json('cancel') as SessionRecord['cancel'],

@@ -268,15 +268,16 @@ if op.states then
 end
 -- A cancelled session does not come to rest in a state from which it would go on: it ends.
 if known[4] and op.rest then return {'cancelled'} end
+-- What waits is for this agent, or for another one: nothing is taken and then left lying. Refused, it changes nothing.
+if op.close and waiting_but(op.talk and op.talk.done) > 0 then return {'waiting'} end
 say(op.talk)
-if op.close then
-  -- What waits is for this agent, or for another one: nothing is taken and then left lying.
-  if tonumber(redis.call('HGET', hash, 'inbox') or '0') > 0 then return {'waiting'} end
-  redis.call('HSET', hash, 'inbox_closed', op.epoch)
-end
+if op.close then redis.call('HSET', hash, 'inbox_closed', op.epoch) end
 change(op.set, op.incr)
 if op.to then redis.call('HSET', hash, 'state', op.to) end
-if op.over then redis.call('HSET', hash, 'over', op.epoch) end
+if op.over then
+  redis.call('HSET', hash, 'over', op.epoch)
+  forget_questions()
+end
 if op.wait then
   local time = redis.call('TIME')
   redis.call('HSET', hash, 'not_before',

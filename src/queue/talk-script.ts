@@ -40,6 +40,13 @@ local function say(talk)
   say_done(talk.done)
 end
 
+-- Messages that no conversation has, when these are done.
+local function waiting_but(ids)
+  local waiting = tonumber(redis.call('HGET', hash, 'inbox') or '0')
+  for _, id in ipairs(ids or {}) do waiting = waiting - redis.call('HEXISTS', talk_key, 'm:' .. id) end
+  return waiting
+end
+
 -- The questions of an agent end with it.
 local function forget_questions()
   for _, field in ipairs(redis.call('HKEYS', talk_key)) do

@@ -60,6 +60,7 @@ export function restoredSession(
       not_before: session.not_before === null ? 0 : Date.parse(session.not_before),
       paused_ms: session.paused_ms,
       waited_ms: session.waited_ms,
+      waiting_since: session.waiting_since === null ? '' : Date.parse(session.waiting_since),
       interrupted_until: session.interrupted_until === null ? '' : Date.parse(session.interrupted_until),
       workspace_id: session.workspace_id ?? '',
       ...session.totals,

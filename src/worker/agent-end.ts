@@ -12,8 +12,10 @@ export interface AgentEnded {
   readonly outcome: Outcome
   /** The agent's last events: appended together with the session's change of state that follows. */
   readonly events: readonly OwnEvent[]
-  /** Messages that its conversation has, as its lines say. */
-  readonly messagesDone: readonly string[]
+  /** Messages that it has taken up and those that its conversation has, as its lines say. */
+  readonly talk: LastSaid['talk']
+  /** All waits of its session for people, where it ended in one that ends with it; null else. */
+  readonly waitedMs: number | null
 }
 
 /** The end of an agent whose process is gone and whose spool is drained. */
@@ -62,7 +64,7 @@ export function describeEnd(
     { type: 'drover.agent.exited', payload: exited },
     { type: 'drover.agent.closed', payload: closed },
   )
-  return { agent, outcome, events, messagesDone: lastSaid.done }
+  return { agent, outcome, events, talk: lastSaid.talk, waitedMs: lastSaid.waitedMs }
 }
 
 /** The end of an agent whose process was never started. */
@@ -87,7 +89,8 @@ export function notSpawned(agent: AgentRef, problem: string, guardLost: boolean)
   return {
     agent,
     outcome,
-    messagesDone: [],
+    talk: {},
+    waitedMs: null,
     events: [
       { type: 'drover.agent.exited', payload: exited },
       { type: 'drover.agent.closed', payload: closed },

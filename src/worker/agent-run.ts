@@ -12,7 +12,14 @@ import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Actor } from '../core/envelope.ts'
 import { messageOf } from '../core/errors.ts'
-import type { AgentHealth, AgentKilled, AgentSpawned, AgentStalled, AgentStarted } from '../core/events.ts'
+import type {
+  AgentHealth,
+  AgentKilled,
+  AgentSpawned,
+  AgentStalled,
+  AgentStarted,
+  SessionResumed,
+} from '../core/events.ts'
 import { agentIdPrefix, newId } from '../core/ids.ts'
 import type { LivenessLimits } from '../core/liveness.ts'
 import type { Redactor } from '../core/redact.ts'
@@ -68,6 +75,8 @@ export interface AgentPlan {
   readonly liveness: LivenessLimits
   /** A CLI that stays after its last result and a closed input is ended after this. */
   readonly endGraceMs: number
+  /** Waits for people before it, in milliseconds. A wait that went on until now, without an agent, is over with it. */
+  readonly waitedMs: number
   /** What the session may still take as a whole. */
   readonly remainingMs: number
   /** MCP servers without which the agent is ended, by name. */
@@ -110,6 +119,7 @@ export async function runAgent(
     resumed: plan.resumed,
     prompt: plan.prompt,
   }
+  const resumed: SessionResumed = { waited_ms: plan.waitedMs }
   const started = await parts.store.start(session, {
     leaseKey: lease.key,
     token: lease.token,
@@ -125,10 +135,15 @@ export async function runAgent(
       token_hash: plan.tokenHash,
       tools: plan.spec.orchestratorTools.join(','),
       interrupted_until: '',
+      waited_ms: plan.waitedMs,
+      waiting_since: '',
       ...NO_BEAT,
     },
     restarts: record.restarts,
-    events: [{ type: 'drover.agent.spawned', payload: spawned }],
+    events: [
+      { type: 'drover.agent.spawned', payload: spawned },
+      ...(record.waitingSince > 0 ? [{ type: 'drover.session.resumed', payload: resumed } as const] : []),
+    ],
   })
   if (!started.ok) return started
   return await liveAgent(parts, plan, { ...session, agentId: started.agentId, epoch: started.epoch })
@@ -225,7 +240,7 @@ async function supervise(
       agent,
       guarded,
       given: plan.promptMessageId === null ? [] : [plan.promptMessageId],
-      waitedMs: plan.record.waitedMs,
+      waitedMs: plan.waitedMs,
       patience: plan.patience,
       silenceMs: plan.endGraceMs,
       onFailure: failed,
@@ -281,7 +296,7 @@ async function supervise(
   // Waiting for people is not the session's time.
   const outOfTime = (): void => {
     const spentMs = parts.clock.now().getTime() - bornAt.getTime()
-    const leftMs = plan.remainingMs + correspondence.waitedMs() - plan.record.waitedMs - spentMs
+    const leftMs = plan.remainingMs + correspondence.waitedMs() - plan.waitedMs - spentMs
     if (leftMs > 0) after(leftMs, outOfTime)
     else end('timeout', plan.killGraceMs)
   }

@@ -2,7 +2,7 @@
 import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Config } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
-import type { SessionRestarting } from '../core/events.ts'
+import type { SessionRestarting, SessionResumed } from '../core/events.ts'
 import { HAND_OVER_END, MESSAGE_END, RESTART_END } from '../core/agent-prompt.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { MOST_FREE_STEPS, nextStep } from '../core/restart-policy.ts'
@@ -68,6 +68,7 @@ export async function conclude(
 ): Promise<Next> {
   const { agent, outcome, events } = ended
   const { store, config } = parts
+  const left = leftBehind(ended)
   // What was asked of this agent holds also where it ended by itself in the meantime. A success stands all the same.
   const open = outcome.status !== 'completed'
   const { cancel, restart } = await parts.requests.read(record.sessionId)
@@ -98,7 +99,12 @@ export async function conclude(
     case 'hand_over': {
       // The session stays as it was accepted: the next claim resumes it, and no try is used.
       const set = again ? BEGUN_ANEW : { ...freeSteps, previous_end: HAND_OVER_END }
-      const changed = await store.change(agent, { to: 'queued', over: true, set, events })
+      const changed = await store.change(agent, {
+        ...left,
+        to: 'queued',
+        over: true,
+        set: { ...left.set, ...set },
+      })
       return changed.ok ? 'hand_over' : await refused(parts, record, ended, changed.refused)
     }
     case 'again':
@@ -111,15 +117,17 @@ export async function conclude(
         not_before: new Date(parts.clock.now().getTime() + step.backoffMs).toISOString(),
       }
       const changed = await store.change(agent, {
+        ...left,
         to: 'restarting',
         over: true,
         set: {
+          ...left.set,
           ...previousEnd,
           restarts: step.restarts,
           ...(step.restarts === record.restarts ? freeSteps : {}),
         },
         waitMs: step.backoffMs,
-        events: [...events, { type: 'drover.session.restarting', payload: restarting }],
+        events: [...left.events, { type: 'drover.session.restarting', payload: restarting }],
       })
       if (!changed.ok) return await refused(parts, record, ended, changed.refused)
       return step.kind === 'fresh' ? 'fresh' : 'resume'
@@ -129,14 +137,33 @@ export async function conclude(
       const pausedMs = record.pausedMs + step.waitMs
       const paused = { until: step.until.toISOString(), message: outcome.message, paused_ms: pausedMs }
       const changed = await store.change(agent, {
+        ...left,
         to: 'paused_limit',
         over: true,
-        set: { ...previousEnd, paused_ms: pausedMs },
+        set: { ...left.set, ...previousEnd, paused_ms: pausedMs },
         waitMs: step.waitMs,
-        events: [...events, { type: 'drover.session.paused_limit', payload: paused }],
+        events: [...left.events, { type: 'drover.session.paused_limit', payload: paused }],
       })
       return changed.ok ? 'resume' : await refused(parts, record, ended, changed.refused)
     }
+  }
+}
+
+/**
+ * What is written of an agent that another one follows: messages that its conversation has, and the wait for a person
+ * that has ended with it, which the session's timeout does not count.
+ */
+function leftBehind({ events, talk, waitedMs }: AgentEnded): {
+  readonly set: Readonly<Record<string, string | number>>
+  readonly talk: AgentEnded['talk']
+  readonly events: readonly OwnEvent[]
+} {
+  if (waitedMs === null) return { set: {}, talk, events }
+  const resumed: SessionResumed = { waited_ms: Math.round(waitedMs) }
+  return {
+    set: { waited_ms: resumed.waited_ms, waiting_since: '' },
+    talk,
+    events: [{ type: 'drover.session.resumed', payload: resumed }, ...events],
   }
 }
 
@@ -146,7 +173,7 @@ async function isAskedMore(parts: SessionParts, record: SessionRecord, ended: Ag
   if (record.freeSteps >= MOST_FREE_STEPS) return false
   const closed = await parts.store.change(ended.agent, {
     close: true,
-    talk: { done: ended.messagesDone },
+    talk: ended.talk,
     events: [],
   })
   return !closed.ok && closed.refused === 'waiting'
@@ -165,12 +192,14 @@ async function followWithMessage(
     backoff_ms: 0,
     not_before: parts.clock.now().toISOString(),
   }
+  const left = leftBehind(ended)
   const changed = await parts.store.change(ended.agent, {
+    ...left,
     to: 'restarting',
     over: true,
-    set: { previous_end: MESSAGE_END, free_steps: record.freeSteps + 1 },
+    set: { ...left.set, previous_end: MESSAGE_END, free_steps: record.freeSteps + 1 },
     waitMs: 0,
-    events: [...ended.events, { type: 'drover.session.restarting', payload: restarting }],
+    events: [...left.events, { type: 'drover.session.restarting', payload: restarting }],
   })
   return changed.ok ? 'resume' : await refused(parts, record, ended, changed.refused)
 }
@@ -186,13 +215,14 @@ const BEGUN_ANEW = {
 
 /** The next agent at once. Its event is on the stream since somebody asked for it. */
 async function followAsAsked(parts: SessionParts, record: SessionRecord, ended: AgentEnded): Promise<Next> {
-  const { agent, outcome, events } = ended
+  const { agent, outcome } = ended
+  const left = leftBehind(ended)
   const changed = await parts.store.change(agent, {
+    ...left,
     to: 'restarting',
     over: true,
-    set: BEGUN_ANEW,
+    set: { ...left.set, ...BEGUN_ANEW },
     waitMs: 0,
-    events,
   })
   if (!changed.ok) return await refused(parts, record, ended, changed.refused)
   return outcome.retry === 'fresh' ? 'fresh' : 'resume'

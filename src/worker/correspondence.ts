@@ -44,7 +44,7 @@ export interface CorrespondenceParts {
   readonly talk: Pick<TalkStore, 'read' | 'answer'>
   readonly clock: Clock
   readonly agent: AgentRef
-  readonly guarded: Pick<GuardedAgent, 'input'>
+  readonly guarded: Pick<GuardedAgent, 'input' | 'onSample' | 'exited'>
   /** Messages that the agent was given as its prompt. */
   readonly given: readonly string[]
   /** Waits for people before this agent, in milliseconds. */
@@ -75,8 +75,10 @@ export interface Correspondence {
 
 /** What is left to write of an agent that has ended, together with its end. */
 export interface LastSaid {
-  /** Messages that its conversation has. */
-  readonly done: readonly string[]
+  /** All waits for people, where it ends in one that ends with it; null else. A message is waited for all the same. */
+  readonly waitedMs: number | null
+  /** Messages that it had taken up, and those that its conversation has. */
+  readonly talk: Pick<TalkChange, 'started' | 'done'>
   /** That it had taken them up, where that is not on the stream yet. */
   readonly events: readonly OwnEvent[]
 }
@@ -114,6 +116,15 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
   let running: Promise<void> = Promise.resolve()
   let queued = false
   let alarm: { readonly timer: NodeJS.Timeout; readonly at: number } | null = null
+
+  let isThere = true
+  /** The last look at its process. */
+  let seenAt = Number.NEGATIVE_INFINITY
+  void guarded.exited.then(() => (isThere = false))
+  guarded.onSample(() => {
+    seenAt = clock.monotonic()
+    if (idleSince !== null) wake()
+  })
 
   /** One step at a time; what happens meanwhile is seen by the next one. */
   function wake(): void {
@@ -272,8 +283,11 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       waited += clock.monotonic() - waitsSince
       waitsSince = null
     }
+    // Where this worker dies, the next one knows it by that.
+    if (next !== state && waits) set['waiting_since'] = clock.now().getTime()
     if (next !== state && !waits) {
       set['waited_ms'] = Math.round(waited)
+      set['waiting_since'] = ''
       set['interrupted_until'] = ''
       const resumed: SessionResumed = { waited_ms: Math.round(waited) }
       events.push({ type: 'drover.session.resumed', payload: resumed })
@@ -304,11 +318,12 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       if (leftMs > 0) return wakeIn(leftMs)
     }
     // Its last turn is over, so its conversation has what it was given.
-    const events = deliveries(
-      silent().filter((id) => isFresh(written.started, id)),
-      false,
-    )
-    const closed = await store.change(agent, { close: true, talk: { done: [...given] }, events })
+    const unsaid = silent().filter((id) => !written.started.has(id))
+    const closed = await store.change(agent, {
+      close: true,
+      talk: { done: [...given] },
+      events: deliveries(unsaid, false),
+    })
     if (!closed.ok && closed.refused === 'waiting') {
       // A message came in this moment: it is read, and given.
       readVersion = -1
@@ -329,7 +344,10 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
     const changed = await store.change(agent, {
       from: ['running', 'waiting_input'],
       to: 'waiting_input',
-      set: { interrupted_until: Date.parse(until) },
+      set: {
+        interrupted_until: Date.parse(until),
+        ...(state === 'waiting_input' ? {} : { waiting_since: clock.now().getTime() }),
+      },
       events: [{ type: 'drover.session.waiting_input', payload }],
     })
     if (changed.ok) state = 'waiting_input'
@@ -342,16 +360,19 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
   /** Given, and the CLI has not said that it took it up: not for long, where it has nothing else to do. */
   function isOnItsWay(): boolean {
     if (silent().length === 0) return false
-    const leftMs = parts.silenceMs - (clock.monotonic() - (idleSince ?? clock.monotonic()))
-    if (leftMs <= 0) return false
-    wakeIn(leftMs)
-    return true
+    const now = clock.monotonic()
+    const until = (idleSince ?? now) + parts.silenceMs
+    if (until > now) wakeIn(until - now)
+    // Silence tells something of a process that is there: the end of one that is not may be on its way to us.
+    return until > now || !isThere || seenAt < until
   }
 
   function giveUpWhere(refused: Extract<Changed, { ok: false }>['refused']): void {
     // It is ended, or somebody else's: whoever noticed that ends the agent too.
     if (refused !== 'state') over = true
   }
+
+  const waitedSoFar = (): number => waited + (waitsSince === null ? 0 : clock.monotonic() - waitsSince)
 
   const inMs = (ms: number): string => new Date(clock.now().getTime() + ms).toISOString()
 
@@ -391,14 +412,20 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       wake()
     },
     isWaiting: () => waitsSince !== null,
-    waitedMs: () => waited + (waitsSince === null ? 0 : clock.monotonic() - waitsSince),
+    waitedMs: waitedSoFar,
     async finish() {
       over = true
       if (alarm !== null) clearTimeout(alarm.timer)
       await running
+      const { started, events } = progress()
+      const isAsking = waitsSince !== null && expectingSince === null
       return {
-        events: progress().events,
-        done: [...facts.messages].filter(([id, how]) => how === 'done' && given.has(id)).map(([id]) => id),
+        waitedMs: isAsking ? waitedSoFar() : null,
+        talk: {
+          started,
+          done: [...facts.messages].filter(([id, how]) => how === 'done' && given.has(id)).map(([id]) => id),
+        },
+        events,
       }
     },
   }
@@ -411,7 +438,8 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
   }
 }
 
-function deliveries(ids: readonly string[], confirmed = true): OwnEvent[] {
+/** That the agent has taken these messages up; not `confirmed`: by its turn's end, and not by its word. */
+export function deliveries(ids: readonly string[], confirmed = true): OwnEvent[] {
   return ids.map((id) => {
     const payload: MessageDelivered = { message_id: id, ...(confirmed ? {} : { confirmed: false }) }
     return { type: 'drover.message.delivered', payload }

@@ -9,9 +9,10 @@ import { createBell, type Bell } from '../core/bell.ts'
 import { sleep, type Clock } from '../core/clock.ts'
 import type { AgentClosed, AgentExited, SessionClaimed } from '../core/events.ts'
 import { isDroverError, messageOf } from '../core/errors.ts'
-import { classifyOutcome, NO_FACTS, type Asked, type StreamFacts } from '../core/outcome.ts'
+import { classifyOutcome, NO_FACTS, type Asked, type Outcome, type StreamFacts } from '../core/outcome.ts'
 import { isEnded, isLive } from '../core/state.ts'
-import { NO_TALK, observeTalk } from '../core/talk-facts.ts'
+import { NO_TALK, observeTalk, type TalkFacts } from '../core/talk-facts.ts'
+import { waitedUpTo } from '../core/waited-time.ts'
 import type { Lease } from '../queue/lease.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import { cancelledEnding, deadEvents } from '../queue/session-end.ts'
@@ -19,6 +20,7 @@ import type { AgentRef, SessionRecord } from '../queue/session-store.ts'
 import { NO_MESSAGE_FOLLOWED, untilMessage } from './after-interrupt.ts'
 import { runAgent } from './agent-run.ts'
 import { createAgentStream, type PublishedSpool } from './agent-stream.ts'
+import { deliveries } from './correspondence.ts'
 import {
   conclude,
   endSession,
@@ -205,11 +207,17 @@ async function closePredecessor(parts: SessionParts, job: ClaimedJob, record: Se
     { type: 'drover.agent.exited', payload: exited },
     { type: 'drover.agent.closed', payload: closed },
   ]
+  const started = await takenUp(parts, record, left?.messages)
+  const isAsking = record.waitingSince > 0 && record.interruptedUntil === 0
   return await conclude(parts, job, record, {
     agent,
     outcome,
-    events,
-    messagesDone: left?.messagesDone ?? [],
+    events: [...deliveries(started), ...events],
+    talk: {
+      started,
+      done: [...(left?.messages ?? [])].filter(([, how]) => how === 'done').map(([id]) => id),
+    },
+    waitedMs: isAsking ? waitedUpTo(record, parts.clock.now().getTime()) : null,
   })
 }
 
@@ -220,7 +228,8 @@ async function takeLeftSpool(
 ): Promise<{
   readonly facts: StreamFacts
   readonly stats: PublishedSpool
-  readonly messagesDone: readonly string[]
+  /** What its lines say of messages. */
+  readonly messages: TalkFacts['messages']
 } | null> {
   let said = NO_TALK
   const spool = await parts.launcher.leftSpool(agent.sessionId, agent.agentId)
@@ -237,8 +246,20 @@ async function takeLeftSpool(
     onFailure: parts.onError,
   })
   const stats = await stream.finish()
-  const done = [...said.messages].filter(([, how]) => how === 'done')
-  return { facts: stream.facts(), stats, messagesDone: done.map(([id]) => id) }
+  return { facts: stream.facts(), stats, messages: said.messages }
+}
+
+/** Messages that a dead agent had taken up, and whose worker died before it had said so. */
+async function takenUp(
+  parts: SessionParts,
+  { sessionId }: SessionRecord,
+  messages: TalkFacts['messages'] = new Map(),
+): Promise<string[]> {
+  if (messages.size === 0) return []
+  const kept = await parts.talk.read(sessionId)
+  return kept.messages
+    .filter(({ message_id: id, startedBy }) => startedBy === null && messages.has(id))
+    .map(({ message_id: id }) => id)
 }
 
 async function nextAgent(
@@ -282,6 +303,8 @@ async function nextAgent(
     if (awaited === 'look') return isGivenAway(job, held) ? 'hand_over' : fresh ? 'fresh' : 'resume'
   }
   const messages = await undelivered(parts, record, settled.value(record.sessionId))
+  const done = doneBefore(record, messages)
+  if (done !== null) return await endSession(parts, record, done)
   const first = isFirstWord(record, conversation) ? (messages[0] ?? null) : null
   const planned = await launchable(parts.launcher.plan({ record, spec, conversation, cwd: workplace.cwd }))
   if ('problem' in planned) return await endSession(parts, record, planned.problem)
@@ -303,6 +326,7 @@ async function nextAgent(
         return await plan.prepare(agent)
       },
       record,
+      waitedMs: Math.round(waitedUpTo(record, clock.now().getTime())),
       spec,
       lease: held.lease,
       podId: config.podId,
@@ -365,6 +389,15 @@ function isFirstWord({ interruptedUntil, previousEnd }: SessionRecord, conversat
   return conversation === 'resumed' && (interruptedUntil > 0 || previousEnd === MESSAGE_END)
 }
 
+/**
+ * The outcome of a session that is done after all: it was to go on for a message, and its conversation has that. (The
+ * worker that saw it done died before it could write that down.) Null where an agent is needed.
+ */
+function doneBefore({ previousEnd, facts }: SessionRecord, messages: readonly unknown[]): Outcome | null {
+  if (previousEnd !== MESSAGE_END || facts === null || messages.length > 0) return null
+  return classifyOutcome({ facts, exit: null, asked: null, stderrTail: '', spawnError: null })
+}
+
 /** Waits before the next agent. A restart by hand opens the gate; it rings, or is seen with the next beat. */
 async function untilGate(parts: SessionParts, job: ClaimedJob, held: Held, waitMs: number): Promise<void> {
   const { clock, config, requests } = parts
@@ -394,8 +427,8 @@ function wasCancelled(stop: AbortSignal): boolean {
 /** Of the session's whole time. Pauses for usage limits and waits for people are not its own and do not count. */
 function remainingOf(record: SessionRecord, clock: Clock): number {
   const started = record.startedAt === null ? clock.now().getTime() : Date.parse(record.startedAt)
-  const waitedMs = record.pausedMs + record.waitedMs
-  return started + record.timeoutSeconds * 1000 + waitedMs - clock.now().getTime()
+  const now = clock.now().getTime()
+  return started + record.timeoutSeconds * 1000 + record.pausedMs + waitedUpTo(record, now) - now
 }
 
 /** What cannot be prepared ends the session: a wrong spec, or a machine that cannot. */

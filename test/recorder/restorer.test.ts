@@ -155,11 +155,18 @@ describe.concurrent(
       await stage.settled()
       const before = await talk.read(sessionId)
       expect(before.messages.map((message) => message.message_id)).toEqual(['one', 'three'])
+      const [waiting] = stage.temp
+        .rows(`SELECT ts FROM session_event WHERE type = 'drover.session.waiting_input'`)
+        .map(({ ts }) => Date.parse(String(ts)))
       await stage.redis.flushall()
       await until(stage.seeded, { timeoutMs: LIMIT })
       expect(await talk.read(sessionId)).toEqual(before)
       const record = await stage.store.read(sessionId)
-      expect(record).toMatchObject({ waitedMs: 70, interruptedUntil: Date.parse('2026-11-20T00:00:09.000Z') })
+      expect(record).toMatchObject({
+        waitedMs: 70,
+        waitingSince: waiting,
+        interruptedUntil: Date.parse('2026-11-20T00:00:09.000Z'),
+      })
       expect(await stage.redis.hget(stage.keys.session(sessionId), 'inbox')).toBe('2')
       for (const id of ['one', 'two']) {
         expect(await talk.send(session, said(id))).toMatchObject({ ok: true, repeated: true })

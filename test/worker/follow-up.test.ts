@@ -40,6 +40,8 @@ const startsOf = (sessionId: string, at = house) =>
 let spawned = 0
 const spawn = (script: FakeScript) =>
   house.spawn(script, { agentType: TYPES[spawned++ % TYPES.length] ?? TYPES[0] })
+/** Lets a turn that asks go on. */
+const go = (sessionId: string) => house.producer.answer(sessionId, { behavior: 'allow' })
 /** Its payload, which must be there. */
 function payloadOf(event: Envelope | undefined): Readonly<Record<string, unknown>> {
   if (event === undefined) throw new Error('there is no such event')
@@ -58,13 +60,13 @@ function saidIn(events: readonly Envelope[]): string[] {
 
 describe.concurrent('one pod', { timeout: 120_000 }, () => {
   test('a message to a running session is its next turn, once, and recorded with who sent it and who got it', async () => {
-    const sessionId = await spawn({ silence_ms: 800, text: 'first' })
-    await reaches(sessionId, 'running')
+    const sessionId = await spawn({ ask: ['go'], text: 'first' })
+    await reaches(sessionId, 'waiting_input')
     const text = fakePrompt({ text: 'second' }, 'And now?')
     const sent = await house.producer.send(sessionId, text, { idempotencyKey: 'k' })
     expect(sent).toMatchObject({
       success: true,
-      status: 'running',
+      status: 'waiting_input',
       repeated: false,
       agentId: expect.any(String),
     })
@@ -75,6 +77,7 @@ describe.concurrent('one pod', { timeout: 120_000 }, () => {
     await expect(house.producer.send(sessionId, 'other', { idempotencyKey: 'k' })).rejects.toMatchObject({
       code: 'idempotency_conflict',
     })
+    await go(sessionId)
     const result = await house.producer.result(sessionId)
     expect(result).toMatchObject({ success: true, output: 'second', restarts: 0, numTurns: 2 })
     const events = await house.events(sessionId)
@@ -123,9 +126,10 @@ describe.concurrent('one pod', { timeout: 120_000 }, () => {
   })
 
   test('an agent that ends by itself in the moment of a message is followed by one that gets it', async () => {
-    const sessionId = await spawn({ silence_ms: 800, exit_after_result: true, text: 'first' })
-    await reaches(sessionId, 'running')
+    const sessionId = await spawn({ ask: ['go'], exit_after_result: true, text: 'first' })
+    await reaches(sessionId, 'waiting_input')
     await house.producer.send(sessionId, fakePrompt({ text: 'second' }))
+    await go(sessionId)
     expect(await house.producer.result(sessionId)).toMatchObject({
       success: true,
       output: 'second',
@@ -161,12 +165,16 @@ describe.concurrent('one pod', { timeout: 120_000 }, () => {
   })
 
   test('a crash after the message was taken up: the conversation has it, and it is not given again', async () => {
-    const sessionId = await spawn({ text: 'first', silence_ms: 800 })
-    await reaches(sessionId, 'running')
+    const sessionId = await spawn({ text: 'first', ask: ['go'] })
+    await reaches(sessionId, 'waiting_input')
     const { messageId } = await house.producer.send(
       sessionId,
       fakePrompt({ crash_on_attempts: [1], text: 'second' }),
     )
+    await go(sessionId)
+    await until(() => startsOf(sessionId).length === 2, LONG)
+    await reaches(sessionId, 'waiting_input')
+    await go(sessionId)
     expect(await house.producer.result(sessionId)).toMatchObject({ success: true, restarts: 1 })
     const events = await house.events(sessionId)
     expect(ofType(events, 'drover.message.delivered')).toHaveLength(1)
@@ -179,9 +187,10 @@ describe.concurrent('one pod', { timeout: 120_000 }, () => {
   })
 
   test('a program that says nothing of its messages has had them when its turns are over', async () => {
-    const sessionId = await spawn({ no_lifecycle: true, text: 'first', silence_ms: 800 })
-    await reaches(sessionId, 'running')
+    const sessionId = await spawn({ no_lifecycle: true, text: 'first', ask: ['go'] })
+    await reaches(sessionId, 'waiting_input')
     await house.producer.send(sessionId, fakePrompt({ no_lifecycle: true, text: 'second' }))
+    await go(sessionId)
     expect(await house.producer.result(sessionId)).toMatchObject({ success: true, output: 'second' })
     expect(ofType(await house.events(sessionId), 'drover.message.delivered')[0]?.payload).toMatchObject({
       confirmed: false,
@@ -204,7 +213,7 @@ describe.concurrent('one pod', { timeout: 120_000 }, () => {
     })
     const events = await house.events(sessionId)
     expect(
-      typesOf(events).filter((type) => type.startsWith('drover.') && !type.startsWith('drover.agent.ex')),
+      typesOf(events).filter((type) => type.startsWith('drover.') && !/agent\.(exited|killed)/.test(type)),
     ).toEqual([
       'drover.session.accepted',
       'drover.session.claimed',
@@ -356,6 +365,36 @@ test('what was interrupted is not gone on with by a hand-over: the message is', 
   const [, second] = ofType(await moving.events(sessionId), 'drover.agent.spawned')
   expect(payloadOf(second)['prompt']).toContain('"instead"')
   expect(startsOf(sessionId, moving)).toHaveLength(2)
+  await moving.close()
+})
+
+test('a question ends with a pod that is stopped: the next one asks again, and the wait is nobody’s time', async () => {
+  const moving = await openHouse({ redisUrl: server.url, spec: SPEC })
+  const key = (sessionId: string) => moving.keys.session(sessionId)
+  const isWaiting = async (sessionId: string) =>
+    (await moving.redis.hget(key(sessionId), 'state')) === 'waiting_input'
+  const one = await moving.startPod()
+  const sessionId = await moving.spawn({ ask: ['rm one'], text: 'first' })
+  await until(() => isWaiting(sessionId), LONG)
+  await one.stop(0)
+  expect(await moving.redis.hmget(key(sessionId), 'state', 'waiting_since')).toEqual(['queued', ''])
+  await expect(moving.producer.answer(sessionId, { behavior: 'allow' })).rejects.toMatchObject({
+    code: 'question_not_found',
+  })
+  await moving.startPod()
+  await until(() => isWaiting(sessionId), LONG)
+  await moving.producer.answer(sessionId, { behavior: 'allow' })
+  expect(await moving.producer.result(sessionId)).toMatchObject({
+    success: true,
+    output: 'first',
+    restarts: 0,
+  })
+  const waited = ofType(await moving.events(sessionId), 'drover.session.resumed').map((event) =>
+    Number(payloadOf(event)['waited_ms']),
+  )
+  expect(waited).toHaveLength(2)
+  expect(waited[0]).toBeGreaterThan(0)
+  expect(waited[1]).toBeGreaterThan(waited[0] ?? 0)
   await moving.close()
 })
 
