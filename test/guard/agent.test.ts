@@ -158,13 +158,13 @@ describe('the working directory', () => {
       }`
     const swapper = execa(process.execPath, ['-e', swaps, inside, outside], { reject: false })
     const places: string[] = []
-    let refused = 0
+    const refused: number[] = []
     // How many are refused depends on the machine: it goes on until both have been seen.
-    for (let n = 0; n < SWAPPED_STARTS || refused === 0 || places.length === 0; n++) {
+    for (let n = 0; n < SWAPPED_STARTS || refused.length === 0 || places.length === 0; n++) {
       const launch = { ...launchOfShell(scratch.dir, `a-${n}`, 'pwd -P'), cwd: inside }
       const agent = await guard.start(launch).catch((error: unknown) => {
         expect(error).toMatchObject({ code: 'spawn_failed' })
-        refused += 1
+        refused.push(n)
         return null
       })
       await agent?.exited
