@@ -10,12 +10,30 @@ import type { Stage } from './stage.ts'
 const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 const STOP_TIMEOUT_MS = 10_000
 
+export interface BenchBoard {
+  readonly url: string
+  readonly pid: number
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>
+}
+
+interface BoardOptions {
+  readonly namespace: string
+  readonly dataDir: string
+}
+
 /** Starts a board on a free port; resolves with its URL when it answers. The stage stops it. */
-export async function startBoard(
+export async function startBoard(stage: Stage, options: BoardOptions): Promise<string> {
+  return (await startBoardProcess(stage, options)).url
+}
+
+/** The same, for whoever looks at its process. @param port that of one that is gone; 0: a free one */
+export async function startBoardProcess(
   stage: Stage,
-  { namespace, dataDir }: { readonly namespace: string; readonly dataDir: string },
-): Promise<string> {
-  const child = spawn(process.execPath, [MAIN, 'board', '--port', '0', '--json', '--while-stdin'], {
+  { namespace, dataDir }: BoardOptions,
+  port = 0,
+): Promise<BenchBoard> {
+  const child = spawn(process.execPath, [MAIN, 'board', '--port', String(port), '--json', '--while-stdin'], {
     cwd: stage.dir,
     env: {
       PATH: process.env.PATH,
@@ -42,5 +60,12 @@ export async function startBoard(
   const answer = await Promise.race([said, exited.then(() => stderr)])
   if (!answer.startsWith('{"success":true')) throw new Error(`\`drover board\` did not start: ${answer}`)
   const ready: { readonly url: string } = JSON.parse(answer)
-  return ready.url
+  return {
+    url: ready.url,
+    pid: child.pid ?? 0,
+    async kill() {
+      child.kill('SIGKILL')
+      await exited
+    },
+  }
 }

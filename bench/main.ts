@@ -25,6 +25,7 @@ import { benchSpawnCommand } from './spawn-command.ts'
 import { openStage, type Stage } from './stage.ts'
 import { benchTraffic } from './traffic.ts'
 import { benchTurnover } from './turnover.ts'
+import { benchWaits } from './waits.ts'
 import { buildDrover } from './worker.ts'
 
 type Bench = (stage: Stage) => Promise<readonly Result[]>
@@ -47,6 +48,7 @@ const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['memory', benchMemory],
   ['traffic', benchTraffic],
   ['recovery', benchRecovery],
+  ['waits', benchWaits],
 ])
 /** Those that start the built `drover`. */
 const NEED_BUILD = [
@@ -62,6 +64,7 @@ const NEED_BUILD = [
   'memory',
   'traffic',
   'recovery',
+  'waits',
 ]
 
 const USAGE = `Usage: npm run bench -- [names…] [--quick] [--json] [--ledger DIR]

@@ -8,6 +8,8 @@ import { createInterface } from 'node:readline'
 
 /** One command that the server ran. */
 export interface Monitored {
+  /** When, in milliseconds since 1970, by the server's clock. */
+  readonly at: number
   readonly source: 'client' | 'script'
   /** Its words as MONITOR prints them: quoted, in one line. */
   readonly words: string
@@ -28,9 +30,13 @@ export async function monitor(
   if (answer !== '+OK') throw new Error(`Redis refused MONITOR: ${answer}`)
   // +1795225991.019889 [0 lua] "TIME" · +1795225991.019889 [0 127.0.0.1:40000] "get" "a key"
   lines.on('line', (line) => {
-    const parts = /^\+[\d.]+ \[\d+ (?<from>[^\]]+)\] (?<words>.*)$/su.exec(line)?.groups
+    const parts = /^\+(?<at>[\d.]+) \[\d+ (?<from>[^\]]+)\] (?<words>.*)$/su.exec(line)?.groups
     if (parts === undefined) throw new Error(`MONITOR said what is not a command: ${line.slice(0, 200)}`)
-    onCommand({ source: parts['from'] === 'lua' ? 'script' : 'client', words: parts['words'] ?? '' })
+    onCommand({
+      at: Number(parts['at']) * 1000,
+      source: parts['from'] === 'lua' ? 'script' : 'client',
+      words: parts['words'] ?? '',
+    })
   })
   return async () => {
     const closed = once(socket, 'close')

@@ -36,7 +36,7 @@ function at(sorted: readonly number[], quantile: number): number {
 export const median = (values: readonly number[]): number => summarize(values).median
 
 /** `×` is a ratio of ours to the bare thing. */
-export type Unit = '×' | 'ms' | 'events/s' | 'commands/s' | 'sessions/s' | 'MB'
+export type Unit = '×' | 'ms' | 'events/s' | 'commands/s' | 'sessions/s' | 'MB' | 'cores'
 
 /** A number beside the measured one, for whoever asks where it comes from. */
 export interface Detail {
@@ -82,6 +82,7 @@ const DIGITS: Readonly<Record<Unit, number>> = {
   'commands/s': 2,
   'sessions/s': 0,
   MB: 1,
+  cores: 2,
 }
 
 /** A result as lines for people. */

@@ -9,8 +9,9 @@ import { sessionOfToken } from '../core/token.ts'
 import { createCheckToken, type CheckToken, type TokenParts } from './check-token.ts'
 import { sendFailure } from './failures.ts'
 import { CONTENT_POLICY, loginPage } from './pages/login-page.ts'
-import { allows, scopesOf, type Principal, type Requirement } from './principal.ts'
+import { allows, type Principal, type Requirement } from './principal.ts'
 import { createSameSiteCheck, type SameSiteOptions } from './same-site.ts'
+import { toolsFor } from './tool-routes.ts'
 
 /** The cookie that a login sets: the token itself, for the browser alone (`HttpOnly`). */
 export const LOGIN_COOKIE = 'drover_token'
@@ -42,7 +43,8 @@ export function requireTokens(app: FastifyInstance, parts: AuthParts): Auth {
   }
 
   async function look(request: FastifyRequest): Promise<Principal | DroverError | null> {
-    const { scope, tools } = request.routeOptions.config ?? {}
+    const { config, url = '' } = request.routeOptions
+    const { scope } = config ?? {}
     // Probes ask by whatever address they have, and have no token to take.
     const foreign = scope === 'open' && hasTokens && isProbe(request) ? null : siteRefusal(request.headers)
     if (foreign !== null) return foreign
@@ -51,8 +53,10 @@ export function requireTokens(app: FastifyInstance, parts: AuthParts): Auth {
     if (scope === 'open') return principal
     if (principal === null) return unauthorized(tokenOf(app, request) !== null)
     // What was declared nowhere is not there, whoever asks.
-    if (scope === undefined || allows(principal, { scope, tools })) return principal
-    return forbidden(principal, { scope, tools })
+    if (scope === undefined) return principal
+    const tools = principal.kind === 'session' ? toolsFor({ method: request.method, url }) : []
+    const required = { scope, tools }
+    return allows(principal, required) ? principal : forbidden(principal, required)
   }
 
   // Parsed by us, before the hook of the plugin could.
@@ -79,8 +83,8 @@ export function requireTokens(app: FastifyInstance, parts: AuthParts): Auth {
 
 const isProbe = ({ routeOptions }: FastifyRequest): boolean => routeOptions.url === '/healthz'
 
-/** The token of a request: a program's header, else a browser's cookie. */
-function tokenOf(app: FastifyInstance, request: FastifyRequest): string | null {
+/** The token that a request shows: a program's header, else a browser's cookie. */
+export function tokenOf(app: FastifyInstance, request: FastifyRequest): string | null {
   const { authorization, cookie } = request.headers
   if (authorization !== undefined) return /^Bearer +([\x21-\x7e]{1,4096}) *$/i.exec(authorization)?.[1] ?? ''
   return cookie === undefined ? null : (app.parseCookie(cookie)[LOGIN_COOKIE] ?? null)
@@ -94,16 +98,19 @@ function unauthorized(wasGiven: boolean): DroverError {
 }
 
 function forbidden(principal: Principal, { scope, tools }: Requirement): DroverError {
-  const has = scopesOf(principal).join(', ')
-  if (principal.kind !== 'session') {
-    const name = principal.kind === 'token' ? principal.name : ''
-    const message = `The token "${name}" lacks the scope "${scope}"; it has ${has}. Use one that has it ("drover tokens create --scopes ${scope}").`
-    return new DroverError('forbidden', message, { scope })
+  if (principal.kind === 'session') {
+    const lack =
+      tools.length === 0
+        ? 'does not open this: it is for people and their programs.'
+        : `lacks the tool ${tools.join(' or ')}: the orchestrator_tools of its agent type decide that.`
+    return new DroverError('forbidden', `The token of the session ${principal.sessionId} ${lack}`, {
+      scope,
+      tools,
+    })
   }
-  const { sessionId } = principal
-  const lack = tools === undefined ? `the scope "${scope}"` : `the tool ${tools.join(' or ')}`
-  const message = `The token of the session ${sessionId} lacks ${lack}: the orchestrator_tools of its agent type decide that.`
-  return new DroverError('forbidden', message, { scope, ...(tools === undefined ? {} : { tools }) })
+  const { name, scopes } = principal.kind === 'token' ? principal : { name: '', scopes: [] }
+  const message = `The token "${name}" lacks the scope "${scope}"; it has ${scopes.join(', ')}. Use one that has it ("drover tokens create --scopes ${scope}").`
+  return new DroverError('forbidden', message, { scope })
 }
 
 function refuse(request: FastifyRequest, reply: FastifyReply, failure: DroverError): FastifyReply {

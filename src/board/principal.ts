@@ -16,36 +16,18 @@ declare module 'fastify' {
   }
 }
 
-/** The orchestrator's tools that ask for work, and those that change what is there. */
-const SUBMITTING: readonly string[] = ['spawn_agent', 'spawn_agent_async']
-const CONTROLLING: readonly string[] = ['kill_agent', 'restart_agent', 'send_to_agent']
-
-/** What a principal may, in scopes. */
-export function scopesOf(principal: Principal): readonly Scope[] {
-  if (principal.kind === 'open') return ['admin']
-  if (principal.kind === 'token') return principal.scopes
-  const grants = (tools: readonly string[]): boolean => principal.tools.some((tool) => tools.includes(tool))
-  return [
-    'read',
-    ...(grants(SUBMITTING) ? (['submit'] as const) : []),
-    ...(grants(CONTROLLING) ? (['control'] as const) : []),
-  ]
-}
-
 /** What a route asks of whom it lets in. */
 export interface Requirement {
   readonly scope: Scope
-  /** Of an agent: one of these tools, whatever else it has. */
-  readonly tools?: readonly string[] | undefined
+  /** Of an agent, in place of the scope: one of these tools (`tool-routes.ts`). */
+  readonly tools: readonly string[]
 }
 
 /** May it? */
 export function allows(principal: Principal, { scope, tools }: Requirement): boolean {
-  if (principal.kind === 'session' && tools !== undefined) {
-    return principal.tools.some((tool) => tools.includes(tool))
-  }
-  const scopes = scopesOf(principal)
-  return scopes.includes(scope) || scopes.includes('admin')
+  if (principal.kind === 'open') return true
+  if (principal.kind === 'session') return principal.tools.some((tool) => tools.includes(tool))
+  return principal.scopes.includes(scope) || principal.scopes.includes('admin')
 }
 
 /** By the product that a `User-Agent` names. */

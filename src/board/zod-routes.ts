@@ -29,8 +29,6 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a token must allow; `open` needs none. A route without it is refused. */
     readonly scope?: Scope | 'open'
-    /** Of a session's token: in place of the scope, its `orchestrator_tools` must have one of these. */
-    readonly tools?: readonly string[]
     /** Answers that are no JSON, by media type: what each is. For the OpenAPI document. */
     readonly texts?: Readonly<Record<string, string>>
   }

@@ -1,7 +1,10 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { toolsFor, routesOfTools } from '../../src/board/tool-routes.ts'
+import { ORCHESTRATOR_TOOLS } from '../../src/config/agent-spec.ts'
 import { SCOPES, type Scope } from '../../src/core/scope.ts'
 import { newToken, tokenHash } from '../../src/core/token.ts'
+import { connectMcp, type McpConnection } from '../mcp/connect-mcp.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { openBoard, type TestBoard } from './open-board.ts'
 import { playSession } from './play-session.ts'
@@ -204,7 +207,7 @@ describe("a session's token", () => {
 
   test('allows what its tools do, until the session ends; what it asks for is its own', async () => {
     for (const board of [open, closed]) {
-      const id = await sessionWith(board, 'spawn_agent,check_inbox')
+      const id = await sessionWith(board, 'spawn_agent,get_active_sessions')
       const its = bearer(secret(id))
       expect((await board.get('/api/v1/sessions', its)).status).toBe(200)
       const other = '00000000-0000-4000-8000-000000000000'
@@ -214,7 +217,7 @@ describe("a session's token", () => {
       const { body } = await board.get(`/api/v1/sessions/${spawned.body.session_id}`, its)
       expect(body.session.created_by).toBe(id)
       const killed = await board.post(`/api/v1/sessions/${id}/kill`, {}, its)
-      expect(killed).toMatchObject({ status: 403, body: { error: 'forbidden', scope: 'control' } })
+      expect(killed).toMatchObject({ status: 403, body: { error: 'forbidden', tools: ['kill_agent'] } })
       expect(killed.body.message).toContain('orchestrator_tools')
 
       expect((await board.get('/api/v1/sessions', bearer(`${secret(id).slice(0, -1)}t`))).status).toBe(401)
@@ -224,12 +227,77 @@ describe("a session's token", () => {
     }
   })
 
-  test('reaches what is for one of its tools, and no other message', async () => {
+  test('opens the routes of its tools, each of them alone, and no other one', async () => {
+    const id = await sessionWith(closed, '')
+    const wrong: string[] = []
+    const opened = new Set<string>()
+    for (const tools of [...ORCHESTRATOR_TOOLS.map((tool) => [tool]), ORCHESTRATOR_TOOLS, []]) {
+      await closed.redis.hset(closed.keys.session(id), 'tools', tools.join(','))
+      for (const route of closed.board.routes.filter(({ scope }) => scope !== 'open')) {
+        const { method, url } = route
+        const { status } = await raw(closed, method, pathOf(url), bearer(secret(id)))
+        const isOpen = toolsFor(route).some((tool) => tools.some((granted) => granted === tool))
+        if ((status !== 403) !== isOpen) wrong.push(`${method} ${url} with ${tools.join(', ')}: ${status}`)
+        if (status !== 403 && method !== 'HEAD') opened.add(`${method} ${url.replace('/api/v1', '')}`)
+      }
+    }
+    expect(wrong).toEqual([])
+    // A route that is new here was opened to agents: by which tool, and should it be?
+    expect([...opened].toSorted()).toMatchInlineSnapshot(`
+      [
+        "DELETE /mcp",
+        "GET /agent-types",
+        "GET /agent-types/:type",
+        "GET /agents",
+        "GET /agents/:id",
+        "GET /cost",
+        "GET /events",
+        "GET /mcp",
+        "GET /messages",
+        "GET /messages/:id",
+        "GET /monitor",
+        "GET /openapi.json",
+        "GET /pods",
+        "GET /search",
+        "GET /sessions",
+        "GET /sessions/:id",
+        "GET /sessions/:id/events",
+        "GET /sessions/:id/export",
+        "GET /task-graph",
+        "GET /tasks",
+        "GET /tasks/:id",
+        "POST /agents/kill-stalled",
+        "POST /mcp",
+        "POST /messages",
+        "POST /messages/:id/acknowledge",
+        "POST /messages/:id/reply",
+        "POST /messages/broadcast",
+        "POST /messages/inbox",
+        "POST /sessions",
+        "POST /sessions/:id/interrupt",
+        "POST /sessions/:id/kill",
+        "POST /sessions/:id/messages",
+        "POST /sessions/:id/restart",
+        "POST /sessions/restart-failed",
+        "POST /tasks",
+        "POST /tasks/:id/cancel",
+        "POST /tasks/:id/retry",
+      ]
+    `)
+  })
+
+  test('the routes of a tool are there', () => {
+    const declared = new Set(closed.board.routes.map(({ method, url }) => `${method} ${url}`))
+    expect(routesOfTools().filter((route) => !declared.has(route))).toEqual([])
+  })
+
+  test('what none of its tools does is refused with the tools that would do it', async () => {
     const id = await sessionWith(closed, 'check_inbox')
-    const its = bearer(secret(id))
-    expect((await closed.post('/api/v1/messages/inbox', {}, its)).status).toBe(200)
-    const sent = await closed.post('/api/v1/messages', { to: 'operator', text: 'x' }, its)
+    const sent = await closed.post('/api/v1/messages', { to: 'operator', text: 'x' }, bearer(secret(id)))
     expect(sent).toMatchObject({ status: 403, body: { tools: ['send_message'] } })
+    const answered = await closed.post(`/api/v1/sessions/${id}/permissions`, {}, bearer(secret(id)))
+    expect(answered).toMatchObject({ status: 403, body: { tools: [] } })
+    expect(answered.body.message).toContain('for people and their programs')
   })
 
   test('logs nobody in', async () => {
@@ -282,6 +350,21 @@ describe('in a browser', () => {
     })
     expect([out.status, out.headers.get('location')]).toEqual([303, '/login'])
     expect(out.headers.get('set-cookie')).toContain('Max-Age=0')
+  })
+
+  test('the cookie is good for /mcp and what its tools do, with the scopes of its token', async () => {
+    const connectWith = async (scope: Scope): Promise<McpConnection> => {
+      const set = (await login(closed, token[scope])).headers.get('set-cookie') ?? ''
+      return await connectMcp('HTTP', closed, { headers: { cookie: set.split(';')[0] ?? '' } })
+    }
+    const [reader, admin] = await Promise.all([connectWith('read'), connectWith('admin')])
+    const asked = { agent_type: 'architect', task: 'x', workspace_dir: '/srv/shop' }
+    expect((await reader.call('list_agent_types')).isError).toBe(false)
+    expect((await reader.call('spawn_agent_async', asked)).document.error).toBe('forbidden')
+    const { session_id } = (await admin.call('spawn_agent_async', asked)).document
+    const events = await closed.get(`/api/v1/sessions/${session_id}/events`, bearer(token.read))
+    expect(events.body.events[0].payload.actor).toEqual({ via: 'mcp', name: 'admin-token' })
+    await Promise.all([reader.close(), admin.close()])
   })
 
   test('behind a proxy with https the cookie stays on https', async () => {

@@ -17,7 +17,7 @@ export const PID = 4711
 
 /** Claims the session and starts an agent; with `confirm: false` the CLI never says that it runs. */
 export async function playSession(
-  { store, redis, keys }: TestBoard,
+  { store, redis, keys }: Pick<TestBoard, 'store' | 'redis' | 'keys'>,
   sessionId: string,
   { confirm = true }: { confirm?: boolean } = {},
 ): Promise<PlayedAgent> {

@@ -1,81 +1,102 @@
-/** Many callers that wait at once, and a board that is started again in between. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+/** Many callers that wait at once on a board that is killed in between: each gets its own result, once. */
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { sleep } from '../../src/core/clock.ts'
-import { newId } from '../../src/core/ids.ts'
-import { openBoard, WORKSPACE, type TestBoard } from '../board/open-board.ts'
+import { keysOf } from '../../src/queue/keys.ts'
+import { createSessionStore } from '../../src/queue/session-store.ts'
+import { WORKSPACE } from '../board/open-board.ts'
 import { playSession } from '../board/play-session.ts'
+import { startRole, type Role } from '../fault/rig/role.ts'
+import { openDrover, type Drover } from '../support/drover.ts'
+import { createScratch, type Scratch } from '../support/leaks.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
+import { seedRedis } from '../support/seed.ts'
 import { until } from '../support/until.ts'
 import { connectMcp, type McpConnection } from './connect-mcp.ts'
+import { callPersistently, type PersistentCaller } from './persistent-caller.ts'
 
-/** 200 take half a minute: `DROVER_TEST_WAITS=200 npx vitest run test/mcp/many-waits.test.ts`. */
-const WAITS = Number(process.env['DROVER_TEST_WAITS'] ?? 25)
-const TYPES = Array.from({ length: WAITS }, (_, index) => `type-${index}`)
+/** 200 of them beside a pod at work: `npm run bench -- waits`. */
+const OVER_HTTP = 20
+const OVER_STDIO = 10
+const NAMESPACE = 'many-waits'
+const typeOf = (index: number): string => `type-${index}`
 
+let scratch: Scratch
+let drover: Drover
 let redis: TestRedis
-let board: TestBoard
-let dataDir: string
-const namespace = `t-${newId().slice(0, 8)}`
-const open = (port?: number): Promise<TestBoard> =>
-  openBoard(redis.url, { namespace, dataDir, types: TYPES, ...(port === undefined ? {} : { port }) })
-const mcps: McpConnection[] = []
+let client: Redis
+let board: Role
+let stdio: McpConnection
+let callers: PersistentCaller[] = []
 
-beforeAll(async () => {
-  redis = await startRedis()
-  dataDir = await mkdtemp(join(tmpdir(), 'drover-waits-'))
-  board = await open()
-})
-afterAll(async () => {
-  await Promise.all(mcps.map((mcp) => mcp.close()))
-  await board.stop()
-  await redis.stop()
-  await rm(dataDir, { recursive: true, force: true })
-})
-
-/** A caller over HTTP whose wait was ended goes on with the handle, as the error says. */
-async function spawned(mcp: McpConnection, agentType: string): Promise<any> {
-  const args = { agent_type: agentType, task: agentType, workspace_dir: WORKSPACE }
-  let { isError, document } = await mcp.call('spawn_agent', args)
-  while (isError) {
-    expect(document).toMatchObject({ error: 'board_unavailable', session_id: expect.any(String) })
-    const { session_id } = document
-    const again = await until(async () => await mcp.call('wait_session', { session_id }).catch(() => null))
-    ;({ isError, document } = again)
-  }
-  return document
+const urlOf = (role: Role): string => String(role.ready['url'])
+async function start(port = 0): Promise<Role> {
+  return await startRole(drover, ['board', '--port', String(port)], {
+    REDIS_URL: redis.url,
+    DROVER_NAMESPACE: NAMESPACE,
+    DROVER_AGENT_SPECS: join(scratch.dir, 'specs.json'),
+    DROVER_WORKSPACE_ROOTS: WORKSPACE,
+  })
 }
 
-test(`${WAITS} waits: each gets its own result once, over a board that is started again`, async () => {
-  const mcp = await connectMcp('HTTP', board)
-  mcps.push(mcp)
-  const waits = TYPES.map((agentType) => spawned(mcp, agentType))
-  const rows = async (): Promise<any[]> => (await board.get('/api/v1/sessions?limit=200')).body.sessions
-  await until(async () => (await rows()).length === WAITS, { timeoutMs: 30_000 })
-
-  const before = process.cpuUsage()
-  const began = performance.now()
-  // A window to measure in, and no guess of how long something takes.
-  await sleep(500)
-  const used = process.cpuUsage(before)
-  const cores = (used.user + used.system) / 1000 / (performance.now() - began)
-  // Board, callers and test together.
-  expect(cores).toBeLessThan(1)
-
-  const { port } = board.board
+beforeAll(async () => {
+  scratch = await createScratch()
+  drover = openDrover(scratch)
+  const names = Array.from({ length: OVER_HTTP + OVER_STDIO }, (_, index) => typeOf(index))
+  const spec = { description: 'For tests', model: 'opus' }
+  await writeFile(
+    join(scratch.dir, 'specs.json'),
+    JSON.stringify({ agent_types: Object.fromEntries(names.map((name) => [name, spec])) }),
+  )
+  redis = await startRedis()
+  client = new Redis(redis.url)
+  await seedRedis(client, keysOf(NAMESPACE))
+  board = await start()
+  stdio = await connectMcp('stdio', { url: urlOf(board) })
+}, 60_000)
+afterAll(async () => {
+  await Promise.all([stdio.close(), ...callers.map((caller) => caller.close())])
   await board.stop()
-  board = await open(port)
-  const sessions = await rows()
-  for (const { session_id, agent_type } of sessions) {
-    const agent = await playSession(board, session_id)
+  client.disconnect()
+  await redis.stop()
+  await scratch.check()
+}, 60_000)
+
+const argsOf = (index: number) => ({ agent_type: typeOf(index), task: 'Wait', workspace_dir: WORKSPACE })
+const sessions = async (): Promise<any[]> => {
+  const response = await fetch(`${urlOf(board)}/api/v1/sessions?limit=200`)
+  return ((await response.json()) as { sessions: any[] }).sessions
+}
+
+test('each gets the result of its own session once, over a board that is killed', async () => {
+  // One `drover mcp` has many calls open, and asks again by itself.
+  const overStdio = Array.from(
+    { length: OVER_STDIO },
+    async (_, index) => (await stdio.call('spawn_agent', argsOf(OVER_HTTP + index))).document,
+  )
+  callers = await Promise.all(
+    Array.from({ length: OVER_HTTP }, (_, index) => callPersistently({ url: urlOf(board) }, argsOf(index))),
+  )
+  await until(() => callers.every(({ waiting }) => waiting), { timeoutMs: 30_000 })
+  await until(async () => (await sessions()).length === OVER_HTTP + OVER_STDIO, { timeoutMs: 30_000 })
+
+  const port = Number(new URL(urlOf(board)).port)
+  await board.kill()
+  board = await start(port)
+  const store = createSessionStore(client, keysOf(NAMESPACE))
+  for (const { session_id, agent_type } of await sessions()) {
+    const agent = await playSession({ store, redis: client, keys: keysOf(NAMESPACE) }, session_id)
     await agent.end({ output: `of ${agent_type}` })
   }
-  const answers = await Promise.all(waits)
+
+  const answers = await Promise.all([...callers.map(({ answer }) => answer), ...overStdio])
   expect(answers.map(({ output, success }) => [output, success])).toEqual(
-    TYPES.map((name) => [`of ${name}`, true]),
+    answers.map((_, index) => [`of ${typeOf(index)}`, true]),
   )
-  expect(new Set(answers.map(({ session_id }) => session_id)).size).toBe(WAITS)
-  expect((await rows()).length).toBe(WAITS)
-})
+  expect(callers.map(({ handle }) => handle)).toEqual(
+    answers.slice(0, OVER_HTTP).map(({ session_id }) => session_id),
+  )
+  expect(new Set(answers.map(({ session_id }) => session_id)).size).toBe(answers.length)
+  expect(await sessions()).toHaveLength(answers.length)
+}, 90_000)

@@ -5,7 +5,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LOGIN_COOKIE, sendLogin, type Auth } from '../auth.ts'
 import { loggedInPage, loginPage } from '../pages/login-page.ts'
-import { scopesOf } from '../principal.ts'
 import type { BoardApp } from '../zod-routes.ts'
 
 /** A token has some hundred characters. */
@@ -20,7 +19,7 @@ export function loginRoutes(app: BoardApp, auth: Auth): void {
     if (!auth.hasTokens) return reply.redirect('/', 303)
     const { principal } = request
     if (principal?.kind !== 'token') return sendLogin(reply, loginPage({ next: '/', problem: null }))
-    return sendLogin(reply, loggedInPage(principal.name, scopesOf(principal)), 200)
+    return sendLogin(reply, loggedInPage(principal.name, principal.scopes), 200)
   })
 
   // Forms are read here alone: no other route takes what a page of another site can send without asking.

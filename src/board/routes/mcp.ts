@@ -4,6 +4,7 @@ import { toNodeHandler, type NodeIncomingMessageLike } from '@modelcontextprotoc
 import type { FastifyRequest } from 'fastify'
 import { createMcpServer } from '../../mcp/server.ts'
 import { createHttpClient } from '../../producer/client.ts'
+import { tokenOf } from '../auth.ts'
 import { askingSession, principalOf } from '../principal.ts'
 import type { BoardApp } from '../zod-routes.ts'
 
@@ -32,18 +33,21 @@ export function mcpRoute(app: BoardApp, parts: McpRouteParts): void {
       handler: async (request, reply) => {
         reply.hijack()
         reply.raw.setHeader('x-content-type-options', 'nosniff')
-        await serve(parts, request)(request.raw as NodeIncomingMessageLike, reply.raw)
+        await serve(app, parts, request)(request.raw as NodeIncomingMessageLike, reply.raw)
       },
     })
   })
 }
 
-function serve(parts: McpRouteParts, request: FastifyRequest): ReturnType<typeof toNodeHandler> {
+function serve(
+  app: BoardApp,
+  parts: McpRouteParts,
+  request: FastifyRequest,
+): ReturnType<typeof toNodeHandler> {
   const principal = principalOf(request)
-  const { authorization = '' } = request.headers
   const client = createHttpClient({
     url: parts.ownUrl(),
-    token: /^Bearer (.+)$/i.exec(authorization)?.[1] ?? null,
+    token: tokenOf(app, request),
     userAgent: `drover-mcp/${parts.version}`,
     asSession: askingSession(request),
   })

@@ -32,7 +32,7 @@ export function messageRoutes(app: BoardApp, { ledger, postOffice }: MessageRout
   app.post(
     '/api/v1/messages',
     {
-      config: { scope: 'submit', tools: ['send_message'] },
+      config: { scope: 'submit' },
       schema: {
         summary: 'Sends a message to a session, an agent type, the parent or the operator',
         tags,
@@ -46,7 +46,7 @@ export function messageRoutes(app: BoardApp, { ledger, postOffice }: MessageRout
   app.post(
     '/api/v1/messages/broadcast',
     {
-      config: { scope: 'submit', tools: ['send_message', 'broadcast'] },
+      config: { scope: 'submit' },
       schema: {
         summary: 'Sends a message to each session that has an agent',
         tags,
@@ -60,7 +60,7 @@ export function messageRoutes(app: BoardApp, { ledger, postOffice }: MessageRout
   app.post(
     '/api/v1/messages/inbox',
     {
-      config: { scope: 'submit', tools: ['check_inbox'] },
+      config: { scope: 'submit' },
       schema: {
         summary: 'Reads the inbox of the session that asks, unread messages first; nothing is lost by it',
         tags,
@@ -74,7 +74,7 @@ export function messageRoutes(app: BoardApp, { ledger, postOffice }: MessageRout
   app.post(
     '/api/v1/messages/:id/reply',
     {
-      config: { scope: 'submit', tools: ['send_message', 'reply_to'] },
+      config: { scope: 'submit' },
       schema: {
         summary: 'Answers a message, which takes it from the inbox',
         tags,
@@ -89,7 +89,7 @@ export function messageRoutes(app: BoardApp, { ledger, postOffice }: MessageRout
   app.post(
     '/api/v1/messages/:id/acknowledge',
     {
-      config: { scope: 'submit', tools: ['check_inbox', 'acknowledge'] },
+      config: { scope: 'submit' },
       schema: {
         summary: 'Takes a message from the inbox',
         tags,

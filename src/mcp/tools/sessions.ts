@@ -45,6 +45,7 @@ export const waitSession = tool({
     const { session, answer } = await context.client.session(session_id)
     if (answer !== null) return outcomeOf(answer, context.maxResultChars)
     await refuseWaitForOwnSlot(session, context)
+    context.say?.(`session ${session_id} ${session.status}`)
     const over = AbortSignal.timeout(timeout * 1000)
     const signal = AbortSignal.any([context.signal, over])
     const waited = { session_id, timeout_seconds: session.timeout_seconds ?? 0 }
