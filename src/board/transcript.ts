@@ -4,6 +4,7 @@
  * terminal.
  */
 import type { Envelope } from '../core/envelope.ts'
+import { isMail } from '../core/mail-events.ts'
 import { visible } from '../core/visible.ts'
 import type { SessionView } from '../ledger/ledger.ts'
 
@@ -68,25 +69,50 @@ function ofDrover({ type, agent_id }: Envelope, payload: Json): readonly Part[] 
           text: null,
         },
       ]
+    case 'drover.message.sent':
+      // Mail is read by a tool call, which has its text.
+      if (isMail(payload)) return []
+      return [
+        { title: `**message** ${code(byWhom(payload))}`, text: fence(textOf(payload['text']), LONGEST_SAID) },
+      ]
+    case 'drover.message.answered':
+      if (isMail(payload)) return []
+      return [ofFacts(type, [payload['behavior'], payload['tool_name'], payload['message']])]
+    case 'drover.session.waiting_input':
+      return [ofFacts(type, [payload['reason'], payload['tool_name']])]
+    case 'drover.session.interrupt_requested':
     case 'drover.session.restarting':
     case 'drover.session.paused_limit':
     case 'drover.session.cancel_requested':
     case 'drover.agent.stalled':
     case 'drover.agent.killed':
     case 'drover.agent.exited':
-    case 'drover.session.ended': {
-      const said = [payload['status'], payload['reason'] ?? payload['failure_reason'], payload['message']]
-      const facts = said.filter((fact) => typeof fact === 'string').map(code)
+    case 'drover.session.ended':
       return [
-        {
-          title: `**${type.replace('drover.', '').replaceAll(/[._]/g, ' ')}** ${facts.join(' ')}`.trim(),
-          text: null,
-        },
+        ofFacts(type, [
+          payload['status'],
+          payload['reason'] ?? payload['failure_reason'],
+          payload['message'],
+        ]),
       ]
-    }
     default:
       return []
   }
+}
+
+/** What happened, in a line. */
+function ofFacts(type: string, facts: readonly unknown[]): Part {
+  const words = facts.filter((fact) => typeof fact === 'string').map(code)
+  return {
+    title: `**${type.replace('drover.', '').replaceAll(/[._]/g, ' ')}** ${words.join(' ')}`.trim(),
+    text: null,
+  }
+}
+
+/** The door that it came through, and the name of who asked where one is known. */
+function byWhom({ actor }: Json): string {
+  const { via, name } = isRecord(actor) ? actor : {}
+  return ['by', via, name].filter((word) => typeof word === 'string').join(' ')
 }
 
 function ofClaude(type: string, payload: Json): readonly Part[] {

@@ -81,7 +81,8 @@ function commandOf(program: CommandUnknownOpts, args: readonly string[]): Comman
   return command
 }
 
-function pathOf(command: CommandUnknownOpts | null): string {
+/** `drover sessions list`, as it is typed. */
+export function pathOf(command: CommandUnknownOpts | null): string {
   if (command === null) return 'drover'
   return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
 }

@@ -5,8 +5,15 @@
  * needs beyond `src/cli` it imports when it runs, so that the HTTP commands load neither BullMQ nor SQLite.
  */
 import type { Readable } from 'node:stream'
-import { Command, type OptionValues } from '@commander-js/extra-typings'
+import {
+  Command,
+  InvalidArgumentError,
+  type CommandUnknownOpts,
+  type OptionValues,
+} from '@commander-js/extra-typings'
 import type { LoadedConfig } from '../config/load.ts'
+import { DroverError, type Issue } from '../core/errors.ts'
+import { pathOf } from './failure.ts'
 import type { Output } from './output.ts'
 
 /** What `main.ts` hands in: the process as far as commands may see it. */
@@ -45,7 +52,9 @@ export interface CommandGroup {
 /** The whole command line. Nothing is read, opened or written before an action runs. */
 export function createProgram(surroundings: Surroundings, groups: readonly CommandGroup[]): Program {
   let flags: OptionValues = {}
+  const problems: Issue[] = []
   const program = createFrame(surroundings.version).hook('preAction', (_, command) => {
+    if (problems.length > 0) throw badOptions(problems, command)
     flags = command.optsWithGlobals()
   })
   const context: CliContext = {
@@ -59,7 +68,33 @@ export function createProgram(surroundings: Surroundings, groups: readonly Comma
     program.commandsGroup(heading)
     for (const register of commands) register(program, context)
   }
+  collectProblems(program, problems)
   return program
+}
+
+function badOptions(issues: readonly Issue[], command: CommandUnknownOpts): DroverError {
+  const texts = issues.map(({ path, message }) => `${path}: ${message}`)
+  const sentence = `The command line was refused: ${texts.join('; ')}. See "${pathOf(command)} --help".`
+  return new DroverError('invalid_request', sentence, { issues })
+}
+
+/** What is wrong with the values of options is kept until all of them were read: commander stops at the first. */
+function collectProblems(command: CommandUnknownOpts, problems: Issue[]): void {
+  for (const option of command.options) {
+    const parse = option.parseArg
+    if (parse === undefined) continue
+    option.parseArg = (value, previous) => {
+      try {
+        return parse(value, previous)
+      } catch (error) {
+        if (!(error instanceof InvalidArgumentError)) throw error
+        const message = `"${value}" is invalid. ${error.message.replace(/\.$/, '')}`
+        problems.push({ path: option.long ?? option.flags, message })
+        return previous
+      }
+    }
+  }
+  for (const each of command.commands) collectProblems(each, problems)
 }
 
 function createFrame(version: string) {

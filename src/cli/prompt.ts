@@ -11,17 +11,19 @@ const STANDARD_INPUT = '-'
 /**
  * The prompt, from exactly one source: the words of the command line, `--prompt-file`, or standard input (`-`).
  *
+ * @param noun what it is called where it is missing or wrong
  * @throws DroverError `invalid_request`: none, more than one, empty, more than 10 MB, not UTF-8, not readable
  */
 export async function readPrompt(
   context: Pick<CliContext, 'stdin'>,
   words: readonly string[],
   file: string | undefined,
+  noun = 'prompt',
 ): Promise<string> {
-  const prompt = await readPromptIfGiven(context, words, file)
+  const prompt = await readPromptIfGiven(context, words, file, noun)
   if (prompt !== null) return prompt
   throw refused(
-    'There is no prompt. Give it as arguments, with --prompt-file, or on standard input with "-".',
+    `There is no ${noun}. Give it as arguments, with --prompt-file, or on standard input with "-".`,
   )
 }
 
@@ -30,15 +32,16 @@ export async function readPromptIfGiven(
   { stdin }: Pick<CliContext, 'stdin'>,
   words: readonly string[],
   file: string | undefined,
+  noun = 'prompt',
 ): Promise<string | null> {
   if (file !== undefined && words.length > 0) {
-    throw refused('The prompt is given twice: as arguments and with --prompt-file. Keep one of them.')
+    throw refused(`The ${noun} is given twice: as arguments and with --prompt-file. Keep one of them.`)
   }
   if (file !== undefined) return checked(await readPromptFile(file), `The prompt file ${file}`)
   if (words.length === 1 && words[0] === STANDARD_INPUT) {
-    return checked(await readBounded(stdin), 'The prompt on standard input')
+    return checked(await readBounded(stdin), `The ${noun} on standard input`)
   }
-  return words.length === 0 ? null : checked(Buffer.from(words.join(' ')), 'The prompt')
+  return words.length === 0 ? null : checked(Buffer.from(words.join(' ')), `The ${noun}`)
 }
 
 /**

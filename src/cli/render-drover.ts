@@ -1,6 +1,6 @@
 /** Drover's own events as lines for a terminal. */
 import type { Actor, Envelope } from '../core/envelope.ts'
-import { isMail, type MailSent } from '../core/mail-events.ts'
+import { isMail, type MailAnswered, type MailDelivered, type MailSent } from '../core/mail-events.ts'
 import type {
   AgentExited,
   AgentHealth,
@@ -9,6 +9,7 @@ import type {
   AgentSpawned,
   AgentStarted,
   MessageAnswered,
+  MessageDelivered,
   MessageSent,
   SessionAccepted,
   SessionCancelRequested,
@@ -41,7 +42,8 @@ interface Payloads {
   readonly 'drover.session.interrupt_requested': Partial<SessionInterruptRequested>
   readonly 'drover.agent.interrupted': AgentInterrupted
   readonly 'drover.message.sent': MailSent | MessageSent
-  readonly 'drover.message.answered': Partial<MessageAnswered>
+  readonly 'drover.message.delivered': MailDelivered | MessageDelivered
+  readonly 'drover.message.answered': MailAnswered | MessageAnswered
   readonly 'drover.task.blocked': TaskBlocked
   readonly 'drover.task.ended': TaskEnded
 }
@@ -68,6 +70,7 @@ const RENDERERS: { readonly [T in keyof Payloads]: (payload: Payloads[T], event:
     paint('dim', `${agent_id ?? 'the agent'} has stopped its turn`),
   ],
   'drover.message.sent': mail,
+  'drover.message.delivered': delivered,
   'drover.message.answered': answered,
   'drover.task.blocked': ({ blocked_by }) => [paint('warn', `blocked by ${blocked_by.join(', ')}`)],
   'drover.task.ended': ({ task_id, status }) => [paint('dim', `task ${task_id}: ${status}`)],
@@ -106,16 +109,19 @@ function waitingInput({ reason, until, tool_name, input }: SessionWaitingInput):
   ]
 }
 
-function answered({ behavior, tool_name, message, actor }: Partial<MessageAnswered>): Line[] {
-  // Of mail: it was taken.
-  if (behavior === undefined) return [paint('dim', 'message.answered')]
-  const words = message == null ? '' : `: ${firstLine(message)}`
-  return [
-    paint(
-      'dim',
-      `${tool_name ?? 'a tool'} ${behavior === 'allow' ? 'allowed' : 'denied'}${byWhom(actor)}${words}`,
-    ),
-  ]
+function delivered(payload: MailDelivered | MessageDelivered, { agent_id }: Envelope): Line[] {
+  if (isMail(payload)) return [paint('dim', `mail read by ${payload.delivered_to ?? 'the operator'}`)]
+  const unsure = payload.confirmed === false ? ', as far as is known' : ''
+  return [paint('dim', `${agent_id ?? 'the agent'} has the message${unsure}`)]
+}
+
+function answered(payload: MailAnswered | MessageAnswered): Line[] {
+  if (isMail(payload)) {
+    return [paint('dim', payload.reply_id === null ? 'mail acknowledged' : 'mail answered')]
+  }
+  const { behavior, tool_name, message, actor } = payload
+  const words = message === null ? '' : `: ${firstLine(message)}`
+  return [paint('dim', `${tool_name} ${behavior === 'allow' ? 'allowed' : 'denied'}${byWhom(actor)}${words}`)]
 }
 
 function firstLine(text: string): string {

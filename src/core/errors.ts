@@ -101,9 +101,10 @@ export class DroverError extends Error {
     return ERROR_CATALOGUE[this.code].exit
   }
 
-  /** The failure document of CONTRACT §3. */
+  /** The failure document of CONTRACT §3. Of bad input it always lists the `issues`, also where there is only one. */
   toAnswer(): FailureAnswer {
-    return { success: false, error: this.code, message: this.message, ...this.details }
+    const issues = this.code === 'invalid_request' ? { issues: [{ path: '', message: this.message }] } : {}
+    return { success: false, error: this.code, message: this.message, ...issues, ...this.details }
   }
 }
 

@@ -23,7 +23,7 @@ const agentType = z
     'must be a lower-case name such as "code_developer" (a-z, 0-9, _ and -, at most 64)',
   )
 const taskId = z
-  .string()
+  .string(REQUIRED_TEXT)
   .regex(
     TASK_ID_PATTERN,
     'must be an id such as "TASK-31-1" (letters, digits, . _ -, at most 128, not only digits)',

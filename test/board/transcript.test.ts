@@ -47,6 +47,21 @@ test('what was said, and what tools were asked and answered', () => {
   expect(transcript('claude.stream_event', { text: 'x' })).toBe('')
 })
 
+test('what was said to it, and by whom; mail is where it is read', () => {
+  const actor = { via: 'cli', name: 'ci' }
+  expect(
+    transcript('drover.message.sent', { message_id: 'm', text: 'Use `Redis`', priority: 'next', actor }),
+  ).toBe('**message** `by cli ci`  ·  2026-11-20T10:00:00.000Z\n\n```text\nUse `Redis`\n```\n\n')
+  expect(transcript('drover.message.sent', { channel: 'mail', text: 'x', actor })).toBe('')
+  expect(transcript('drover.session.waiting_input', { reason: 'permission', tool_name: 'Bash' })).toMatch(
+    /^\*\*session waiting input\*\* `permission` `Bash`  ·  /,
+  )
+  const answer = { behavior: 'deny', tool_name: 'Bash', message: 'Not here', actor }
+  expect(transcript('drover.message.answered', answer)).toMatch(
+    /^\*\*message answered\*\* `deny` `Bash` `Not here`  ·  /,
+  )
+})
+
 test('nothing that was said leaves its fence, or acts on a terminal', () => {
   const nasty = fc.array(
     fc.constantFrom(

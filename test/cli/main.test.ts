@@ -68,6 +68,24 @@ describe('wrong usage', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   })
 
+  test('all values that are wrong are listed at once', async () => {
+    const values = ['--wait', 'long', '--timeout', '-1', '--priority', 'high', '--var', 'x']
+    const { code, stdout } = await cli.run(['spawn', 'architect', 'x', ...values, '--json'])
+    expect(code).toBe(2)
+    const { error, issues } = JSON.parse(stdout)
+    expect(error).toBe('invalid_request')
+    expect(issues.map(({ path }: { path: string }) => path)).toEqual([
+      '--wait',
+      '--timeout',
+      '--priority',
+      '--var',
+    ])
+    const { stderr } = await cli.run(['cost', '--by', 'nonsense', '--limit', 'many'])
+    expect(stderr).toMatch(
+      /^error: The command line was refused:\n {2}- --by: "nonsense" is invalid\. Allowed choices are .*\n {2}- --limit: /,
+    )
+  })
+
   test('without a command the help comes, on stderr, and it is a mistake', async () => {
     const { code, stdout, stderr } = await cli.run([])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
@@ -81,7 +99,11 @@ describe('wrong usage', () => {
     ]) {
       const { code, stdout } = await cli.run(args)
       expect(code).toBe(2)
-      expect(JSON.parse(stdout)).toMatchObject({ success: false, error: 'invalid_request' })
+      expect(JSON.parse(stdout)).toMatchObject({
+        success: false,
+        error: 'invalid_request',
+        issues: [{ path: '', message: expect.stringContaining('spwan') }],
+      })
     }
   })
 

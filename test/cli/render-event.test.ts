@@ -57,6 +57,26 @@ describe('what the agent says', () => {
   })
 })
 
+test.each([
+  ['sent', { text: 'Use Redis\nplease', actor: { via: 'cli', name: null } }, 'message by cli: Use Redis'],
+  ['delivered', { message_id: 'm' }, 'architect-20260131-001 has the message'],
+  [
+    'delivered',
+    { message_id: 'm', confirmed: false },
+    'architect-20260131-001 has the message, as far as is known',
+  ],
+  ['delivered', { channel: 'mail', delivered_to: null }, 'mail read by the operator'],
+  ['answered', { channel: 'mail', reply_id: 'm' }, 'mail answered'],
+  ['answered', { channel: 'mail', reply_id: null }, 'mail acknowledged'],
+  [
+    'answered',
+    { behavior: 'deny', tool_name: 'Bash', message: 'No', actor: { via: 'cli', name: null } },
+    'Bash denied by cli: No',
+  ],
+])('a message that was %s: %j', (what, payload, line) => {
+  expect(render(`drover.message.${what}`, payload)).toEqual([line])
+})
+
 describe('what the agent does', () => {
   test.each([
     ['Write', { file_path: 'docs/SPEC.md', content: 'x' }, '→ Write docs/SPEC.md'],

@@ -32,7 +32,7 @@ export const registerSend: Register = (program, context) => {
       ),
     )
     .action(async (id, words, { promptFile, priority, idempotencyKey }) => {
-      const text = await readPrompt(context, words, promptFile)
+      const text = await readPrompt(context, words, promptFile, 'message')
       const client = await connect(context)
       const answer = await client.send(id, text, { priority, idempotencyKey })
       await context.output.answer(answer, () => sentText(answer))
