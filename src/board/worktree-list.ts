@@ -46,8 +46,7 @@ export function createWorktreeList({ git, ledger, namespace, host }: WorktreeLis
   async function commonDirOf(workspaceDir: string): Promise<string | null> {
     const real = await realpath(workspaceDir).catch(() => null)
     if (real === null || !(await isThere(real))) return null
-    const args = ['rev-parse', '--path-format=absolute', '--git-common-dir']
-    const answer = await git(real, args, [128])
+    const answer = await git(real, ['rev-parse', '--path-format=absolute', '--git-common-dir'], [128])
     return answer.code === 0 ? answer.stdout.trim() : null
   }
 

@@ -17,7 +17,6 @@ import type {
 import type { LedgerReader } from '../ledger/ledger.ts'
 import type { WithLock } from '../queue/lock.ts'
 import type { Recorder } from '../recorder/recorder.ts'
-import { changesOf } from '../session/worktree/checkout.ts'
 import { diffOf } from '../session/worktree/diff.ts'
 import type { Git } from '../session/worktree/git.ts'
 import { mergeWorktree } from '../session/worktree/merge.ts'
@@ -92,9 +91,7 @@ export function createWorktreeBoard(parts: WorktreeBoardParts): WorktreeBoard {
         await removeWhole(git, local.commonDir, record)
         return record
       }
-      const changes = await changesOf(git, local.commonDir, record)
-      const hasWork = changes !== null && (changes.uncommitted.length > 0 || changes.ahead > 0)
-      return !hasWork && (await removeClean(git, local.commonDir, record)) ? record : null
+      return (await removeClean(git, local.commonDir, record)) ? record : null
     })
     if (removed === null) return false
     const reason = `${removed.branch}${force ? ' with what was in it' : ''}`

@@ -1,5 +1,7 @@
 /** The checkout and the branch of a worktree, as git has them. */
 import { lstat, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { uncommittedIn, withCheckoutGit, type CheckoutGit } from './checkout-git.ts'
 import type { Git } from './git.ts'
 import { placeOfWorktree } from './place.ts'
 import { refOf, type WorktreeRecord } from './record.ts'
@@ -10,7 +12,17 @@ export interface Changes {
   readonly uncommitted: readonly string[]
   /** Commits that neither its base nor the branch that it began from has: of its branch, or of what the checkout is on. */
   readonly ahead: number
+  /** There is a repository in it that it has as a submodule: what is in that one is not looked at. */
+  readonly hasRepositories: boolean
 }
+
+/** Whether something would be lost with it. */
+export function hasWork({ uncommitted, ahead, hasRepositories }: Changes): boolean {
+  return uncommitted.length > 0 || ahead > 0 || hasRepositories
+}
+
+/** Bytes of a list of all files of a large repository. */
+const LIST_LIMIT = 128 * 1024 * 1024
 
 /** The commit that a branch is at, or null where there is none. */
 export async function tipOf(git: Git, dir: string, branch: string): Promise<string | null> {
@@ -34,18 +46,30 @@ export async function changesOf(
   const [tip, merged] = [await tipOf(git, commonDir, branch), await tipOf(git, commonDir, record.base_branch)]
   const base = merged === null ? [record.base_commit] : [record.base_commit, merged]
   if (!(await isThere(path))) {
-    return tip === null ? null : { uncommitted: [], ahead: await countAhead(git, commonDir, base, [tip]) }
+    if (tip === null) return null
+    return { uncommitted: [], ahead: await countAhead(git, commonDir, base, [tip]), hasRepositories: false }
   }
-  const head = await git(path, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], [1, 128])
-  const ends = [head.code === 0 ? head.stdout.trim() : null, tip].filter((commit) => commit !== null)
-  const status = await git(path, ['status', '--porcelain=v1', '-z', '--untracked-files=all', '--no-renames'])
-  return {
-    uncommitted: status.stdout
-      .split('\0')
-      .filter((entry) => entry !== '')
-      .map((entry) => entry.slice(3)),
-    ahead: await countAhead(git, path, base, ends),
+  return await withCheckoutGit(git, { commonDir, path }, async (checkout) => {
+    const ends = [checkout.head, tip].filter((commit) => commit !== null)
+    return {
+      uncommitted: await uncommittedIn(checkout),
+      ahead: await countAhead(git, commonDir, base, ends),
+      hasRepositories: await hasSubmodules(checkout, path),
+    }
+  })
+}
+
+/** As git looks for them before it removes a worktree. */
+async function hasSubmodules(checkout: CheckoutGit, path: string): Promise<boolean> {
+  if (await isThere(join(checkout.gitDir, 'modules'))) return true
+  const { stdout, isCut } = await checkout(['ls-files', '--stage', '-z'], { limit: LIST_LIMIT })
+  if (isCut) return true
+  const links = stdout.split('\0').filter((entry) => entry.startsWith('160000 '))
+  for (const entry of links) {
+    const name = entry.slice(entry.indexOf('\t') + 1)
+    if ((await lstat(join(path, name, '.git')).catch(() => null)) !== null) return true
   }
+  return false
 }
 
 async function countAhead(
@@ -60,7 +84,7 @@ async function countAhead(
 
 /**
  * Makes branch and checkout. Nothing of either must be there, but what an earlier attempt left before anybody worked in
- * it. No hook runs.
+ * it. Its files are written apart from git's own making of it, which would be under the configuration of the new worktree.
  */
 export async function addCheckout(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
   const { branch, base_commit: base, path } = record
@@ -75,7 +99,10 @@ export async function addCheckout(git: Git, commonDir: string, record: WorktreeR
       '0'.repeat(base.length),
     ])
   }
-  await git(commonDir, ['worktree', 'add', '--quiet', '--', path, branch])
+  await git(commonDir, ['worktree', 'add', '--no-checkout', '--quiet', '--', path, branch])
+  await withCheckoutGit(git, { commonDir, path }, (checkout) =>
+    checkout(['read-tree', '--reset', '-u', base]),
+  )
 }
 
 /** Takes the branch away, where it is still at `tip`. */
@@ -85,17 +112,20 @@ export async function removeBranch(git: Git, commonDir: string, branch: string, 
 }
 
 /**
- * Takes a checkout away, and what git has noted of it; nothing happens where git knows of none. Git checks that it is
- * one of this repository. Without `force` it refuses where anything would be lost but ignored files.
+ * Takes a checkout away, with all that is in it, and what git has noted of it; nothing happens where git knows of none.
+ * Git checks that it is one of this repository, and would look into it with the configuration that is there if it were
+ * not told to take it whole.
+ *
+ * @param evenLocked also where somebody has locked it (`git worktree lock`); else git refuses
  */
 export async function removeCheckout(
   git: Git,
   commonDir: string,
   path: string,
-  { force }: { readonly force: boolean },
+  { evenLocked }: { readonly evenLocked: boolean },
 ): Promise<void> {
   if (!(await isRegistered(git, commonDir, path))) return
-  await git(commonDir, ['worktree', 'remove', ...(force ? ['--force', '--force'] : []), '--', path])
+  await git(commonDir, ['worktree', 'remove', '--force', ...(evenLocked ? ['--force'] : []), '--', path])
 }
 
 /** Whether git knows of a checkout at this path. */
@@ -112,5 +142,5 @@ export async function clearHalfMade(git: Git, commonDir: string, record: Worktre
   if ((await placeOfWorktree(commonDir, record)) !== null) {
     await rm(record.path, { recursive: true, force: true, maxRetries: 3 })
   }
-  await removeCheckout(git, commonDir, record.path, { force: true })
+  await removeCheckout(git, commonDir, record.path, { evenLocked: true })
 }

@@ -1,5 +1,6 @@
 /** What a worktree has changed. */
-import { isThere } from './checkout.ts'
+import { withCheckoutGit } from './checkout-git.ts'
+import { isThere, tipOf } from './checkout.ts'
 import type { Git, GitAnswer } from './git.ts'
 import { refOf, type WorktreeRecord } from './record.ts'
 import { withSnapshot } from './snapshot.ts'
@@ -11,9 +12,13 @@ export async function diffOf(
   record: Pick<WorktreeRecord, 'path' | 'branch' | 'base_commit'>,
 ): Promise<GitAnswer> {
   const { path, branch, base_commit: base } = record
-  const args = ['diff', '--no-ext-diff', '--no-textconv', '--no-color', '--binary', base]
-  if (!(await isThere(path))) return await git(commonDir, [...args, refOf(branch), '--'])
-  return await withSnapshot(git, { commonDir, path, keep: false }, (tree, apart) =>
-    apart(path, [...args, tree, '--']),
-  )
+  const between = (end: string) =>
+    ['diff', '--no-color', '--binary', '--ignore-submodules=dirty', base, end, '--'] as const
+  if (await isThere(path)) {
+    return await withSnapshot(git, { commonDir, path, isKept: false }, (tree, checkout) =>
+      checkout(between(tree)),
+    )
+  }
+  const tip = (await tipOf(git, commonDir, branch)) ?? refOf(branch)
+  return await withCheckoutGit(git, { commonDir, path: null }, (objects) => objects(between(tip)))
 }

@@ -1,7 +1,11 @@
 /**
- * Git, run so that it asks nothing, ends in bounded time and runs nothing that a repository brings along: no hook, no
- * file system monitor, no filter, no merge driver. Whoever may write to a repository's configuration (an agent
- * can) would otherwise choose what the pod and the board run. So files of Git LFS are pointers in a worktree.
+ * Git, run so that it asks nothing, ends in bounded time and runs nothing that a repository brings along. Whoever may
+ * write to a repository's configuration (an agent can) would otherwise choose what the pod and the board run.
+ *
+ * Only commands that look into no file of a checkout run with the repository's configuration: of what it can name they
+ * start hooks at most, and those are switched off. What looks into files (`status`, `diff`, filling a checkout …) would
+ * run filters, drivers and the like: it has a configuration of ours, see `checkout-git.ts`. Nothing is fetched, so of a
+ * partial clone what is not there is missing.
  *
  * Its environment is its own: of the caller's it has the search path and the home, where the user's name and
  * `safe.directory` are.
@@ -21,12 +25,35 @@ const TEXT_LIMIT = 600
 export interface GitAnswer {
   readonly code: number
   readonly stdout: string
-  /** The output was longer than 16 MB: the rest is missing. */
+  /** The output was longer than its limit: the rest is missing. */
   readonly isCut: boolean
 }
 
-/** Settings by key, for one repository. */
-type Settings = readonly (readonly [string, string])[]
+/** Commands that look into no file of a checkout; `worktree add` with `--no-checkout`, `remove` with `--force`. */
+export type RepositoryCommand =
+  | 'commit-tree'
+  | 'config'
+  | 'merge-base'
+  | 'rev-list'
+  | 'rev-parse'
+  | 'symbolic-ref'
+  | 'update-ref'
+  | 'var'
+  | 'worktree'
+
+export interface RunOptions {
+  /** Codes that are answers, beside 0. */
+  readonly allow?: readonly number[]
+  /** Further variables. */
+  readonly env?: Readonly<Record<string, string>>
+  /** What it reads. */
+  readonly input?: string
+  /** Bytes of the answer. @default 16 MB */
+  readonly limit?: number
+}
+
+/** Any git command. */
+export type RunGit = (dir: string, args: readonly string[], options: RunOptions) => Promise<GitAnswer>
 
 export interface Git {
   /**
@@ -37,46 +64,25 @@ export interface Git {
    */
   (
     dir: string,
-    args: readonly string[],
+    args: readonly [RepositoryCommand, ...string[]],
     allow?: readonly number[],
-    /** Further variables. */
     env?: Readonly<Record<string, string>>,
   ): Promise<GitAnswer>
+  /** The same for every command: for `checkout-git.ts`, which keeps the repository's configuration away. */
+  readonly run: RunGit
 }
 
-/** For every command: what would run programs or ask. */
-const HARMLESS: Settings = [
+/** For every command: what would run programs, or write what nobody asked for. */
+const HARMLESS: readonly (readonly [string, string])[] = [
   ['core.hooksPath', '/dev/null'],
   ['core.fsmonitor', 'false'],
-  ['core.pager', 'cat'],
+  ['core.untrackedCache', 'false'],
+  ['core.splitIndex', 'false'],
   ['core.quotePath', 'false'],
-  ['commit.gpgSign', 'false'],
-  ['merge.verifySignatures', 'false'],
   ['gc.auto', '0'],
   ['maintenance.auto', 'false'],
   ['submodule.recurse', 'false'],
 ]
-
-/** What a configured program is replaced with. */
-const REPLACED: readonly (readonly [RegExp, string])[] = [
-  [/^filter\..*\.(clean|smudge|process)$/, ''],
-  [/^filter\..*\.required$/, 'false'],
-  [/^merge\..*\.driver$/, 'git merge-file --quiet %A %O %B'],
-]
-const PROGRAMS = '^(filter|merge)\\..*\\.(clean|smudge|process|required|driver)$'
-
-/** Commands that look into no file of a checkout: nothing configured runs. */
-const PLUMBING = new Set([
-  'commit-tree',
-  'merge-base',
-  'read-tree',
-  'rev-list',
-  'rev-parse',
-  'symbolic-ref',
-  'update-ref',
-  'var',
-  'write-tree',
-])
 
 /** What git takes of the process environment. */
 export type GitEnvironment = Readonly<Record<string, string | undefined>>
@@ -92,23 +98,21 @@ export function createGit(from: GitEnvironment): Git {
     GIT_EDITOR: 'true',
     // Looking at a checkout writes nothing into it.
     GIT_OPTIONAL_LOCKS: '0',
+    // Of a partial clone: a fetch runs what its remote names.
+    GIT_NO_LAZY_FETCH: '1',
+    GIT_ALLOW_PROTOCOL: 'none',
+    ...settingsEnvironment(),
   }
 
-  async function run(
-    dir: string,
-    args: readonly string[],
-    allow: readonly number[],
-    settings: Settings,
-    env = {},
-  ) {
+  const run: RunGit = async (dir, args, { allow = [], env = {}, input, limit = OUTPUT_LIMIT }) => {
     const done = await execa('git', args, {
       cwd: dir,
-      env: { ...base, ...settingsEnvironment(settings), ...env },
+      env: { ...base, ...env },
       extendEnv: false,
-      stdin: 'ignore',
+      ...(input === undefined ? { stdin: 'ignore' } : { input }),
       reject: false,
       timeout: PATIENCE_MS,
-      maxBuffer: OUTPUT_LIMIT,
+      maxBuffer: limit,
       stripFinalNewline: false,
     })
     const { exitCode: code, stdout, stderr, isMaxBuffer: isCut } = done
@@ -117,24 +121,19 @@ export function createGit(from: GitEnvironment): Git {
     throw failed(args, done.code === 'ENOENT' ? null : stderr, done.timedOut)
   }
 
-  return async (dir, args, allow = [], env = {}) => {
-    if (PLUMBING.has(args[0] ?? '')) return await run(dir, args, allow, HARMLESS, env)
-    const found = await run(dir, ['config', '--null', '--name-only', '--get-regexp', PROGRAMS], [1], HARMLESS)
-    const replaced = [...new Set(found.stdout.split('\0'))].flatMap((key): Settings => {
-      const value = REPLACED.find(([pattern]) => pattern.test(key))?.[1]
-      return value === undefined ? [] : [[key, value]]
-    })
-    return await run(dir, args, allow, [...HARMLESS, ...replaced], env)
-  }
+  return Object.assign<Git, Pick<Git, 'run'>>(
+    (async (dir, args, allow = [], env = {}) => await run(dir, args, { allow, env })) as Git,
+    { run },
+  )
 }
 
 /** As variables, because a key in an argument may hold no `=`. */
-function settingsEnvironment(settings: Settings): Record<string, string> {
-  const entries = settings.flatMap(([key, value], index) => [
+function settingsEnvironment(): Record<string, string> {
+  const entries = HARMLESS.flatMap(([key, value], index) => [
     [`GIT_CONFIG_KEY_${index}`, key],
     [`GIT_CONFIG_VALUE_${index}`, value],
   ])
-  return { GIT_CONFIG_COUNT: String(settings.length), ...Object.fromEntries(entries) }
+  return { GIT_CONFIG_COUNT: String(HARMLESS.length), ...Object.fromEntries(entries) }
 }
 
 function failed(args: readonly string[], stderr: string | null, timedOut: boolean): DroverError {

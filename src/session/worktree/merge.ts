@@ -3,11 +3,12 @@
  * it can be done: the merge is worked out apart from every checkout. A conflict is told, and resolved by nobody.
  *
  * Then the worktree's branch moves to what was not committed yet, and the base branch to the merge: by itself where no
- * checkout is on it, else by a fast-forward in that checkout, which git refuses where a file would be overwritten.
+ * checkout is on it, else after the files of that checkout, which git refuses where one would be overwritten.
  * Dying in between leaves the work committed on its branch; a repeat does the rest.
  */
 import { DroverError } from '../../core/errors.ts'
-import { changesOf, isThere, tipOf } from './checkout.ts'
+import { keep, uncommittedIn, withCheckoutGit } from './checkout-git.ts'
+import { isThere, tipOf } from './checkout.ts'
 import type { Git } from './git.ts'
 import { refOf, type WorktreeRecord } from './record.ts'
 import { withSnapshot } from './snapshot.ts'
@@ -42,7 +43,7 @@ export async function mergeWorktree(git: Git, commonDir: string, record: Worktre
   if (target === null) throw refused(record, `The branch ${base}, which it began from, is gone.`)
   const files = await uncommittedOf(git, commonDir, record)
   const checkout = await checkoutOn(git, commonDir, base)
-  if (checkout !== null) await requireClean(git, record, checkout)
+  if (checkout !== null) await requireClean(git, commonDir, record, checkout)
   const identity = await identityIn(git, commonDir)
 
   const work = files.length === 0 ? tip : await commitAll(git, commonDir, record, tip, identity)
@@ -55,15 +56,15 @@ export async function mergeWorktree(git: Git, commonDir: string, record: Worktre
   if (work !== tip) {
     await git(commonDir, ['update-ref', '-m', 'drover: what the session left', refOf(branch), work, tip])
     // Its index knows of the commit, too.
-    await git(record.path, ['read-tree', work])
+    await withCheckoutGit(git, { commonDir, path: record.path }, (own) => own(['read-tree', work]))
   }
-  if (checkout === null) {
-    await git(commonDir, ['update-ref', '-m', `drover: merge ${branch}`, refOf(base), commit, target])
-  } else {
-    await git(checkout, ['merge', '--ff-only', '--quiet', '--no-stat', commit]).catch((error: unknown) => {
-      throw refused(record, `The checkout ${checkout} cannot take it: ${reasonOf(error)}`)
-    })
-  }
+  if (checkout !== null) await forwardFiles(git, commonDir, record, { checkout, from: target, to: commit })
+  // In the checkout, whose own log of HEAD then has it.
+  const move = ['-m', `drover: merge ${branch}`, refOf(base), commit, target]
+  await git(checkout ?? commonDir, ['update-ref', ...move]).catch(async (error: unknown) => {
+    if (checkout !== null) await forwardFiles(git, commonDir, record, { checkout, from: commit, to: target })
+    throw error
+  })
   return { commit, merged: true, committedFiles: files.length }
 }
 
@@ -81,7 +82,7 @@ async function uncommittedOf(
       `Its checkout ${record.path} is not on its branch ${record.branch}; check that out first.`,
     )
   }
-  return (await changesOf(git, commonDir, record))?.uncommitted ?? []
+  return await withCheckoutGit(git, { commonDir, path: record.path }, (checkout) => uncommittedIn(checkout))
 }
 
 /** A commit of everything in the checkout, on top of its branch, which does not move yet. */
@@ -93,7 +94,7 @@ async function commitAll(
   identity: Readonly<Record<string, string>>,
 ): Promise<string> {
   const message = `Work of ${agent_type}, session ${session_id}`
-  return await withSnapshot(git, { commonDir, path, keep: true }, async (tree) => {
+  return await withSnapshot(git, { commonDir, path, isKept: true }, async (tree) => {
     const made = await git(commonDir, ['commit-tree', tree, '-p', tip, '-m', message], [], identity)
     return made.stdout.trim()
   })
@@ -112,10 +113,9 @@ async function mergeCommit(
   sides: Sides,
 ): Promise<string> {
   const { target, work, identity } = sides
-  const tried = await git(
-    commonDir,
-    ['merge-tree', '--write-tree', '--no-messages', '--name-only', '-z', target, work],
-    [1],
+  const flags = ['--write-tree', '--no-messages', '--name-only', '-z']
+  const tried = await withCheckoutGit(git, { commonDir, path: null }, (objects) =>
+    objects(['merge-tree', ...flags, target, work], { allow: [1], env: keep(commonDir) }),
   )
   const [tree = '', ...files] = tried.stdout.split('\0').filter((part) => part !== '')
   if (tried.code !== 0) throw conflict(record, [...new Set(files)])
@@ -144,25 +144,41 @@ async function checkoutOn(git: Git, commonDir: string, branch: string): Promise<
   return null
 }
 
-async function requireClean(git: Git, record: WorktreeRecord, checkout: string): Promise<void> {
+async function requireClean(
+  git: Git,
+  commonDir: string,
+  record: WorktreeRecord,
+  checkout: string,
+): Promise<void> {
   if (!(await isThere(checkout))) {
     throw refused(
       record,
       `The checkout ${checkout} is on ${record.base_branch} and is not there. Run git worktree prune.`,
     )
   }
-  const status = await git(checkout, [
-    'status',
-    '--porcelain=v1',
-    '-z',
-    '--untracked-files=no',
-    '--no-renames',
-  ])
-  if (status.stdout === '') return
+  const changed = await withCheckoutGit(git, { commonDir, path: checkout }, (look) =>
+    uncommittedIn(look, 'tracked'),
+  )
+  if (changed.length === 0) return
   throw refused(
     record,
     `The checkout ${checkout} is on ${record.base_branch} and has uncommitted changes. Commit or stash them first.`,
   )
+}
+
+/** Files and index of a checkout, from one commit to another. Git refuses where a file would be overwritten. */
+async function forwardFiles(
+  git: Git,
+  commonDir: string,
+  record: WorktreeRecord,
+  way: { readonly checkout: string; readonly from: string; readonly to: string },
+): Promise<void> {
+  const { checkout, from, to } = way
+  await withCheckoutGit(git, { commonDir, path: checkout }, (files) =>
+    files(['read-tree', '-m', '-u', from, to]),
+  ).catch((error: unknown) => {
+    throw refused(record, `The checkout ${checkout} cannot take it: ${reasonOf(error)}`)
+  })
 }
 
 async function identityIn(git: Git, dir: string): Promise<Readonly<Record<string, string>>> {

@@ -2,6 +2,7 @@
 import { realpath } from 'node:fs/promises'
 import { DroverError } from '../../core/errors.ts'
 import { isInsideRoots } from '../workspace.ts'
+import { uncommittedIn, withCheckoutGit } from './checkout-git.ts'
 import type { Git } from './git.ts'
 
 export interface Repository {
@@ -65,7 +66,7 @@ export async function findRepository(git: Git, dir: string, roots: readonly stri
  *
  * @throws DroverError `invalid_request` with a sentence
  */
-export async function findBase(git: Git, { topLevel }: Repository): Promise<Base> {
+export async function findBase(git: Git, { topLevel, commonDir }: Repository): Promise<Base> {
   const commit = await git(topLevel, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], [1, 128])
   if (commit.code !== 0)
     throw refused(`${topLevel} has no commit yet. A worktree begins from one: commit first.`)
@@ -75,16 +76,12 @@ export async function findBase(git: Git, { topLevel }: Repository): Promise<Base
       `${topLevel} is on no branch (detached HEAD), so what comes of a worktree could be merged nowhere. Check out a branch.`,
     )
   }
-  const changed = await git(topLevel, [
-    'status',
-    '--porcelain=v1',
-    '-z',
-    '--untracked-files=no',
-    '--ignore-submodules=dirty',
-  ])
-  if (changed.stdout !== '') {
+  const changed = await withCheckoutGit(git, { commonDir, path: topLevel }, (checkout) =>
+    uncommittedIn(checkout, 'tracked'),
+  )
+  if (changed.length > 0) {
     throw refused(
-      `${topLevel} has uncommitted changes (${namesOf(changed.stdout)}), which would not be in the worktree. Commit or stash them.`,
+      `${topLevel} has uncommitted changes (${namesOf(changed)}), which would not be in the worktree. Commit or stash them.`,
     )
   }
   return { branch: branch.stdout.trim().replace(/^refs\/heads\//, ''), commit: commit.stdout.trim() }
@@ -92,12 +89,8 @@ export async function findBase(git: Git, { topLevel }: Repository): Promise<Base
 
 const NAMED = 5
 
-/** Of `git status --porcelain -z`: the first names. */
-function namesOf(status: string): string {
-  const names = status
-    .split('\0')
-    .filter((entry) => /^.. /.test(entry))
-    .map((entry) => entry.slice(3))
+/** The first of them. */
+function namesOf(names: readonly string[]): string {
   const more = names.length - NAMED
   return names.slice(0, NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '')
 }

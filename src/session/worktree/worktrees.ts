@@ -12,6 +12,7 @@ import {
   addCheckout,
   changesOf,
   clearHalfMade,
+  hasWork,
   isThere,
   removeBranch,
   removeCheckout,
@@ -164,11 +165,8 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
     if (record.state !== 'made') return await unmake(commonDir, record)
     // On another machine, or on a disk that is not there: whoever has it looks.
     if (!(await isThere(record.path)) && record.host !== host) return
-    const changes = await changesOf(git, commonDir, record)
-    if (changes !== null && (changes.uncommitted.length > 0 || changes.ahead > 0)) {
-      return await replaceRecord(commonDir, { ...record, state: 'kept' })
-    }
-    await removeClean(git, commonDir, record)
+    if (await removeClean(git, commonDir, record)) return
+    await replaceRecord(commonDir, { ...record, state: 'kept' })
   }
 
   return {
@@ -252,14 +250,16 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
   }
 }
 
-/** Removes a worktree without work in it, with its branch and its record. Under its lock. False: git sees something. */
+/** Removes a worktree without work in it, with its branch and its record. Under its lock. False: it is not removed. */
 export async function removeClean(git: Git, commonDir: string, record: WorktreeRecord): Promise<boolean> {
+  const changes = await changesOf(git, commonDir, record)
+  if (changes !== null && hasWork(changes)) return false
   const tip = await tipOf(git, commonDir, record.branch)
   await replaceRecord(commonDir, { ...record, state: 'removing' })
   try {
-    await removeCheckout(git, commonDir, record.path, { force: false })
+    await removeCheckout(git, commonDir, record.path, { evenLocked: false })
   } catch {
-    // Git sees something in it that our own look did not, or cannot: then it stays.
+    // Somebody has locked it, or it cannot be removed: then it stays.
     await replaceRecord(commonDir, { ...record, state: 'kept' })
     return false
   }
@@ -272,7 +272,7 @@ export async function removeClean(git: Git, commonDir: string, record: WorktreeR
 /** Removes a worktree with all that is in it. Under its lock. */
 export async function removeWhole(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
   const tip = await tipOf(git, commonDir, record.branch)
-  await removeCheckout(git, commonDir, record.path, { force: true })
+  await removeCheckout(git, commonDir, record.path, { evenLocked: true })
   if (tip !== null) await removeBranch(git, commonDir, record.branch, tip)
   await dropRecord(commonDir, record.key)
   await clearPlaceOf(commonDir, record)
