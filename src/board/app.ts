@@ -44,7 +44,7 @@ const LONGEST_ID = 256
 export type AppParts = SessionRoutesParts &
   ControlRoutesParts &
   FollowUpRoutesParts &
-  EventRoutesParts &
+  Omit<EventRoutesParts, 'untilRevoked'> &
   TaskRoutesParts &
   MessageRoutesParts &
   TaskControlRoutesParts &
@@ -100,7 +100,7 @@ export function createApp(parts: AppParts): App {
   answerFailures(app, parts.log)
   answerFreshness(app, parts)
   sessionRoutes(app, parts)
-  sessionEventRoutes(app, parts)
+  sessionEventRoutes(app, { ...parts, untilRevoked: auth.untilRevoked })
   eventRoutes(app, parts)
   exportRoutes(app, parts)
   controlRoutes(app, parts)

@@ -12,6 +12,7 @@ import { CONTENT_POLICY, loginPage } from './pages/login-page.ts'
 import { allows, type Principal, type Requirement } from './principal.ts'
 import { createSameSiteCheck, type SameSiteOptions } from './same-site.ts'
 import { toolsFor } from './tool-routes.ts'
+import { untilRevoked } from './until-revoked.ts'
 
 /** The cookie that a login sets: the token itself, for the browser alone (`HttpOnly`). */
 export const LOGIN_COOKIE = 'drover_token'
@@ -27,6 +28,8 @@ export interface Auth {
   readonly hasTokens: boolean
   /** Why a request is refused, or null; for what Fastify answers without its hooks. */
   refusalOf(request: FastifyRequest): Promise<DroverError | null>
+  /** `signal`, and soon after the token of the request is nobody's any more. */
+  untilRevoked(request: FastifyRequest, signal: AbortSignal): AbortSignal
 }
 
 /** Sets the check; before the first route. */
@@ -78,6 +81,8 @@ export function requireTokens(app: FastifyInstance, parts: AuthParts): Auth {
       const found = await look(request)
       return found instanceof DroverError ? found : null
     },
+    untilRevoked: (request, signal) =>
+      request.principal?.kind === 'session' ? untilRevoked(() => identify(request), signal) : signal,
   }
 }
 

@@ -205,6 +205,27 @@ describe("a session's token", () => {
     return id
   }
 
+  test.for([
+    ['its session ends', { state: 'completed' }],
+    ['its session has another agent', { token_hash: tokenHash('x') }],
+  ] as const)('an event stream that it has opened ends when %s', async ([, fields]) => {
+    const tools = 'check_session'
+    const [asks, watched] = [await sessionWith(closed, tools), await sessionWith(closed, tools)]
+    const open = (text: string): Promise<Response> =>
+      fetch(`${closed.url}/api/v1/sessions/${watched}/events`, {
+        headers: { accept: 'text/event-stream', ...bearer(text) },
+      })
+    const [its, another] = [await open(secret(asks)), await open(token.read)]
+    expect([its.status, another.status]).toEqual([200, 200])
+    await closed.redis.hset(closed.keys.session(asks), fields)
+    // Resolves because the stream is over; it was not said that the session is.
+    expect(await its.text()).not.toContain('event: end')
+    expect((await open(secret(asks))).status).toBe(401)
+    const reader = another.body?.getReader()
+    expect(await reader?.read()).toMatchObject({ done: false })
+    await reader?.cancel()
+  })
+
   test('allows what its tools do, until the session ends; what it asks for is its own', async () => {
     for (const board of [open, closed]) {
       const id = await sessionWith(board, 'spawn_agent,get_active_sessions')

@@ -1,6 +1,6 @@
 /** `/api/v1/sessions/:id/events`: a JSON page, or a stream of Server-Sent Events. */
 import { Readable } from 'node:stream'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { eventsDocumentSchema } from '../../core/documents.ts'
 import { followEvents, type FeedItem, type FeedOptions, type FeedParts } from '../event-feed.ts'
@@ -13,6 +13,8 @@ export interface EventRoutesParts extends Omit<SessionRoutesParts, 'spawn'> {
   readonly feed: FeedParts
   /** Proxies and browsers drop a stream that says nothing; a comment is sent after so long. */
   readonly heartbeatMs: number
+  /** `signal`, and when whoever asks may not any more. */
+  readonly untilRevoked: (request: FastifyRequest, signal: AbortSignal) => AbortSignal
 }
 
 const DEFAULT_PAGE = 200
@@ -49,7 +51,7 @@ export function sessionEventRoutes(app: BoardApp, parts: EventRoutesParts): void
       const stream = serverSentEvents(parts.feed, session_id, {
         after: lastEventId(request.headers['last-event-id']) ?? after,
         idleMs: parts.heartbeatMs,
-        signal: parts.untilGone(reply),
+        signal: parts.untilRevoked(request, parts.untilGone(reply)),
       })
       reply
         .header('content-type', 'text/event-stream; charset=utf-8')
