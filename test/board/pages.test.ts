@@ -259,6 +259,37 @@ describe.skipIf(chromium === null)('in Chromium', () => {
     await page.close()
   })
 
+  test('what an agent asks is allowed and denied with a click', async () => {
+    const id = await board.spawn({ prompt: 'Tidy up', agent_type: 'code_developer' })
+    const agent = await playSession(board, id)
+    const questions = [await agent.ask('rm -r build'), await agent.ask(`echo ${EVIL}`)]
+    const page = await open(`/sessions/${id}`)
+    const rows = page.locator('#questions li')
+    await rows.nth(1).waitFor()
+    expect(await rows.nth(1).innerText()).toContain('<img src=x')
+    await picture(page, 'session-asks')
+    await rows.filter({ hasText: 'rm -r build' }).getByRole('button', { name: 'Allow' }).click()
+    await until(async () => (await rows.count()) === 1)
+    // The board refuses: it is said, and may be clicked again.
+    await page.route('**/permissions', (route) => route.abort(), { times: 1 })
+    await rows.getByRole('button', { name: 'Deny' }).click()
+    await rows.getByText('The board does not answer').waitFor()
+    await rows.getByRole('button', { name: 'Deny' }).click()
+    await until(async () => (await rows.count()) === 0)
+    expect(await page.locator('#questions').isHidden()).toBe(true)
+    const { events } = (await board.get(`/api/v1/sessions/${id}/events?limit=1000`)).body
+    const answers = events.filter((event: any) => event.type === 'drover.message.answered')
+    expect(
+      answers.map(({ payload }: any) => [payload.request_id, payload.behavior, payload.actor.via]),
+    ).toEqual([
+      [questions[0], 'allow', 'http'],
+      [questions[1], 'deny', 'http'],
+    ])
+    expect(await page.title()).toBe('code_developer · Drover')
+    expect(complaints.splice(0).every((complaint) => complaint.includes('ERR_FAILED'))).toBe(true)
+    await page.close()
+  })
+
   test('what was said is found, and leads to where it was said', async () => {
     const page = await open('/', { phone: true })
     await page.getByLabel('Search').fill('"no tests found"')

@@ -1,13 +1,20 @@
 /** What a worker does to a session, through the real script and without a process. */
 import type { SessionEnded } from '../../src/core/events.ts'
 import type { FailureReason } from '../../src/core/state.ts'
+import { newId } from '../../src/core/ids.ts'
+import { createSessionRequests } from '../../src/queue/session-requests.ts'
 import type { AgentRef } from '../../src/queue/session-store.ts'
+import { until } from '../support/until.ts'
 import type { TestBoard } from './open-board.ts'
 
 export interface PlayedAgent {
   readonly agent: AgentRef
   /** Prints lines, from the agent's next one on. */
   print(...payloads: readonly unknown[]): Promise<void>
+  /** Asks before it uses a tool; answers the question's id. A person is waited for. */
+  ask(command: string): Promise<string>
+  /** Does what the next interrupt asks for, and says so. */
+  obeyInterrupt(): Promise<void>
   /** The process is gone and the session has ended. */
   end(more?: Partial<SessionEnded>): Promise<void>
 }
@@ -74,6 +81,39 @@ export async function playSession(
       }))
       await store.lines(agent, { first: line, lines })
       line += lines.length
+    },
+    async ask(command) {
+      const requestId = newId()
+      const waitsUntil = new Date(Date.now() + 60_000).toISOString()
+      const question = {
+        requestId,
+        toolName: 'Bash',
+        toolUseId: `toolu_${requestId}`,
+        input: { command },
+        description: command,
+      }
+      const payload = {
+        reason: 'permission',
+        until: waitsUntil,
+        request_id: requestId,
+        tool_name: 'Bash',
+        input: { command },
+      }
+      const asked = JSON.stringify({ ...question, agentId: agent.agentId, until: waitsUntil })
+      await store.change(agent, {
+        to: 'waiting_input',
+        talk: { asked: { [requestId]: asked } },
+        events: [{ type: 'drover.session.waiting_input', payload }],
+      })
+      return requestId
+    },
+    async obeyInterrupt() {
+      const requests = createSessionRequests(redis, keys)
+      const { request_id } = await until(async () => (await requests.read(sessionId)).said.interrupt)
+      await store.change(agent, {
+        set: { interrupt_done: request_id },
+        events: [{ type: 'drover.agent.interrupted', payload: { request_id } }],
+      })
     },
     async end(more = {}) {
       const ended = { ...ENDED, ...more }

@@ -97,11 +97,15 @@ function agentRow(agent) {
 // ---- what it asks
 
 async function answer(question, behavior, row) {
-  for (const button of row.querySelectorAll('button')) button.disabled = true
+  const buttons = [...row.querySelectorAll('button')]
+  for (const button of buttons) button.disabled = true
+  row.querySelector('.bad')?.remove()
   try {
     await tell('/sessions/' + encodeURIComponent(sessionId) + '/permissions', { request_id: question.request_id, behavior })
   } catch (error) {
     row.append(element('span', 'bad', error.message))
+    // The board was away, maybe: the question is there still.
+    for (const button of buttons) button.disabled = false
   }
   void refresh()
 }

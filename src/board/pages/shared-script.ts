@@ -84,7 +84,12 @@ async function ask(path) {
 /** Asks the API to do something; throws its sentence where it does not. */
 async function tell(path, body) {
   const headers = { accept: 'application/json', 'content-type': 'application/json' }
-  const response = await fetch('/api/v1' + path, { method: 'POST', headers, body: JSON.stringify(body) })
+  let response
+  try {
+    response = await fetch('/api/v1' + path, { method: 'POST', headers, body: JSON.stringify(body) })
+  } catch {
+    throw new Error('The board does not answer. It may have been stopped; try again.')
+  }
   const answer = await response.json()
   if (answer.success !== true) throw new Error(answer.message)
   return answer

@@ -102,7 +102,7 @@ function addWriting(messages: ReturnType<Program['command']>, context: CliContex
     )
     .action(async (to, words) => {
       const client = await connect(context)
-      const text = await readPrompt(context, words, undefined)
+      const text = await readPrompt(context, words, undefined, 'message')
       const [{ sentText }, answer] = await Promise.all([
         import('../show-messages.ts'),
         client.sendMessage({ to, text }),
@@ -118,7 +118,7 @@ function addWriting(messages: ReturnType<Program['command']>, context: CliContex
     .addHelpText('after', examples('drover messages broadcast "The main branch is frozen until 14:00"'))
     .action(async (words, { agentType }) => {
       const client = await connect(context)
-      const text = await readPrompt(context, words, undefined)
+      const text = await readPrompt(context, words, undefined, 'message')
       const [{ broadcastText }, answer] = await Promise.all([
         import('../show-messages.ts'),
         client.broadcast({ text, agent_type: agentType }),
@@ -134,7 +134,7 @@ function addWriting(messages: ReturnType<Program['command']>, context: CliContex
     .addHelpText('after', examples('drover messages reply <message_id> "Done: see docs/api.md"'))
     .action(async (messageId, words) => {
       const client = await connect(context)
-      const text = await readPrompt(context, words, undefined)
+      const text = await readPrompt(context, words, undefined, 'message')
       const [{ sentText }, answer] = await Promise.all([
         import('../show-messages.ts'),
         client.reply(messageId, { text }),
