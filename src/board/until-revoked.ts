@@ -16,7 +16,7 @@ export function untilRevoked(look: () => Promise<Principal | null>, signal: Abor
   const check = async (): Promise<void> => {
     if ((await look()) === null) revoked.abort()
   }
-  const timer = setInterval(() => check().catch(() => undefined), LOOK_MS)
+  const timer = setInterval(() => void check().catch(() => undefined), LOOK_MS)
   const either = AbortSignal.any([signal, revoked.signal])
   either.addEventListener('abort', () => clearInterval(timer), { once: true })
   if (either.aborted) clearInterval(timer)
