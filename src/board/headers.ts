@@ -16,13 +16,17 @@ export const callerHeaders = z.looseObject({
 
 const key = z.string().regex(IDEMPOTENCY_KEY, 'must be 1 to 200 printable characters').optional()
 
-/** Of what may be repeated. */
-export const spawnHeaders = callerHeaders.extend({
-  'idempotency-key': key.describe('The same key is the same session, so that the request may be repeated.'),
+/** Of what an agent may wait for. */
+export const waitHeaders = callerHeaders.extend({
   'drover-wait': z
     .enum(['started', 'completed'], { error: 'must be started or completed' })
     .optional()
-    .describe('The caller will follow the session so far: refused where a session would wait for itself.'),
+    .describe('The caller follows the session so far: refused where a session would wait for itself.'),
+})
+
+/** Of what may be repeated. */
+export const spawnHeaders = waitHeaders.extend({
+  'idempotency-key': key.describe('The same key is the same session, so that the request may be repeated.'),
 })
 export const sendHeaders = callerHeaders.extend({
   'idempotency-key': key.describe('The same key to the same session is the same message.'),

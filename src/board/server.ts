@@ -21,6 +21,7 @@ import { createFollowUp } from '../producer/follow-up.ts'
 import { createKill } from '../producer/kill.ts'
 import { createRestarter } from '../producer/restart.ts'
 import { createTasks } from '../producer/tasks.ts'
+import { createWaits } from '../producer/waits.ts'
 import { createAgentTypeRegistry, summaryOf } from '../queue/agent-types.ts'
 import { readBeats } from '../queue/beats.ts'
 import { connectRedis } from '../queue/connection.ts'
@@ -43,6 +44,7 @@ import { checkAtStart } from '../ledger/check-at-start.ts'
 import { createHousekeeping } from '../recorder/housekeeping.ts'
 import { createLostSessions } from '../recorder/lost-sessions.ts'
 import { createRecorder } from '../recorder/recorder.ts'
+import { createWaitStore } from '../queue/waits.ts'
 import { createAlarms } from '../telemetry/alarms.ts'
 import { createSearchFiller } from '../recorder/search-filler.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
@@ -176,6 +178,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const queues = createQueues(redis, keys, onError)
     closing.add(() => queues.close())
     const types = createAgentTypeRegistry(redis, keys)
+    const waits = createWaits({ store: createWaitStore(redis, keys, onError), types, onError })
     const acceptor = createAcceptor({
       store,
       queues,
@@ -183,6 +186,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       pods: createPodDirectory(redis, keys),
       keys,
       lineage: config.lineage,
+      waits,
       onError,
     })
     const tasks = createTasks({ redis, keys, acceptor, queues })
@@ -293,6 +297,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       queues,
       recorder,
       commits,
+      waits,
       viaRedis,
       onError,
     }

@@ -17,6 +17,7 @@ import { earlierAcceptance } from './earlier.ts'
 import { isDispatched } from './dispatched.ts'
 import { repeatedAnswer, startedAnswer } from './spawn-answer.ts'
 import { planSpawn, sessionIdsOfKey, type AskedSession, type SpawnPlan } from './spawn-plan.ts'
+import type { Waits } from '../producer/waits.ts'
 import type { ViaRedis } from './via-redis.ts'
 
 /** How long an answer waits for the ledger before it says `durability: "redis"`. */
@@ -36,6 +37,7 @@ export interface SpawnParts {
   readonly store: Pick<SessionStore, 'read'>
   readonly recorder: Pick<Recorder, 'waitFor'>
   readonly commits: Commits
+  readonly waits: Pick<Waits, 'begin'>
   readonly viaRedis: ViaRedis
   readonly onError: (error: unknown) => void
 }
@@ -68,7 +70,7 @@ export function createSpawn(parts: SpawnParts): Spawn {
       (await repeat(plan, by.idempotencyKey)) ??
       (await acceptOrMeet(plan, on_busy, { ...by, awaited: by.awaited || wait !== 'accepted' }))
     // From here on the session is accepted: whatever fails, the answer says so.
-    const answer = await reached(accepted, wait, by.signal)
+    const answer = await reached(accepted, wait, by)
     return { answer, httpStatus: answer === accepted && !accepted.repeated ? 202 : 200 }
   }
 
@@ -166,8 +168,25 @@ export function createSpawn(parts: SpawnParts): Spawn {
   }
 
   /** The answer that was asked for, or `accepted` where it could not be waited for any longer. */
-  async function reached(accepted: AcceptedAnswer, wait: Wait, signal: AbortSignal): Promise<SpawnAnswer> {
+  async function reached(
+    accepted: AcceptedAnswer,
+    wait: Wait,
+    { createdBy, signal }: AskedBy,
+  ): Promise<SpawnAnswer> {
     if (wait === 'accepted') return accepted
+    const end = createdBy === null ? null : await parts.waits.begin(createdBy, accepted.session_id)
+    try {
+      return await lookedFor(accepted, wait, signal)
+    } finally {
+      end?.()
+    }
+  }
+
+  async function lookedFor(
+    accepted: AcceptedAnswer,
+    wait: Exclude<Wait, 'accepted'>,
+    signal: AbortSignal,
+  ): Promise<SpawnAnswer> {
     const { session_id: id, timeout_seconds: timeout } = accepted
     const look = (): SpawnAnswer | null =>
       wait === 'started' ? startedAnswer(ledger, id, timeout) : ledger.sessions.completedAnswer(id)

@@ -11,7 +11,7 @@ import { DroverError } from '../core/errors.ts'
 import type { TaskPending, TaskSpawned } from '../core/events.ts'
 import { newSessionId, sessionIdOfKey } from '../core/ids.ts'
 import type { SessionState } from '../core/state.ts'
-import { refuseLineage, tooManyChildren, type LineageLimits } from '../core/lineage.ts'
+import { refuseTooDeep, tooManyChildren, type LineageLimits } from '../core/lineage.ts'
 import { DEFAULT_PRIORITY, requestDigest, type OnBusy, type SpawnRequest } from '../core/request.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import type { EndedSessionNote } from '../queue/ended-session.ts'
@@ -22,6 +22,7 @@ import type { PodDirectory } from '../queue/pods.ts'
 import type { SessionStore } from '../queue/session-store.ts'
 import { refuseWhenBusy } from './busy.ts'
 import { chainOf } from './lineage.ts'
+import type { Waits } from './waits.ts'
 
 export interface AcceptOptions {
   readonly actor: Actor
@@ -63,6 +64,7 @@ export interface AcceptorParts {
   readonly pods: Pick<PodDirectory, 'list'>
   readonly keys: Keys
   readonly lineage: LineageLimits
+  readonly waits: Pick<Waits, 'refuseAsking'>
   readonly onError: (error: unknown) => void
 }
 
@@ -88,12 +90,8 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
       const mustLook = options.onBusy === 'fail' || isChild
       const known = mustLook && mayRepeat && (await isKnown(sessionId))
       if (isChild && !known) {
-        const child = {
-          agentType: type.name,
-          maxInstances: type.max_instances,
-          awaited: options.awaited === true,
-        }
-        refuseLineage(await chainOf(store, createdBy, parts.lineage.maxDepth), child, parts.lineage)
+        refuseTooDeep(await chainOf(store, createdBy, parts.lineage.maxDepth), type.name, parts.lineage)
+        if (options.awaited === true) await parts.waits.refuseAsking(createdBy, type.name)
       }
       if (options.onBusy === 'fail' && !known) await refuseWhenBusy(parts, type, sessionId)
       const waitingFor = options.waitingFor ?? []

@@ -327,10 +327,12 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     async spawn(body, call) {
       const accepted = await accept(board, body, call)
       const { wait = 'accepted' } = body
-      return wait === 'accepted' ? accepted : waitForSession(board, accepted, wait, call)
+      if (wait === 'accepted') return accepted
+      return await waitForSession(board, accepted, wait, { waiter: call?.createdBy, ...call })
     },
     accept: (body, call) => accept(board, body, call),
-    wait: (accepted, what, waitOptions) => waitForSession(board, accepted, what, waitOptions),
+    wait: (accepted, what, waitOptions) =>
+      waitForSession(board, accepted, what, { waiter: options.asSession ?? undefined, ...waitOptions }),
     session: (sessionId) => get(`/sessions/${one(sessionId)}`),
     sessions: (filter) => get('/sessions', filter),
     async *events(sessionId, eventsOptions) {

@@ -13,6 +13,8 @@ export interface EventsOptions {
   readonly signal?: AbortSignal | undefined
   /** How long a board that has answered before may be away. @default 60000 */
   readonly patienceMs?: number | undefined
+  /** Who asks, and for what. */
+  readonly headers?: Readonly<Record<string, string>>
   /** It has answered before this call. @default false */
   readonly boardIsThere?: boolean
 }
@@ -26,7 +28,7 @@ export interface EventsOptions {
 export async function* followEvents(
   board: Board,
   sessionId: string,
-  { after = 0, signal, patienceMs, boardIsThere = false }: EventsOptions = {},
+  { after = 0, signal, patienceMs, headers = {}, boardIsThere = false }: EventsOptions = {},
 ): AsyncGenerator<string, void, void> {
   const patience = createPatience(patienceMs)
   let last = after
@@ -38,7 +40,7 @@ export async function* followEvents(
       `The board at ${board.url} ended the stream too early.`,
     )
     try {
-      for await (const message of messagesOf(board, sessionId, last, signal)) {
+      for await (const message of messagesOf(board, sessionId, last, headers, signal)) {
         answered = true
         patience.answered()
         if (message.event === 'end') return
@@ -67,12 +69,17 @@ async function* messagesOf(
   board: Board,
   sessionId: string,
   after: number,
+  headers: Readonly<Record<string, string>>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Message, void, void> {
   const response = await send(board, {
     method: 'GET',
     path: `/api/v1/sessions/${encodeURIComponent(sessionId)}/events`,
-    headers: { accept: 'text/event-stream', ...(after > 0 ? { 'last-event-id': String(after) } : {}) },
+    headers: {
+      ...headers,
+      accept: 'text/event-stream',
+      ...(after > 0 ? { 'last-event-id': String(after) } : {}),
+    },
     signal,
   })
   // Not a stream: the board says why.

@@ -15,8 +15,8 @@ export async function chainOf(
   for (let id: string | null = sessionId; id !== null && chain.length <= maxDepth;) {
     const record = await store.read(id)
     if (record === null) break
-    const { agentType, state, awaited, createdBy } = record
-    chain.push({ sessionId: id, agentType, state, awaited })
+    const { agentType, state, createdBy } = record
+    chain.push({ sessionId: id, agentType, state })
     id = createdBy
   }
   return chain

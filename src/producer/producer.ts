@@ -39,7 +39,9 @@ import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
 import { createTalkStore } from '../queue/talk.ts'
+import { createWaitStore } from '../queue/waits.ts'
 import { createSessionStore, type SessionRecord } from '../queue/session-store.ts'
+import { createWaits } from './waits.ts'
 import { createAcceptor } from './accept.ts'
 import { completedAnswer, startedAnswer } from './answers.ts'
 import { toCamel, toSnake, type Camel } from './camel.ts'
@@ -217,6 +219,7 @@ export function createProducer(options: ProducerOptions): Producer {
     const queues = createQueues(redis, keys, onError)
     const live = createLive(subscriber, keys)
     const types = createAgentTypeRegistry(redis, keys)
+    const waits = createWaits({ store: createWaitStore(redis, keys, onError), types, onError })
     const acceptor = createAcceptor({
       store,
       queues,
@@ -224,6 +227,7 @@ export function createProducer(options: ProducerOptions): Producer {
       pods: createPodDirectory(redis, keys),
       keys,
       lineage: LINEAGE,
+      waits,
       onError,
     })
     const requests = createSessionRequests(redis, keys)
@@ -246,7 +250,7 @@ export function createProducer(options: ProducerOptions): Producer {
       maxRestarts: MAX_RESTARTS,
     })
     const followUp = createFollowUp({ store, talk: createTalkStore(redis, keys), follower })
-    return { redis, store, queues, types, live, acceptor, follower, kill, restarter, followUp }
+    return { redis, store, queues, types, waits, live, acceptor, follower, kill, restarter, followUp }
   }
 
   function connected(): ReturnType<typeof connect> {
@@ -312,7 +316,7 @@ export function createProducer(options: ProducerOptions): Producer {
           },
         ])
       }
-      const { acceptor, follower, types } = await connected()
+      const { acceptor, follower, types, waits } = await connected()
       const type = asked.template == null ? null : await viaRedis(types.current(asked.agent_type))
       const request = withPrompt(asked, type)
       const { answer } = await acceptor
@@ -328,7 +332,8 @@ export function createProducer(options: ProducerOptions): Producer {
         })
       if (wait === 'accepted') return toCamel(answer)
       const enough = (record: SessionRecord): boolean => wait === 'started' && record.startedAt !== null
-      const record = await follower.until(answer.session_id, enough, signal)
+      const end = createdBy === undefined ? null : await waits.begin(createdBy, answer.session_id)
+      const record = await follower.until(answer.session_id, enough, signal).finally(() => end?.())
       signal?.throwIfAborted()
       if (wait === 'started') refuseFailedStart(record)
       if (isEnded(record.state)) return toCamel(completedAnswer(record))

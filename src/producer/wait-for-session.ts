@@ -26,6 +26,8 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined
   /** How long the board may be away. @default 60000 */
   readonly patienceMs?: number | undefined
+  /** The session whose agent waits: refused where it would wait for itself. */
+  readonly waiter?: string | undefined
   /** Told each event on the way, from the session's first. */
   readonly onEvent?: ((event: Envelope) => void) | undefined
 }
@@ -37,17 +39,19 @@ const LOOK_AGAIN_MS = 50
  * Resolves when an agent of the session runs (or it has ended), or when it has ended. A session that ran and failed
  * is an answer with `success: false`.
  *
- * @throws DroverError `spawn_failed`, `startup_timeout` for `started`, when no agent came up; `board_unavailable`
+ * @throws DroverError `spawn_failed`, `startup_timeout` for `started`, when no agent came up; `self_deadlock`;
+ *   `board_unavailable`
  */
 export async function waitForSession(
   board: Board,
   accepted: Waited,
   wait: 'started' | 'completed',
-  { signal, patienceMs, onEvent }: WaitOptions = {},
+  { signal, patienceMs, waiter, onEvent }: WaitOptions = {},
 ): Promise<StartedAnswer | CompletedAnswer> {
   const id = accepted.session_id
   let stderr = ''
-  for await (const text of followEvents(board, id, { signal, patienceMs, boardIsThere: true })) {
+  const headers = waiter === undefined ? {} : { 'drover-session': waiter, 'drover-wait': wait }
+  for await (const text of followEvents(board, id, { signal, patienceMs, headers, boardIsThere: true })) {
     const { type } = splitEvent(text).header
     if (onEvent === undefined && !type.startsWith('drover.')) continue
     const event = parseEvent(text)

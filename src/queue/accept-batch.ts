@@ -108,7 +108,6 @@ function describe(acceptance: Acceptance, keys: Keys): Readonly<Record<string, s
     digest: acceptance.digest,
     created_at: acceptance.createdAt,
     created_by: acceptance.createdBy ?? '',
-    awaited: acceptance.accepted.awaited === true ? '1' : '',
     ...(acceptance.createdBy === null || acceptance.maxChildren == null
       ? {}
       : { max_children: acceptance.maxChildren }),

@@ -64,6 +64,8 @@ export interface Keys {
   inbox(box: string): string
   /** Pub/sub channel of a session's live events. */
   live(sessionId: string): string
+  /** Which session's agent waits for which session (`waits.ts`). */
+  readonly waits: string
   /** A lock by name (`lock.ts`). */
   lock(name: string): string
 }
@@ -90,6 +92,7 @@ export function keysOf(namespace: string): Keys {
     noRecord: `${tag}:no-record`,
     failedClaims: `${tag}:failed-claims`,
     pods: `${tag}:pods`,
+    waits: `${tag}:waits`,
     pod: (podId) => `${tag}:pod:${podId}`,
     transcript: (sessionId) => `${tag}:transcript:${sessionId}`,
     transcriptPieces: (sessionId, epoch) => `${tag}:transcript:${sessionId}:${epoch}`,

@@ -65,8 +65,6 @@ export interface SessionRecord {
   readonly digest: string
   readonly createdAt: string
   readonly createdBy: string | null
-  /** Whoever asked waits for its start or its end. */
-  readonly awaited: boolean
   readonly priority: number
   readonly timeoutSeconds: number
   readonly seq: number
@@ -160,7 +158,6 @@ export function recordOf(sessionId: string, hash: Readonly<Record<string, string
     digest: text('digest'),
     createdAt: text('created_at'),
     createdBy: orNull('created_by'),
-    awaited: text('awaited') === '1',
     priority: number('priority'),
     timeoutSeconds: number('timeout_seconds'),
     seq: number('seq'),

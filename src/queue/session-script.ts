@@ -64,7 +64,7 @@ for n, session in ipairs(cjson.decode(ARGV[1])) do
       last = send_event(KEYS[1], session, seq, false, '0', false, '', ts, ARGV[i], ARGV[i + 1])
     end
     redis.call('HSET', hash, 'state', 'queued', 'epoch', '0', 'agent_type', session.agent_type, 'request', ARGV[at],
-      'digest', session.digest, 'created_at', ts, 'created_by', session.created_by, 'awaited', session.awaited,
+      'digest', session.digest, 'created_at', ts, 'created_by', session.created_by,
       'restart_of', session.restart_of, 'priority', session.priority,
       'timeout_seconds', session.timeout_seconds, 'seq', seq, 'first_id', first, 'last_id', last)
     answers[n] = {'ok', first, tostring(ahead + 1)}

@@ -46,7 +46,6 @@ export function restoredSession(
       digest: session.request_digest ?? '',
       created_at: session.created_at,
       created_by: session.created_by ?? '',
-      awaited: accepted.awaited === true ? '1' : '',
       children: session.children,
       restart_of: session.restart_of ?? '',
       priority: session.priority || DEFAULT_PRIORITY,

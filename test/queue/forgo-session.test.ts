@@ -2,6 +2,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createAcceptor, type Acceptor } from '../../src/producer/accept.ts'
 import { createTasks, type ReadyTask, type Tasks } from '../../src/producer/tasks.ts'
+import { createWaits } from '../../src/producer/waits.ts'
+import { createWaitStore } from '../../src/queue/waits.ts'
 import { sessionIdOfTask } from '../../src/core/ids.ts'
 import { createAgentTypeRegistry } from '../../src/queue/agent-types.ts'
 import { createQueues, type Queues } from '../../src/queue/jobs.ts'
@@ -28,6 +30,7 @@ beforeEach(async () => {
     queues,
     types,
     pods: createPodDirectory(redis, keys),
+    waits: createWaits({ store: createWaitStore(redis, keys, () => {}), types, onError: () => {} }),
     lineage: { maxDepth: 3, maxChildren: 10 },
     keys,
     onError: () => {},

@@ -3,14 +3,18 @@ import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { eventsDocumentSchema } from '../../core/documents.ts'
+import type { Waits } from '../../producer/waits.ts'
 import { followEvents, type FeedItem, type FeedOptions, type FeedParts } from '../event-feed.ts'
 import { sessionEventsQuery } from '../query.ts'
+import { waitHeaders } from '../headers.ts'
+import { askingSession } from '../principal.ts'
 import { sendAsIs, sendJsonText } from '../send-json.ts'
 import type { BoardApp } from '../zod-routes.ts'
 import { recordedSession, type SessionRoutesParts } from './sessions.ts'
 
 export interface EventRoutesParts extends Omit<SessionRoutesParts, 'spawn'> {
   readonly feed: FeedParts
+  readonly waits: Pick<Waits, 'begin'>
   /** Proxies and browsers drop a stream that says nothing; a comment is sent after so long. */
   readonly heartbeatMs: number
   /** `signal`, and when whoever asks may not any more. */
@@ -37,6 +41,7 @@ export function sessionEventRoutes(app: BoardApp, parts: EventRoutesParts): void
       schema: {
         tags: ['Sessions'],
         summary: "A session's events: a page, or a stream",
+        headers: waitHeaders,
         params: z.object({ id: z.string() }),
         querystring: sessionEventsQuery,
         response: { 200: eventsDocumentSchema },
@@ -48,10 +53,13 @@ export function sessionEventRoutes(app: BoardApp, parts: EventRoutesParts): void
       if (!(request.headers.accept ?? '').includes('text/event-stream')) {
         return sendPage(reply, parts.feed.events.page(session_id, after, limit))
       }
+      const signal = parts.untilRevoked(request, parts.untilGone(reply))
+      const waiter = request.headers['drover-wait'] === undefined ? null : askingSession(request)
+      if (waiter !== null) untilAborted(signal, await parts.waits.begin(waiter, session_id))
       const stream = serverSentEvents(parts.feed, session_id, {
         after: lastEventId(request.headers['last-event-id']) ?? after,
         idleMs: parts.heartbeatMs,
-        signal: parts.untilRevoked(request, parts.untilGone(reply)),
+        signal,
       })
       reply
         .header('content-type', 'text/event-stream; charset=utf-8')
@@ -61,6 +69,12 @@ export function sessionEventRoutes(app: BoardApp, parts: EventRoutesParts): void
       return sendAsIs(reply, Readable.from(stream))
     },
   )
+}
+
+/** Also where that was a moment ago. */
+function untilAborted(signal: AbortSignal, end: () => void): void {
+  if (signal.aborted) end()
+  else signal.addEventListener('abort', end, { once: true })
 }
 
 /** The events' texts go out as they are: parsing and printing them would change numbers and keys. */
@@ -97,6 +111,6 @@ function frameOf(item: FeedItem): string {
 }
 
 /** Anything else than a number of ours is ignored: a browser sends whatever it got before. */
-function lastEventId(header: string | readonly string[] | undefined): number | null {
+function lastEventId(header: unknown): number | null {
   return typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : null
 }

@@ -1,9 +1,7 @@
 /** Looking at sessions, and waiting for one that was started before. */
 import { z } from 'zod'
 import { quoteText } from '../../core/cut-text.ts'
-import { DroverError } from '../../core/errors.ts'
 import { REQUEST_FIELDS } from '../../core/request.ts'
-import type { SessionView } from '../../core/session-view.ts'
 import { isEnded, SESSION_STATES } from '../../core/state.ts'
 import { cutOutput } from '../cut-output.ts'
 import { readAssistant } from '../progress.ts'
@@ -44,7 +42,6 @@ export const waitSession = tool({
   async call({ session_id, timeout = WAIT_SECONDS }, context) {
     const { session, answer } = await context.client.session(session_id)
     if (answer !== null) return outcomeOf(answer, context.maxResultChars)
-    await refuseWaitForOwnSlot(session, context)
     context.say?.(`session ${session_id} ${session.status}`)
     const over = AbortSignal.timeout(timeout * 1000)
     const signal = AbortSignal.any([context.signal, over])
@@ -127,20 +124,4 @@ async function stateOf(
 async function doingOf(sessionId: string, client: ToolContext['client']): Promise<string | null> {
   const { events } = await client.allEvents({ session_id: sessionId, type: 'claude.assistant', limit: 1 })
   return readAssistant(events[0]?.payload).does
-}
-
-/** A session that waits in the queue for the slot that its waiter holds would be waited for for ever. */
-async function refuseWaitForOwnSlot(
-  { session_id, agent_type, status }: SessionView,
-  { client, session }: ToolContext,
-): Promise<void> {
-  if (session === null || status !== 'queued') return
-  const [waiter, type] = await Promise.all([client.session(session), client.agentType(agent_type)])
-  if (waiter.session.agent_type !== agent_type || type.agent_type.max_instances > 1) return
-  throw new DroverError(
-    'self_deadlock',
-    `${agent_type} (${session}) → ${agent_type} (${session_id}) would wait for ever: the session waits for the only ` +
-      `slot of ${agent_type}, which this session holds. It starts when this one has ended.`,
-    { session_id, agent_type, max_instances: 1 },
-  )
 }

@@ -1,0 +1,74 @@
+/** Waits of agents for sessions: which are refused, because they would never end. */
+import { DroverError, isDroverError } from '../core/errors.ts'
+import { refuseRing, type Awaited, type KnownWaits } from '../core/ring.ts'
+import type { AgentTypeRegistry } from '../queue/agent-types.ts'
+import type { WaitStore } from '../queue/waits.ts'
+
+export interface Waits {
+  /**
+   * Refuses to wait for a session of the type that is about to be asked for.
+   *
+   * @throws DroverError `self_deadlock`
+   */
+  refuseAsking(waiter: string, agentType: string): Promise<void>
+  /**
+   * The session's agent waits for another one from now on, until the answered function is called. It is noted before
+   * it is looked at, so that of two that close a ring together one at least sees the other. Without Redis nothing is
+   * noted and nothing refused: such a wait costs time, and no more.
+   *
+   * @throws DroverError `self_deadlock`
+   */
+  begin(waiter: string, sessionId: string): Promise<() => void>
+}
+
+export interface WaitsParts {
+  readonly store: WaitStore
+  readonly types: Pick<AgentTypeRegistry, 'require'>
+  readonly onError: (error: unknown) => void
+}
+
+export function createWaits({ store, types, onError }: WaitsParts): Waits {
+  /** What is known of `ids` and of all that wait. */
+  async function look(ids: readonly string[]): Promise<KnownWaits> {
+    const waits = await store.list()
+    const all = [...ids, ...waits.flatMap(({ waiter, awaited }) => [waiter, awaited])]
+    const sessions = await store.sessions([...new Set(all)])
+    const names = new Set([...sessions.values()].map(({ agentType }) => agentType))
+    const slots = new Map<string, number>()
+    for (const name of names) {
+      // A type that nobody has any more has no slot that could be waited for.
+      const type = await types.require(name).catch(() => null)
+      slots.set(name, type?.max_instances ?? Number.POSITIVE_INFINITY)
+    }
+    return { waits, sessions, maxInstances: (agentType) => slots.get(agentType) ?? Number.POSITIVE_INFINITY }
+  }
+
+  return {
+    async refuseAsking(waiter, agentType) {
+      const awaited: Awaited = { sessionId: null, agentType, state: 'queued' }
+      refuseRing(waiter, awaited, await look([waiter]))
+    },
+
+    async begin(waiter, sessionId) {
+      let end = (): void => {}
+      try {
+        end = await store.keep({ waiter, awaited: sessionId })
+        const known = await look([waiter, sessionId])
+        const awaited = known.sessions.get(sessionId)
+        if (awaited !== undefined) refuseRing(waiter, awaited, known)
+      } catch (error) {
+        if (isDroverError(error) && error.code === 'self_deadlock') {
+          end()
+          throw goesOn(error, sessionId)
+        }
+        onError(error)
+      }
+      return end
+    },
+  }
+}
+
+/** What is there already goes on, and begins when who asks has ended. */
+function goesOn({ message, details }: DroverError, sessionId: string): DroverError {
+  return new DroverError('self_deadlock', message, { ...details, session_id: sessionId })
+}
