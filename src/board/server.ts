@@ -43,6 +43,7 @@ import { createEnsureJobs } from '../recorder/ensure-jobs.ts'
 import { checkAtStart } from '../ledger/check-at-start.ts'
 import { createHousekeeping } from '../recorder/housekeeping.ts'
 import { createLostSessions } from '../recorder/lost-sessions.ts'
+import { createMailKeeper } from '../recorder/mail-keeper.ts'
 import { createRecorder } from '../recorder/recorder.ts'
 import { createWaitStore } from '../queue/waits.ts'
 import { createAlarms } from '../telemetry/alarms.ts'
@@ -249,6 +250,8 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       onWrittenBack: (sessionId) => ensureJobs.afterCommit({ acceptedSessionIds: [sessionId], taskIds: [] }),
     })
 
+    const mailKeeper = createMailKeeper({ redis, keys, ledger: writer, recorder, log })
+
     const viaRedis = createViaRedis(redisUrl)
     const { maxRestarts } = config.restart
     const requests = createSessionRequests(redis, keys)
@@ -356,6 +359,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     closing.add(() => searchFiller.stop())
     // After the recorder, which ends what this waits for.
     closing.add(() => lostSessions.stop())
+    closing.add(() => mailKeeper.stop())
     closing.add(() => recorder.stop())
     closing.add(() => housekeeping.stop())
     closing.add(() => app.bullBoard.stop())
@@ -379,6 +383,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     searchFiller.start()
     housekeeping.start(checked)
     lostSessions.start()
+    mailKeeper.start()
     const healthWatch = watchHealth({
       monitor,
       ledger,

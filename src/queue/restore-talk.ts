@@ -4,7 +4,8 @@ import type { Keys } from './keys.ts'
 
 /**
  * A message that is not known is known again, and kept where no agent has it. One that is known stays as it is: it
- * is as new as the ledger, or newer. A session that is not there, or has ended, gets none.
+ * is as new as the ledger, or newer. What waits is counted anew: the session's hash may have been lost without it. A
+ * session that is not there, or has ended, gets none.
  *
  * KEYS  1 session hash · 2 what is said to it
  * ARGV  per message: id, what a repeat is told by, what is kept of it ('' = nothing, an agent has it)
@@ -16,13 +17,17 @@ local written = 0
 for i = 1, #ARGV, 3 do
   if redis.call('HSETNX', KEYS[2], 'k:' .. ARGV[i], ARGV[i + 1]) == 1 then
     written = written + 1
-    if ARGV[i + 2] ~= '' then
-      redis.call('HSET', KEYS[2], 'm:' .. ARGV[i], ARGV[i + 2])
-      redis.call('HINCRBY', KEYS[1], 'inbox', 1)
-      redis.call('HINCRBY', KEYS[1], 'inbox_bytes', #ARGV[i + 2])
-    end
+    if ARGV[i + 2] ~= '' then redis.call('HSET', KEYS[2], 'm:' .. ARGV[i], ARGV[i + 2]) end
   end
 end
+local inbox, bytes = 0, 0
+for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if string.sub(field, 1, 2) == 'm:' then
+    inbox = inbox + 1
+    bytes = bytes + redis.call('HSTRLEN', KEYS[2], field)
+  end
+end
+redis.call('HSET', KEYS[1], 'inbox', inbox, 'inbox_bytes', bytes)
 if written > 0 then redis.call('HINCRBY', KEYS[1], 'talk', 1) end
 return written
 `

@@ -29,11 +29,12 @@ import { readEndedNote } from '../queue/ended-session.ts'
 import type { Keys } from '../queue/keys.ts'
 import { loseSession, repeatEnd } from '../queue/lose-session.ts'
 import { restoreSessions } from '../queue/restore.ts'
+import { restoreTalk } from '../queue/restore-talk.ts'
 import { runIdOf } from '../queue/run-id.ts'
 import { createSessionStore } from '../queue/session-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Recorder } from './recorder.ts'
-import { restoredSession } from './restore.ts'
+import { restoredSession, restoredTalk } from './restore.ts'
 import { endUnclaimable } from './unclaimable.ts'
 
 const PASS_MS = 60_000
@@ -154,6 +155,8 @@ export function createLostSessions(parts: LostSessionsParts): LostSessions {
       const restored = restoredSession(session, recorder.position, new Date())
       if (restored !== null) {
         if ((await restoreSessions(redis, keys, [restored])) === 0) return
+        const talk = restoredTalk(session, recorder.position)
+        if (talk !== null) await restoreTalk(redis, keys, talk)
         log.warn({ session_id: sessionId }, 'Redis had lost the session; it is written back from the ledger.')
         parts.onWrittenBack(sessionId)
         return

@@ -13,6 +13,7 @@ import { until } from '../support/until.ts'
 import { openField, type Field } from './rig/field.ts'
 import { checkInvariants } from './rig/invariants.ts'
 import type { FieldPod } from './rig/pod.ts'
+import { createProxy, type Proxy } from './rig/proxy.ts'
 
 const ASKS = { permission_mode: 'manual', permission_prompts: 'ask' }
 /** A turn that lasts until somebody answers. */
@@ -65,22 +66,29 @@ const typeOf = (name: Name): string => `death-${NAMES.indexOf(name)}`
 const WAITING = ['asks', 'stopped', 'unasked'] as const
 /** Of a pod whose guard is frozen while a person is waited for. */
 const FROZEN = 'frozen'
+/** Of a session that nobody runs. */
+const QUEUED = 'queued'
 
 const plainRead = (key: string): string => `hgetall\r\n$${key.length}\r\n${key}`
 
 let field: Field
+/** Between the board and Redis. */
+let boardProxy: Proxy
 const ids = {} as Record<Name | (typeof WAITING)[number] | typeof FROZEN, string>
 const messageIds = {} as Record<Name, string>
 
 beforeAll(async () => {
-  const types = [...NAMES.map(typeOf), ...WAITING, FROZEN]
+  const types = [...NAMES.map(typeOf), ...WAITING, FROZEN, QUEUED]
   field = await openField({
     pods: 0,
+    board: false,
     sharedDataDir: true,
     // A machine that is busy with starting pods must not lose a lease, or look stalled: each death is the one meant.
     times: { ttlMs: 3500, renewMs: 400, marginMs: 800, stallMs: 8000 },
     types: Object.fromEntries(types.map((type) => [type, ASKS])),
   })
+  boardProxy = await createProxy(() => field.redis.options.port ?? 0, field.random.stream('board'))
+  await startBoard()
   const pods = await Promise.all(
     NAMES.map((name) => field.startPod({ id: `pod-${typeOf(name)}`, types: [typeOf(name)] })),
   )
@@ -104,7 +112,14 @@ beforeAll(async () => {
     }),
   ])
 }, 90_000)
-afterAll(() => field.close())
+afterAll(async () => {
+  // The field looks for ports that are left.
+  await field.board().stop()
+  await boardProxy.close()
+  await field.close()
+})
+
+const startBoard = () => field.startBoard({ REDIS_URL: `redis://127.0.0.1:${boardProxy.port}` })
 
 const stateOf = (sessionId: string) => field.redis.hget(field.keys.session(sessionId), 'state')
 const reaches = (sessionId: string, state: string) =>
@@ -261,6 +276,35 @@ test('F38 a guard that is frozen in the wait loses its agent, and another one as
   expectOneAnswerEach(ids[FROZEN])
 })
 
+test('F38 a board is killed when Redis has a message and the sender has no answer: sent again, it is the same one', async () => {
+  const id = await field.spawn({}, { agentType: QUEUED })
+  const post = async (): Promise<any> => {
+    const headers = { 'content-type': 'application/json' }
+    const body = JSON.stringify({ text: SECOND, message_id: messageId })
+    const url = `${String(field.board().ready['url'])}/api/v1/sessions/${id}/messages`
+    return await (await fetch(url, { method: 'POST', headers, body })).json()
+  }
+  const messageId = newId()
+  await field.recorded(id, 'drover.session.accepted')
+  boardProxy.mode({ kind: 'trap', match: messageId, at: 'after' })
+  const answer = post().catch((error: unknown) => error)
+  await boardProxy.sprung()
+  await field.board().kill()
+  boardProxy.cut()
+  boardProxy.mode('pass')
+  expect(await answer).toBeInstanceOf(Error)
+  await startBoard()
+  expect(await until(async () => (await post()) as { success: boolean })).toMatchObject({
+    success: true,
+    message_id: messageId,
+    repeated: true,
+  })
+  await field.recorded(id, 'drover.message.sent')
+  expect(field.ledger.payloads(id, 'drover.message.sent')).toHaveLength(1)
+  await field.producer.kill(id)
+})
+
 test('F38 the invariants hold', async () => {
-  expect(await checkInvariants(field)).toMatchObject({ sessions: NAMES.length + WAITING.length + 1 })
+  const sessions = field.accepted.length
+  expect(await checkInvariants(field)).toMatchObject({ sessions })
 })

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import { readEndedNote } from '../../src/queue/ended-session.ts'
+import { createTalkStore } from '../../src/queue/talk.ts'
 import { createLostSessions, type LostSessions } from '../../src/recorder/lost-sessions.ts'
 import type { Recorder } from '../../src/recorder/recorder.ts'
 import { seedRedis } from '../support/seed.ts'
@@ -73,6 +74,27 @@ test('a hash that went comes back from the ledger, with its job; one that is the
   expect(await stage.redis.hgetall(stage.keys.session(kept))).toEqual(before)
   expect(row(gone)?.status).toBe('queued')
   expect((await stage.store.read(gone))?.request.prompt).toBe('Design it')
+})
+
+test.for([
+  ['and so have its messages', true],
+  ['its messages have not', false],
+] as const)('a hash that went, %s: they wait for its agent', async ([, areGone]) => {
+  const talk = createTalkStore(stage.redis, stage.keys)
+  const sessionId = await stage.accept()
+  const message = {
+    message_id: 'one',
+    text: 'x',
+    priority: 'next',
+    actor: { via: 'cli', name: null },
+  } as const
+  await talk.send({ sessionId, agentType: 'architect' }, message)
+  await stage.settled()
+  const before = await talk.read(sessionId)
+  await stage.redis.del(stage.keys.session(sessionId), ...(areGone ? [stage.keys.talk(sessionId)] : []))
+  await until(() => writtenBack.length > 0)
+  expect(await talk.read(sessionId)).toEqual(before)
+  expect(await stage.redis.hget(stage.keys.session(sessionId), 'inbox')).toBe('1')
 })
 
 test('whose acceptance nobody has ends as lost, in the ledger and in Redis', async () => {
