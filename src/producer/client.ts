@@ -272,7 +272,7 @@ export interface HttpClient {
   send(id: string, text: string, options?: SendCall): Promise<SendAnswer>
   /** Stops the running turn; the session stays, and waits for a message. */
   interrupt(id: string, signal?: AbortSignal): Promise<InterruptAnswer>
-  /** Answers what an agent asks before it uses a tool. */
+  /** Answers what an agent asks before it uses a tool. With `request_id` it is asked again when the answer is lost. */
   answer(id: string, answer: PermissionBody, signal?: AbortSignal): Promise<PermissionAnswer>
   agentTypes(): Promise<ListDocument<'agent_types', AgentTypeView>>
   /** Those with one of the words, best first. */
@@ -317,8 +317,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const post = <T>(path: string, body: object, signal: AbortSignal | undefined): Promise<T> =>
     request<T>(board, { method: 'POST', path: `/api/v1${path}`, body, signal, headers: asks })
   /** Of what has an id of its own or may be done twice: asked again where the answer is lost. */
-  const postAgain = <T>(path: string, body: object): Promise<T> =>
-    untilAnswered(board, { method: 'POST', path: `/api/v1${path}`, body, headers: asks })
+  const postAgain = <T>(path: string, body: object, signal?: AbortSignal): Promise<T> =>
+    untilAnswered(board, { method: 'POST', path: `/api/v1${path}`, body, headers: asks, signal })
   const one = (id: string): string => encodeURIComponent(id)
 
   return {
@@ -389,7 +389,13 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       })
     },
     interrupt: (id, signal) => post(`/sessions/${one(id)}/interrupt`, {}, signal),
-    answer: (id, answer, signal) => post(`/sessions/${one(id)}/permissions`, answer, signal),
+    answer(id, answer, signal) {
+      const path = `/sessions/${one(id)}/permissions`
+      // Without a name it might be the next question that is answered the second time.
+      return (answer.request_id ?? null) === null
+        ? post(path, answer, signal)
+        : postAgain(path, answer, signal)
+    },
     agentTypes: () => get('/agent-types'),
     findTypes: (q, limit) => get('/agent-types', { q, limit }),
     searchTypes: (q, detail, limit) => get('/agent-types', { q, detail, limit }),
