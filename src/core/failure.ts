@@ -267,7 +267,7 @@ function brokenOff(facts: StreamFacts, exit: Exit | null, stderrTail: string): F
     return {
       reason: 'spawn_failed',
       retry: CANNOT_BE_RUN.has(exit.code) ? 'never' : 'again',
-      message: `The CLI ended before it had started (${how})${lastWords(stderrTail)}.`,
+      message: `The CLI ended before it had started (${how})${lastWords(stderrTail)}. "drover doctor" checks it.`,
     }
   }
   return {

@@ -65,12 +65,13 @@ export interface ProducerOptions {
   readonly onError?: (error: unknown) => void
 }
 
-/** What to run. `workspaceDir` is absolute, and on a machine where pods run. */
+/** What to run. */
 export interface SpawnOptions {
   readonly agentType: string
   /** With a template its `{{task}}`. */
   readonly prompt?: string
-  readonly workspaceDir: string
+  /** Absolute, on a machine where pods run. @default the current directory of this process, as on the command line */
+  readonly workspaceDir?: string
   /** A template of the agent type, by name, and what it is rendered with. */
   readonly template?: string
   readonly vars?: TemplateVars
@@ -304,10 +305,11 @@ export function createProducer(options: ProducerOptions): Producer {
   }
 
   return {
-    async spawn({ signal, idempotencyKey, createdBy, vars, ...body }) {
+    async spawn({ signal, idempotencyKey, createdBy, vars, workspaceDir = process.cwd(), ...body }) {
       refuseNoSessionId(createdBy)
       // The names of variables are the caller's own.
-      const { wait, on_busy, ...asked } = parseRequest(wholeSpawnBodySchema, { ...toSnake(body), vars })
+      const document = { ...toSnake({ ...body, workspaceDir }), vars }
+      const { wait, on_busy, ...asked } = parseRequest(wholeSpawnBodySchema, document)
       if (asked.task_id != null || (asked.depends_on ?? []).length > 0) {
         throw invalidRequest([
           {

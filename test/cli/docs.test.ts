@@ -53,6 +53,17 @@ test('every command has its section, and every section its command', () => {
   expect(new Set(documented.keys())).toEqual(new Set(leaves(program).map(({ usage }) => usage)))
 })
 
+test('the help of every command ends with examples of it', () => {
+  for (const { usage, command } of leaves(program)) {
+    let help = ''
+    command.configureOutput({ writeOut: (text) => void (help += text) })
+    command.outputHelp()
+    const name = usage.split(/ [<[]/, 1)[0] ?? ''
+    expect(help).toContain(`Usage: ${name}`)
+    expect(help.split('\nExamples:\n')[1] ?? usage).toMatch(new RegExp(`^ {2}\\$ .*${name}\\b`))
+  }
+})
+
 describe('options', () => {
   test.each(leaves(program).map(({ usage, command }) => [usage, command] as const))(
     '%s',

@@ -26,25 +26,10 @@ describe('help and version', () => {
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
   })
 
-  test.each([
-    ['spawn'],
-    ['watch'],
-    ['sessions', 'list'],
-    ['sessions', 'show'],
-    ['tasks', 'add'],
-    ['tasks', 'import'],
-    ['tasks', 'list'],
-    ['tasks', 'show'],
-    ['types', 'list'],
-    ['types', 'show'],
-    ['types', 'validate'],
-    ['config', 'print'],
-    ['migrate'],
-    ['doctor'],
-  ])('%s %s has examples', async (...command) => {
-    const { code, stdout } = await cli.run([...command.filter(Boolean), '--help'])
-    expect(code).toBe(0)
-    expect(stdout).toContain(`Usage: drover ${command.filter(Boolean).join(' ')}`)
+  test('of one command, with examples', async () => {
+    const { code, stdout, stderr } = await cli.run(['tasks', 'add', '--help'])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain('Usage: drover tasks add')
     expect(stdout).toContain(`Examples:\n  $ `)
   })
 })

@@ -169,7 +169,7 @@ describe('a process without a result', () => {
     expect(failureOfSilence(NO_FACTS, { code: 1, signal: null }, 'boom')).toEqual({
       reason: 'spawn_failed',
       retry: 'again',
-      message: 'The CLI ended before it had started (exit code 1): "boom".',
+      message: 'The CLI ended before it had started (exit code 1): "boom". "drover doctor" checks it.',
     })
     expect(failureOfSilence(NO_FACTS, { code: null, signal: 'SIGKILL' }, '')).toMatchObject({
       reason: 'crashed',

@@ -37,6 +37,12 @@ test('a spawn is an event with the whole request, and a job that carries referen
   expect(job?.opts.priority).toBe(7)
 })
 
+test('without a workspace it is the current directory, as on the command line', async () => {
+  await producer.spawn({ agentType: 'architect', prompt: '…', wait: 'accepted' })
+  const [event] = await space.events()
+  expect(JSON.parse(event?.payloadText ?? '')).toMatchObject({ request: { workspace_dir: process.cwd() } })
+})
+
 test('the position counts those that run before it', async () => {
   await producer.spawn({ ...SPAWN, priority: 500 })
   await producer.spawn({ ...SPAWN, priority: 500 })
