@@ -283,12 +283,6 @@ WHERE parent_session_id IS NOT NULL;
 
 CREATE INDEX agent_sessions_root ON agent_sessions (root_session_id, created_at);
 
-CREATE INDEX agent_sessions_spent ON agent_sessions (
-  coalesce(started_at, created_at), agent_type, task_id, root_session_id, session_id, input_tokens, output_tokens,
-  cache_read_tokens, cache_creation_tokens, cost_nanos, cost_estimated,
-  -- For the day, which is made from the expression: SQLite takes that from these.
-  started_at, created_at);
-
 CREATE VIRTUAL TABLE said_search USING fts5 (
   text, content = 'said', content_rowid = 'event_id', columnsize = 0,
   tokenize = 'unicode61 remove_diacritics 2'
@@ -471,6 +465,13 @@ CREATE TABLE session_question (
   closed_at TEXT,
   PRIMARY KEY (session_id, request_id)
 ) WITHOUT ROWID;
+
+CREATE INDEX agent_sessions_spent ON agent_sessions (
+  substr(coalesce(started_at, created_at), 1, 10), agent_type, coalesce(started_at, created_at), task_id,
+  root_session_id, session_id, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, cost_nanos,
+  cost_estimated,
+  -- For both expressions: without them SQLite looks for these in the row.
+  started_at, created_at);
 
 CREATE VIEW claude_stream_messages AS
 SELECT

@@ -1,6 +1,7 @@
 /** What `/metrics` and `/readyz` count in the ledger. Over indexes, but for `spent`, which reads every session. */
 import { statSync } from 'node:fs'
 import type { Db } from './database.ts'
+import { TOKENS } from './invocation-model-usage.ts'
 
 export interface CountOf {
   readonly key: string
@@ -50,11 +51,16 @@ export function createFigures(db: Db, path: string): Figures {
   const selectAgents = db.prepare<[], CountOf>(`
     SELECT agent_type AS key, count(*) AS count FROM agent_lifecycle
     WHERE status IN ('spawned', 'running') GROUP BY agent_type`)
+  // Some rows for each day, in the index's order: summed up without sorting every session.
   const selectSpent = db.prepare<[], SpentByType>(`
     SELECT agent_type, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
       sum(cache_read_tokens) AS cache_read_tokens, sum(cache_creation_tokens) AS cache_creation_tokens,
       CAST(round(total(cost_nanos) / 1000) AS INTEGER) AS cost_micros
-    FROM agent_sessions INDEXED BY agent_sessions_spent GROUP BY agent_type`)
+    FROM (
+      SELECT agent_type, ${[...TOKENS, 'cost_nanos'].map((column) => `sum(${column}) AS ${column}`).join(', ')}
+      FROM agent_sessions INDEXED BY agent_sessions_spent
+      GROUP BY substr(coalesce(started_at, created_at), 1, 10), agent_type)
+    GROUP BY agent_type`)
   const selectFaults = db.prepare<[], number>('SELECT count(*) FROM recorder_fault').pluck()
   const selectGaps = db.prepare<[], number>('SELECT count(*) FROM event_gap WHERE filled_at IS NULL').pluck()
   // A gap of last year is in the figures; an alarm that nothing ends would only teach people to overlook alarms.

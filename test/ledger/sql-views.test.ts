@@ -177,6 +177,67 @@ describe('the views', () => {
   })
 })
 
+describe('a cost report over days', () => {
+  let spent: TempLedger
+  beforeAll(() => {
+    spent = createTempLedger()
+    const types = ['architect', 'code_developer', 'code_reviewer']
+    const texts = [...Array(24).keys()].flatMap((n) => {
+      const agent = { agentId: `a-${n}`, epoch: n + 1 }
+      const startedAt = new Date(Date.UTC(2026, 10, 20, 9 * n)).toISOString()
+      return scriptedSession(`s-${n}`, types[n % 3])
+        .accepted()
+        .spawned(agent)
+        .started(agent, { started_at: startedAt })
+        .result(agent, { input: 10 + n, output: 1, usd: (n + 1) / 1000 }).events
+    })
+    recordTexts(spent.ledger, texts)
+  })
+  afterAll(() => spent.remove())
+
+  it.each([
+    ['of all time', undefined, 0],
+    ['from the middle of a day', '2026-11-22T10:00:00.000Z', 7],
+    ['from the beginning of a day', '2026-11-23', 8],
+  ])('%s has every session from there once, whatever it is grouped by', (_, since, first) => {
+    const sessions = [...Array(24).keys()].slice(first)
+    const total = {
+      sessions: sessions.length,
+      input_tokens: sessions.reduce((sum, n) => sum + 10 + n, 0),
+      output_tokens: sessions.length,
+    }
+    for (const by of ['agent_type', 'day', 'task', 'session', 'tree', 'model'] as const) {
+      const whole = spent.ledger.cost(by, since === undefined ? {} : { since })
+      expect(whole.total, by).toMatchObject(total)
+      expect(whole.total.cost_usd, by).toBeCloseTo(
+        sessions.reduce((sum, n) => sum + (n + 1) / 1000, 0),
+        6,
+      )
+      expect(
+        whole.rows.reduce((sum, row) => sum + row.sessions, 0),
+        by,
+      ).toBe(total.sessions)
+      // What is not listed is in the total all the same.
+      const cut = spent.ledger.cost(by, { limit: 1, ...(since === undefined ? {} : { since }) })
+      expect(cut.total, by).toEqual(whole.total)
+      expect(cut.rows_omitted, by).toBe(whole.rows.length - 1)
+    }
+    const days = spent.ledger.cost('day', since === undefined ? {} : { since }).rows
+    expect(days[0]?.key).toBe((since ?? '2026-11-20').slice(0, 10))
+    expect(days.at(-1)).toMatchObject({ key: '2026-11-28', sessions: 2, input_tokens: 32 + 33 })
+  })
+
+  it('by type and day goes by an index alone: no session is read or sorted', () => {
+    const plan = spent.rows(
+      `EXPLAIN QUERY PLAN SELECT substr(coalesce(started_at, created_at), 1, 10), agent_type, sum(cost_nanos)
+       FROM agent_sessions INDEXED BY agent_sessions_spent GROUP BY 1, 2`,
+    )
+    expect(plan.map(({ detail }) => detail)).toEqual([
+      'SCAN agent_sessions USING COVERING INDEX agent_sessions_spent',
+    ])
+  })
+})
+
 describe('the rules in the file', () => {
   const refused = (sql: string): string => {
     const db = new Database(temp.path)
