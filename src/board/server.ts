@@ -34,6 +34,7 @@ import { createPodDirectory } from '../queue/pods.ts'
 import { createLocks } from '../queue/lock.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createTalkStore } from '../queue/talk.ts'
+import { createTidying } from '../queue/tidying.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
 import { createSessionStore } from '../queue/session-store.ts'
@@ -256,8 +257,10 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const { maxRestarts } = config.restart
     const requests = createSessionRequests(redis, keys)
     const follower = createFollower(redis, keys, store, live)
+    const tidying = createTidying(redis, keys)
     const kill = createKill({
       store,
+      tidying,
       hasLostLease: (lease) => hasLostLease(redis, keys, lease),
       requests,
       queues,
@@ -321,7 +324,8 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       keys,
       store,
       heartbeatMs,
-      spawn: createSpawn({ ...shared, store, acceptor }),
+      tidying,
+      spawn: createSpawn({ ...shared, store, tidying, acceptor }),
       control,
       controlAll,
       worktrees: createWorktreeBoard({

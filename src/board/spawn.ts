@@ -11,6 +11,7 @@ import type { AgentTypeSummary } from '../core/type-view.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import type { Queues } from '../queue/jobs.ts'
 import type { SessionStore } from '../queue/session-store.ts'
+import type { Tidying } from '../queue/tidying.ts'
 import type { Recorder } from '../recorder/recorder.ts'
 import type { Commits } from './commits.ts'
 import { earlierAcceptance } from './earlier.ts'
@@ -18,6 +19,7 @@ import { isDispatched } from './dispatched.ts'
 import { repeatedAnswer, startedAnswer } from './spawn-answer.ts'
 import { planSpawn, sessionIdsOfKey, type AskedSession, type SpawnPlan } from './spawn-plan.ts'
 import type { Waits } from '../producer/waits.ts'
+import { untilTidied } from './tidied.ts'
 import type { ViaRedis } from './via-redis.ts'
 
 /** How long an answer waits for the ledger before it says `durability: "redis"`. */
@@ -35,6 +37,7 @@ export interface SpawnParts {
   readonly types: AgentTypeRegistry
   readonly queues: Queues
   readonly store: Pick<SessionStore, 'read'>
+  readonly tidying: Pick<Tidying, 'until'>
   readonly recorder: Pick<Recorder, 'waitFor'>
   readonly commits: Commits
   readonly waits: Pick<Waits, 'begin'>
@@ -190,7 +193,10 @@ export function createSpawn(parts: SpawnParts): Spawn {
     const { session_id: id, timeout_seconds: timeout } = accepted
     const look = (): SpawnAnswer | null =>
       wait === 'started' ? startedAnswer(ledger, id, timeout) : ledger.sessions.completedAnswer(id)
-    return (await untilAnswered(look, signal)) ?? accepted
+    const answer = await untilAnswered(look, signal)
+    if (answer === null) return accepted
+    if ('completed_at' in answer) await untilTidied(parts.tidying, id, answer.completed_at, signal)
+    return answer
   }
 
   async function untilAnswered(

@@ -25,6 +25,7 @@ import { cancelledEnding, endOf, lostAgentEvents } from '../queue/session-end.ts
 import type { CancelRequest } from '../queue/session-record.ts'
 import type { SessionRequests } from '../queue/session-requests.ts'
 import { ENDED_TTL_SECONDS, type SessionRecord, type SessionStore } from '../queue/session-store.ts'
+import type { Tidying } from '../queue/tidying.ts'
 import type { Transcripts } from '../queue/transcripts.ts'
 import type { Follower } from './follow.ts'
 
@@ -59,7 +60,8 @@ export interface Killed {
  * Resolves when the session has ended.
  *
  * @throws DroverError `session_not_found`; `session_ended` where it ended in another way; `process_not_found` where the
- *   agent that was named is gone; `kill_failed` where the pod did not end it in time, though the kill stands
+ *   agent that was named is gone; `kill_failed` where the pod did not end it in time, though the kill stands;
+ *   `cleanup_failed` where it has ended, and its worktree can be neither kept nor removed
  */
 export type Kill = (sessionId: string, options: KillOptions) => Promise<Killed>
 
@@ -71,6 +73,7 @@ export interface KillParts {
   readonly queues: Pick<Queues, 'remove'>
   readonly transcripts: Pick<Transcripts, 'keepFor'>
   readonly follower: Pick<Follower, 'until'>
+  readonly tidying: Pick<Tidying, 'until'>
   readonly onError: (error: unknown) => void
 }
 
@@ -80,7 +83,7 @@ export function createKill(parts: KillParts): Kill {
   return async (sessionId, options) => {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const record = await requireRecord(store, sessionId)
-      if (isEnded(record.state)) return killedOf(record)
+      if (isEnded(record.state)) return await tidied(record, options)
       const epoch = epochOfNamed(record, options.agentId)
       const request = requestOf(options)
       const end = endOf({ ...record, cancel: request }, cancelledEnding(request), new Date())
@@ -89,7 +92,7 @@ export function createKill(parts: KillParts): Kill {
       if (!asked.ok) continue
       if (asked.found === 'live') {
         await endAbandoned(sessionId)
-        return killedOf(await untilEnded(record, options))
+        return await tidied(await untilEnded(record, options), options)
       }
       await queues.remove(record.agentType, sessionId).catch(onError)
       // For a restart by hand; no pod may look after its files.
@@ -97,6 +100,18 @@ export function createKill(parts: KillParts): Kill {
     }
     throw new DroverError('kill_failed', `The session ${sessionId} never stood still. Ask again.`, {
       session_id: sessionId,
+    })
+  }
+
+  async function tidied(record: SessionRecord, { signal }: KillOptions): Promise<Killed> {
+    const killed = killedOf(record)
+    const { sessionId: session_id, agentId: agent_id, state: status } = record
+    const problem = await parts.tidying.until(session_id, signal)
+    if (problem === null) return killed
+    throw new DroverError('cleanup_failed', `The session ${session_id} is killed. ${problem}`, {
+      session_id,
+      agent_id,
+      status,
     })
   }
 

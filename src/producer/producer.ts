@@ -36,6 +36,7 @@ import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
 import { createPodDirectory } from '../queue/pods.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
+import { createTidying } from '../queue/tidying.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
 import { createTalkStore } from '../queue/talk.ts'
@@ -233,8 +234,10 @@ export function createProducer(options: ProducerOptions): Producer {
     })
     const requests = createSessionRequests(redis, keys)
     const follower = createFollower(redis, keys, store, live)
+    const tidying = createTidying(redis, keys)
     const kill = createKill({
       store,
+      tidying,
       hasLostLease: (lease) => hasLostLease(redis, keys, lease),
       requests,
       queues,
@@ -251,7 +254,20 @@ export function createProducer(options: ProducerOptions): Producer {
       maxRestarts: MAX_RESTARTS,
     })
     const followUp = createFollowUp({ store, talk: createTalkStore(redis, keys), follower })
-    return { redis, store, queues, types, waits, live, acceptor, follower, kill, restarter, followUp }
+    return {
+      redis,
+      store,
+      queues,
+      types,
+      waits,
+      live,
+      acceptor,
+      follower,
+      kill,
+      restarter,
+      followUp,
+      tidying,
+    }
   }
 
   function connected(): ReturnType<typeof connect> {
@@ -263,9 +279,10 @@ export function createProducer(options: ProducerOptions): Producer {
   }
 
   async function ended(sessionId: string, signal?: AbortSignal): Promise<SessionRecord> {
-    const { follower } = await connected()
+    const { follower, tidying } = await connected()
     const record = await follower.until(sessionId, () => false, signal)
     signal?.throwIfAborted()
+    await tidying.until(sessionId, signal)
     return record
   }
 

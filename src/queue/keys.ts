@@ -66,6 +66,8 @@ export interface Keys {
   live(sessionId: string): string
   /** Which session's agent waits for which session (`waits.ts`). */
   readonly waits: string
+  /** Of a session that has just ended (`tidying.ts`). */
+  tidying(sessionId: string): string
   /** A lock by name (`lock.ts`). */
   lock(name: string): string
 }
@@ -105,6 +107,7 @@ export function keysOf(namespace: string): Keys {
     message: (messageId) => `${tag}:message:${messageId}`,
     inbox: (box) => `${tag}:inbox:${box}`,
     live: (sessionId) => `${tag}:live:${sessionId}`,
+    tidying: (sessionId) => `${tag}:tidying:${sessionId}`,
     lock: (name) => `${tag}:lock:${name}`,
   }
 }

@@ -6,6 +6,7 @@ import type { SessionRestarting, SessionResumed } from '../core/events.ts'
 import { HAND_OVER_END, MESSAGE_END, RESTART_END } from '../core/agent-prompt.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { MOST_FREE_STEPS, nextStep } from '../core/restart-policy.ts'
+import { messageOf } from '../core/errors.ts'
 import type { FailureReason } from '../core/state.ts'
 import type { Guard } from '../guard/client.ts'
 import type { Leases } from '../queue/lease.ts'
@@ -15,6 +16,7 @@ import { cancelledEnding, endOf, type Ending } from '../queue/session-end.ts'
 import type { AgentRef, Changed, SessionRecord, SessionStore } from '../queue/session-store.ts'
 import type { PodDirectory } from '../queue/pods.ts'
 import type { TalkStore } from '../queue/talk.ts'
+import type { Tidying } from '../queue/tidying.ts'
 import type { Transcripts } from '../queue/transcripts.ts'
 import type { Worktrees } from '../session/worktree/worktrees.ts'
 import type { AgentEnded } from './agent-end.ts'
@@ -36,6 +38,7 @@ export interface SessionParts {
   readonly flow: Flow
   readonly transcripts: Transcripts
   readonly worktrees: Worktrees
+  readonly tidying: Tidying
   /** `PATH` as agents get it. */
   readonly searchPath: string
   readonly pods: PodDirectory
@@ -258,24 +261,37 @@ export async function endSession(
   const now = (await store.read(record.sessionId)) ?? record
   const end = endOf(now, ending, clock.now(), last?.events)
   const who = last?.agent ?? { sessionId: record.sessionId, agentType: record.agentType, epoch: record.epoch }
+  // Of one that was made for an agent that never started the hash knows nothing.
+  const own = { ...now, worktreePath: now.worktreePath ?? record.worktreePath }
+  if (mayHaveWorktree(own)) await parts.tidying.begin(record.sessionId).catch(parts.onError)
   const changed = await store.change(who, { ...end, over: last !== undefined, last: true })
   if (changed.ok) {
     parts.onEnded(record.sessionId, changed.streamId)
-    // Of one that was made for an agent that never started the hash knows nothing.
-    await settleWorktree(parts, { ...now, worktreePath: now.worktreePath ?? record.worktreePath })
+    await settleWorktree(parts, own)
     return 'finished'
   }
   return last === undefined ? 'hand_over' : await superseded(parts, last.agent, last.events)
 }
 
+function mayHaveWorktree({ request, worktreePath }: SessionRecord): boolean {
+  return worktreePath !== null || request.worktree === true
+}
+
 /**
- * Keeps or removes the worktree of a session that has ended. Never before its end is on the stream: until then another
- * pod may have gone on in it. What is left undone here is done by `worktree-keeper.ts`.
+ * Keeps or removes the worktree of a session that has ended, and says so (`queue/tidying.ts`). Never before its end is
+ * on the stream: until then another pod may have gone on in it. What is left undone here is done by `worktree-keeper.ts`.
  */
 export async function settleWorktree(parts: SessionParts, record: SessionRecord): Promise<void> {
-  const { request, sessionId, worktreePath } = record
-  if (worktreePath === null && request.worktree !== true) return
-  await parts.worktrees.settle(request.workspace_dir, sessionId).catch(parts.onError)
+  if (!mayHaveWorktree(record)) return
+  const { sessionId, request } = record
+  const problem = await parts.worktrees.settle(request.workspace_dir, sessionId).then(
+    () => null,
+    (error: unknown) => {
+      parts.onError(error)
+      return messageOf(error)
+    },
+  )
+  await parts.tidying.over(sessionId, problem).catch(parts.onError)
 }
 
 export function failure(failureReason: FailureReason, message: string): Ending {

@@ -22,6 +22,7 @@ import { createLocks } from '../queue/lock.ts'
 import { createSessionRequests } from '../queue/session-requests.ts'
 import { createSessionStore, lifeOf } from '../queue/session-store.ts'
 import { createTalkStore } from '../queue/talk.ts'
+import { createTidying } from '../queue/tidying.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
 import type { OwnProgram } from '../session/mcp.ts'
 import { createGit } from '../session/worktree/git.ts'
@@ -170,6 +171,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     lock: createLocks(redis, keys),
     lifeOf: (sessionId) => lifeOf(store, sessionId),
   })
+  const tidying = createTidying(redis, keys)
   const launcher = createLauncher({
     file: parts.claude,
     dataDir: config.dataDir,
@@ -253,6 +255,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     flow,
     transcripts,
     worktrees,
+    tidying,
     searchPath: parts.environment['PATH'] ?? '',
     pods,
     config,
@@ -287,7 +290,13 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     limiter,
   })
   spools.start()
-  const keeper = keepWorktrees(worktrees, (sessionId) => claims?.has(sessionId) ?? false, onError)
+  const keeper = keepWorktrees({
+    worktrees,
+    tidying,
+    doorbell,
+    isRunning: (sessionId) => claims?.has(sessionId) ?? false,
+    onError,
+  })
   // A subscriber asks nothing by itself, so it would never notice that nobody answers.
   const asking = setInterval(() => {
     subscriber.ping().catch(onError)

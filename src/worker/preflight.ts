@@ -51,7 +51,7 @@ export async function preflight(
       const absent = absentCommands(mcp, searchPath, dir)
       if (absent.length > 0) return noServer(spec, absent)
     }
-    if (!usesWorktree(spec, record)) {
+    if (!(await usesWorktree(spec, record, dir))) {
       return { ok: true, dir, workspaceId: await workspaceId(dir), repository: null }
     }
     const repository = await worktrees.repositoryOf(dir)
@@ -74,9 +74,16 @@ function noServer({ name, mcpConfig }: AgentSpec, absent: readonly string[]): Pr
   return { ok: false, problem, isElsewhere: false }
 }
 
-/** What was asked for; else as the agent type has it. One that has begun in a worktree stays in it. */
-function usesWorktree(spec: AgentSpec, { request, worktreePath }: SessionRecord): boolean {
-  return worktreePath !== null || (request.worktree ?? spec.workspace === 'worktree')
+/**
+ * What was asked for; else as the agent type has it when the session begins. One that has begun stays where it is: its
+ * type may have changed since, and a Redis that was lost may have forgotten the worktree.
+ */
+async function usesWorktree(spec: AgentSpec, record: SessionRecord, dir: string): Promise<boolean> {
+  const { request, worktreePath, workspaceId: begunIn } = record
+  if (worktreePath !== null) return true
+  if (request.worktree != null) return request.worktree
+  if (spec.workspace !== 'worktree') return false
+  return begunIn === null || begunIn !== (await workspaceId(dir))
 }
 
 /** As the session's worktree knows it. */

@@ -1,8 +1,9 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { readWitness } from '../support/fake-claude.ts'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { SpawnOptions } from '../../src/index.ts'
+import { readWitness, type FakeScript } from '../support/fake-claude.ts'
 import { openHouse, type PodHouse } from '../support/pod.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { initRepository, type TestRepository } from '../support/repository.ts'
@@ -11,15 +12,27 @@ import { until } from '../support/until.ts'
 let server: TestRedis
 let house: PodHouse
 let repository: TestRepository
+let count = 0
 beforeAll(async () => {
   server = await startRedis()
-})
-afterAll(() => server.stop())
-beforeEach(async () => {
   house = await openHouse({ redisUrl: server.url })
-  repository = initRepository(house.workspace)
+  await house.startPod()
 })
-afterEach(() => house.close())
+afterAll(async () => {
+  await house.close()
+  await server.stop()
+})
+beforeEach(() => {
+  count += 1
+  repository = initRepository(join(house.workspace, `shop-${count}`), {
+    'README.md': 'first\n',
+    '.gitignore': 'ignored\n',
+  })
+})
+
+const at = (name: string): string => join(repository.dir, name)
+const spawn = (script: FakeScript, options: Partial<SpawnOptions> = {}): Promise<string> =>
+  house.spawn(script, { worktree: true, workspaceDir: repository.dir, ...options })
 
 interface Spawned {
   readonly cwd: string
@@ -38,44 +51,45 @@ const branches = (): string[] =>
     .split('\n')
     .filter((name) => name !== '')
 const records = (): string[] => {
-  const dir = join(repository.dir, '.git/drover')
+  const dir = at('.git/drover')
   return existsSync(dir) ? readdirSync(dir) : []
 }
+/** Those of this test's repository. */
 const places = (): string[] => {
   const dir = join(house.dataDir, 'worktrees')
-  return existsSync(dir) ? readdirSync(dir).filter((name) => !name.startsWith('.')) : []
+  return existsSync(dir)
+    ? readdirSync(dir).filter((name) => existsSync(join(dir, name, `shop-${count}`)))
+    : []
 }
-const nothingLeft = (): void => {
-  expect({ branches: branches(), records: records(), places: places() }).toEqual({
-    branches: [],
-    records: [],
-    places: [],
-  })
+const NOTHING = { branches: [], records: [], places: [] }
+const left = (): object => ({ branches: branches(), records: records(), places: places() })
+const starts = (): number => readWitness(house.witness).filter(({ kind }) => kind === 'start').length
+/** One that runs until it is killed. */
+async function running(): Promise<string> {
+  const before = starts()
+  const sessionId = await spawn({ silence_ms: 60_000 })
+  await until(() => starts() > before, { message: 'it runs' })
+  return sessionId
 }
-/** Its end is on the stream just before its worktree is settled. */
-const settled = (): Promise<unknown> =>
-  until(() => places().length === 0, { message: 'the worktree is gone' })
 
-test('a session works in a worktree of its own; one that leaves nothing leaves no worktree', async () => {
-  await house.startPod()
-  const sessionId = await house.spawn({}, { worktree: true })
+test('a session works in a worktree of its own; one that leaves nothing leaves no worktree when its end is told', async () => {
+  const sessionId = await spawn({})
+  await house.producer.result(sessionId)
+  expect(left()).toEqual(NOTHING)
   const [agent] = await spawnedOf(sessionId)
   expect(agent?.worktree_branch).toBe(`drover/${sessionId}`)
   expect(agent?.cwd).toBe(agent?.worktree_path)
   expect(agent?.worktree_path.startsWith(join(house.dataDir, 'worktrees'))).toBe(true)
-  await settled()
-  nothingLeft()
   expect(repository.git('status', '--porcelain')).toBe('')
   expect(repository.git('worktree', 'list').trim().split('\n')).toHaveLength(1)
 })
 
 test('what a session leaves is kept, whatever its end; a later attempt finds it', async () => {
-  await house.startPod()
   const ids = await Promise.all([
-    house.spawn({ write_files: { 'new.txt': 'new' }, crash_on_attempts: [1] }, { worktree: true }),
-    house.spawn(
+    spawn({ write_files: { 'new.txt': 'new' }, crash_on_attempts: [1] }),
+    spawn(
       { write_files: { 'README.md': 'changed' }, result: 'error' },
-      { worktree: true, agentType: 'code_developer', autoRestart: false },
+      { agentType: 'code_developer', autoRestart: false },
     ),
   ])
   const [first, second] = await Promise.all(ids.map(spawnedOf))
@@ -83,17 +97,13 @@ test('what a session leaves is kept, whatever its end; a later attempt finds it'
   expect(first).toHaveLength(2)
   expect(first?.[0]?.cwd).not.toBe(second?.[0]?.cwd)
   expect(existsSync(join(first?.[0]?.cwd ?? '', 'new.txt'))).toBe(true)
-  expect(existsSync(join(house.workspace, 'new.txt'))).toBe(false)
-  await until(() => branches().length === 2, { message: 'both are kept' })
+  expect(existsSync(at('new.txt'))).toBe(false)
+  expect(branches()).toHaveLength(2)
   expect(repository.git('status', '--porcelain')).toBe('')
 })
 
 test('a restart by hand goes on in the worktree of the session that it is a restart of', async () => {
-  await house.startPod()
-  const first = await house.spawn(
-    { write_files: { 'half.txt': 'half' }, result: 'error' },
-    { worktree: true, autoRestart: false },
-  )
+  const first = await spawn({ write_files: { 'half.txt': 'half' }, result: 'error' }, { autoRestart: false })
   const [before] = await spawnedOf(first)
   const { sessionId: second } = await house.producer.restart(first, { force: true })
   const [after] = await spawnedOf(second)
@@ -101,32 +111,46 @@ test('a restart by hand goes on in the worktree of the session that it is a rest
   expect(branches()).toEqual([`drover/${first}`])
 })
 
-test('a kill removes a clean worktree', async () => {
-  await house.startPod()
-  const sessionId = await house.spawn({ silence_ms: 60_000 }, { worktree: true })
-  await until(() => readWitness(house.witness).some(({ kind }) => kind === 'start'), { message: 'it runs' })
+test('a kill answers when a clean worktree is gone; cleanup_failed where it cannot be removed, until it can', async () => {
+  const first = await running()
   expect(branches()).toHaveLength(1)
-  await house.producer.kill(sessionId)
-  await settled()
-  nothingLeft()
+  await house.producer.kill(first)
+  expect(left()).toEqual(NOTHING)
+
+  const second = await running()
+  const [place = ''] = places()
+  const ignored = join(house.dataDir, 'worktrees', place, `shop-${count}`, 'ignored')
+  // Its path is longer than the system takes, for root too.
+  const name = 'd'.repeat(200)
+  const deep = `mkdir "$0"; cd "$0"; for i in $(seq 25); do mkdir ${name}; cd -P ${name}; done`
+  execFileSync('sh', ['-e', '-c', deep, ignored], { stdio: 'ignore' })
+  const refused = { code: 'cleanup_failed', message: expect.stringContaining(`${place}/shop-${count}`) }
+  await expect(house.producer.kill(second)).rejects.toMatchObject(refused)
+  await expect(house.producer.kill(second)).rejects.toMatchObject(refused)
+  expect(await house.producer.result(second)).toMatchObject({ success: false, status: 'cancelled' })
+  expect(places()).toEqual([place])
+  execFileSync('rm', ['-rf', ignored])
+  // As anybody who rings for it: its pod looks again at once, and not with the next pass.
+  await house.redis.publish(house.keys.doorbell, second)
+  await until(async () => (await house.producer.kill(second).catch(() => null)) !== null, {
+    message: 'it is tidied',
+  })
+  expect(left()).toEqual(NOTHING)
 })
 
 test('what cannot be made is said, and leaves nothing: branches, dirty and other repositories', async () => {
-  await house.startPod()
   const problemOf = async (workspaceDir: string): Promise<string> => {
-    const sessionId = await house.spawn({}, { worktree: true, workspaceDir })
-    const result = await house.producer.result(sessionId)
+    const result = await house.producer.result(await spawn({}, { workspaceDir }))
     expect(result).toMatchObject({ success: false, failureReason: 'invalid_config' })
     return result.message ?? ''
   }
-  const at = (name: string): string => join(house.workspace, name)
 
   writeFileSync(at('README.md'), 'changed\n')
-  expect(await problemOf(house.workspace)).toMatch(/uncommitted changes \(README\.md\)/)
+  expect(await problemOf(repository.dir)).toMatch(/uncommitted changes \(README\.md\)/)
   repository.git('checkout', '--quiet', '.')
 
   repository.git('checkout', '--quiet', '--detach')
-  expect(await problemOf(house.workspace)).toMatch(/detached HEAD/)
+  expect(await problemOf(repository.dir)).toMatch(/detached HEAD/)
   repository.git('checkout', '--quiet', 'main')
 
   initRepository(at('empty'), null)
@@ -135,12 +159,11 @@ test('what cannot be made is said, and leaves nothing: branches, dirty and other
   expect(await problemOf(at('bare.git'))).toMatch(/bare repository/)
   writeFileSync(join(at('empty'), 'gitdir'), '')
   expect(await problemOf(at('.git'))).toMatch(/inside a git directory/)
-  for (const name of ['empty', 'bare.git']) await rm(at(name), { recursive: true })
-  nothingLeft()
+  expect(left()).toEqual(NOTHING)
 })
 
 test('no hook and no filter of the repository runs', async () => {
-  const hook = join(house.workspace, '.git/hooks/post-checkout')
+  const hook = at('.git/hooks/post-checkout')
   const witness = join(house.dataDir, 'ran')
   writeFileSync(hook, `#!/bin/sh\ntouch ${witness}\n`)
   chmodSync(hook, 0o755)
@@ -148,8 +171,7 @@ test('no hook and no filter of the repository runs', async () => {
   repository.git('config', 'filter.x.smudge', `sh -c 'touch ${witness}; cat'`)
   repository.git('config', 'filter.x.clean', `sh -c 'touch ${witness}; cat'`)
   repository.git('config', 'core.fsmonitor', `touch ${witness}`)
-  await house.startPod()
-  await house.events(await house.spawn({}, { worktree: true }))
-  await settled()
+  await house.producer.result(await spawn({}))
+  expect(left()).toEqual(NOTHING)
   expect(existsSync(witness)).toBe(false)
 })

@@ -9,12 +9,14 @@ import { sessionDocumentSchema, sessionViewSchema } from '../../core/session-vie
 import { SESSION_STATES } from '../../core/state.ts'
 import type { LedgerReader, SessionView } from '../../ledger/ledger.ts'
 import type { SessionStore } from '../../queue/session-store.ts'
+import type { Tidying } from '../../queue/tidying.ts'
 import type { Recorder } from '../../recorder/recorder.ts'
 import { sessionNotFound } from '../known.ts'
 import { spawnHeaders } from '../headers.ts'
 import { askingSession, actorOf } from '../principal.ts'
 import { listQuery } from '../query.ts'
 import { LEDGER_WAIT_MS, type Spawn } from '../spawn.ts'
+import { untilTidied } from '../tidied.ts'
 import type { BoardApp } from '../zod-routes.ts'
 
 export interface SessionRoutesParts {
@@ -22,6 +24,7 @@ export interface SessionRoutesParts {
   readonly store: Pick<SessionStore, 'read'>
   readonly recorder: Pick<Recorder, 'waitFor'>
   readonly spawn: Spawn
+  readonly tidying: Pick<Tidying, 'until'>
   /** Aborts when the client has gone, or the board stops. */
   readonly untilGone: (reply: FastifyReply) => AbortSignal
 }
@@ -87,6 +90,7 @@ export function sessionRoutes(app: BoardApp, parts: SessionRoutesParts): void {
     async (request) => {
       const session = await recordedSession(parts, request.params.id)
       const { session_id: id } = session
+      await untilTidied(parts.tidying, id, session.completed_at)
       return {
         success: true as const,
         session,

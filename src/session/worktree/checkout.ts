@@ -3,6 +3,7 @@ import { lstat, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { uncommittedIn, withCheckoutGit, type CheckoutGit } from './checkout-git.ts'
 import type { Git } from './git.ts'
+import { DroverError } from '../../core/errors.ts'
 import { placeOfWorktree } from './place.ts'
 import { refOf, type WorktreeRecord } from './record.ts'
 
@@ -30,6 +31,17 @@ export async function tipOf(git: Git, dir: string, branch: string): Promise<stri
   return found.code === 0 ? found.stdout.trim() : null
 }
 
+/** The same of a worktree's branch, where its base, or the branch that it began from, has all of it. */
+export async function mergedTipOf(
+  git: Git,
+  commonDir: string,
+  record: WorktreeRecord,
+): Promise<string | null> {
+  const tip = await tipOf(git, commonDir, record.branch)
+  if (tip === null) return null
+  return (await countAhead(git, commonDir, await basesOf(git, commonDir, record), [tip])) === 0 ? tip : null
+}
+
 /** Whether there is a checkout at this path. Follows no link: an agent may have put one there. */
 export async function isThere(path: string): Promise<boolean> {
   const found = await lstat(path).catch(() => null)
@@ -43,8 +55,8 @@ export async function changesOf(
   record: Pick<WorktreeRecord, 'path' | 'branch' | 'base_branch' | 'base_commit'>,
 ): Promise<Changes | null> {
   const { path, branch } = record
-  const [tip, merged] = [await tipOf(git, commonDir, branch), await tipOf(git, commonDir, record.base_branch)]
-  const base = merged === null ? [record.base_commit] : [record.base_commit, merged]
+  const tip = await tipOf(git, commonDir, branch)
+  const base = await basesOf(git, commonDir, record)
   if (!(await isThere(path))) {
     if (tip === null) return null
     return { uncommitted: [], ahead: await countAhead(git, commonDir, base, [tip]), hasRepositories: false }
@@ -70,6 +82,15 @@ async function hasSubmodules(checkout: CheckoutGit, path: string): Promise<boole
     if ((await lstat(join(path, name, '.git')).catch(() => null)) !== null) return true
   }
   return false
+}
+
+async function basesOf(
+  git: Git,
+  commonDir: string,
+  { base_branch, base_commit }: Pick<WorktreeRecord, 'base_branch' | 'base_commit'>,
+): Promise<readonly string[]> {
+  const merged = await tipOf(git, commonDir, base_branch)
+  return merged === null ? [base_commit] : [base_commit, merged]
 }
 
 async function countAhead(
@@ -111,36 +132,31 @@ export async function removeBranch(git: Git, commonDir: string, branch: string, 
   await git(commonDir, ['update-ref', '-d', refOf(branch), tip])
 }
 
-/**
- * Takes a checkout away, with all that is in it, and what git has noted of it; nothing happens where git knows of none.
- * Git checks that it is one of this repository, and would look into it with the configuration that is there if it were
- * not told to take it whole.
- *
- * @param evenLocked also where somebody has locked it (`git worktree lock`); else git refuses
- */
-export async function removeCheckout(
-  git: Git,
-  commonDir: string,
-  path: string,
-  { evenLocked }: { readonly evenLocked: boolean },
-): Promise<void> {
-  if (!(await isRegistered(git, commonDir, path))) return
-  await git(commonDir, ['worktree', 'remove', '--force', ...(evenLocked ? ['--force'] : []), '--', path])
+/** Whether somebody has locked a checkout (`git worktree lock`). */
+export async function isLocked(git: Git, commonDir: string, path: string): Promise<boolean> {
+  const entry = await registeredAt(git, commonDir, path)
+  return entry?.some((line) => line === 'locked' || line.startsWith('locked ')) ?? false
 }
 
-/** Whether git knows of a checkout at this path. */
-async function isRegistered(git: Git, commonDir: string, path: string): Promise<boolean> {
+/** What git has noted of a checkout at this path, as `git worktree list` shows it; null where it knows of none. */
+async function registeredAt(git: Git, commonDir: string, path: string): Promise<readonly string[] | null> {
   const listed = await git(commonDir, ['worktree', 'list', '--porcelain', '-z'])
-  return listed.stdout.split('\0').includes(`worktree ${path}`)
+  const entries = listed.stdout.split('\0\0').map((entry) => entry.split('\0'))
+  return entries.find((lines) => lines.includes(`worktree ${path}`)) ?? null
 }
 
 /**
- * Clears what an attempt that died has left of a checkout in which nobody has worked. What is Drover's own is removed
- * without git's look at it: a checkout cut short may be none to git, which then refuses.
+ * Takes a checkout away, with all that is in it, and what git has noted of it. What is Drover's own is removed without
+ * git's look at it: one that was cut short may be none to git, which then refuses, and git would look into it with the
+ * configuration that is there. May be repeated.
  */
-export async function clearHalfMade(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
+export async function clearCheckout(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
   if ((await placeOfWorktree(commonDir, record)) !== null) {
     await rm(record.path, { recursive: true, force: true, maxRetries: 3 })
+  } else if (await isThere(record.path)) {
+    throw new DroverError('invalid_request', `${record.path} is not in a directory that Drover has made.`)
   }
-  await removeCheckout(git, commonDir, record.path, { evenLocked: true })
+  if ((await registeredAt(git, commonDir, record.path)) === null) return
+  // Twice: also where somebody has locked it.
+  await git(commonDir, ['worktree', 'remove', '--force', '--force', '--', record.path])
 }

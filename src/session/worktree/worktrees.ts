@@ -11,11 +11,12 @@ import { newId, TASK_ID_PATTERN } from '../../core/ids.ts'
 import {
   addCheckout,
   changesOf,
-  clearHalfMade,
+  clearCheckout,
   hasWork,
+  isLocked,
   isThere,
+  mergedTipOf,
   removeBranch,
-  removeCheckout,
   tipOf,
 } from './checkout.ts'
 import type { Git } from './git.ts'
@@ -61,6 +62,15 @@ export type FoundWorktree =
   | { readonly kind: 'none' }
   | { readonly kind: 'elsewhere'; readonly problem: string }
 
+export interface SettleAll {
+  /** Others are left alone. */
+  readonly isMeant: (sessionId: string) => boolean
+  /** Of each that was to be settled; `problem`: it could not be. */
+  readonly onSettled: (sessionId: string, problem: unknown) => void
+  /** What is of no session. */
+  readonly onError: (error: unknown) => void
+}
+
 export interface Worktrees {
   /** The repository of a workspace. @throws DroverError `invalid_request` with a sentence */
   repositoryOf(dir: string): Promise<Repository>
@@ -75,7 +85,7 @@ export interface Worktrees {
   /** Of a session that has ended: keeps what has work in it, removes what has none. May be repeated. */
   settle(workspaceDir: string, sessionId: string): Promise<void>
   /** The same for everything under this data directory whose session has ended. */
-  settleAll(isRunning: (sessionId: string) => boolean, onError: (error: unknown) => void): Promise<void>
+  settleAll(of: SettleAll): Promise<void>
 }
 
 export function createWorktrees(parts: WorktreesParts): Worktrees {
@@ -136,7 +146,9 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
   async function make(repository: Repository, begun: WorktreeRecord): Promise<WorktreeRecord> {
     const { commonDir } = repository
     try {
-      await clearHalfMade(git, commonDir, begun)
+      await clearCheckout(git, commonDir, begun)
+      const merged = begun.state === 'removing' ? await mergedTipOf(git, commonDir, begun) : null
+      if (merged !== null) await removeBranch(git, commonDir, begun.branch, merged)
       await clearPlaceOf(commonDir, begun)
       const here = { ...begun, path: placeOf(dataDir, repository, begun.key), pod_id: podId, host }
       await replaceRecord(commonDir, { ...here, state: 'making' })
@@ -146,25 +158,17 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
       await replaceRecord(commonDir, made)
       return made
     } catch (error) {
-      await unmake(repository.commonDir, begun).catch(() => undefined)
+      await unmake(git, repository.commonDir, begun).catch(() => undefined)
       throw error
     }
-  }
-
-  /** What nobody has worked in, or nobody needs, goes. */
-  async function unmake(commonDir: string, record: WorktreeRecord): Promise<void> {
-    await clearHalfMade(git, commonDir, record)
-    await removeBranch(git, commonDir, record.branch, record.base_commit)
-    await dropRecord(commonDir, record.key)
-    await clearPlaceOf(commonDir, record)
   }
 
   /** Under the lock. */
   async function settleRecord(commonDir: string, record: WorktreeRecord): Promise<void> {
     if (record.state === 'kept') return
-    if (record.state !== 'made') return await unmake(commonDir, record)
+    if (record.state === 'making') return await unmake(git, commonDir, record)
     // On another machine, or on a disk that is not there: whoever has it looks.
-    if (!(await isThere(record.path)) && record.host !== host) return
+    if (record.state === 'made' && record.host !== host && !(await isThere(record.path))) return
     if (await removeClean(git, commonDir, record)) return
     await replaceRecord(commonDir, { ...record, state: 'kept' })
   }
@@ -220,7 +224,7 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
       })
     },
 
-    async settleAll(isRunning, onError) {
+    async settleAll({ isMeant, onSettled, onError }) {
       for (const place of await listPlaces(dataDir)) {
         const { commonDir, key } = place
         try {
@@ -234,13 +238,17 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
           } else if (
             found.state !== 'kept' &&
             found.namespace === namespace &&
-            !isRunning(found.session_id) &&
+            isMeant(found.session_id) &&
             (await parts.lifeOf(found.session_id)) === 'ended'
           ) {
-            await locked(commonDir, key, async () => {
+            const settled = locked(commonDir, key, async () => {
               const record = await readRecord(commonDir, key)
               if (record?.session_id === found.session_id) await settleRecord(commonDir, record)
             })
+            await settled.then(
+              () => onSettled(found.session_id, null),
+              (error: unknown) => onSettled(found.session_id, error),
+            )
           }
         } catch (error) {
           onError(new Error(`the worktree ${key} of ${commonDir} could not be settled: ${messageOf(error)}`))
@@ -250,32 +258,57 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
   }
 }
 
-/** Removes a worktree without work in it, with its branch and its record. Under its lock. False: it is not removed. */
+/**
+ * Removes a worktree without work in it, with its branch and its record. Under its lock. False: there is work in it, or
+ * somebody has locked it (`git worktree lock`), so it stays.
+ *
+ * @throws DroverError `cleanup_failed`: it cannot be removed, wholly or in part; may be repeated
+ */
 export async function removeClean(git: Git, commonDir: string, record: WorktreeRecord): Promise<boolean> {
+  // It was found to be clean before, and may be gone in part; a branch that has come further since is somebody's.
+  if (record.state === 'removing') {
+    await clearAll(git, commonDir, record, await mergedTipOf(git, commonDir, record))
+    return true
+  }
   const changes = await changesOf(git, commonDir, record)
   if (changes !== null && hasWork(changes)) return false
-  const tip = await tipOf(git, commonDir, record.branch)
+  if (await isLocked(git, commonDir, record.path)) return false
   await replaceRecord(commonDir, { ...record, state: 'removing' })
-  try {
-    await removeCheckout(git, commonDir, record.path, { evenLocked: false })
-  } catch {
-    // Somebody has locked it, or it cannot be removed: then it stays.
-    await replaceRecord(commonDir, { ...record, state: 'kept' })
-    return false
-  }
-  if (tip !== null) await removeBranch(git, commonDir, record.branch, tip)
-  await dropRecord(commonDir, record.key)
-  await clearPlaceOf(commonDir, record)
+  await removeWhole(git, commonDir, record)
   return true
 }
 
-/** Removes a worktree with all that is in it. Under its lock. */
+/** Removes a worktree with all that is in it. Under its lock. @throws DroverError `cleanup_failed` as `removeClean` */
 export async function removeWhole(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
   const tip = await tipOf(git, commonDir, record.branch)
-  await removeCheckout(git, commonDir, record.path, { evenLocked: true })
-  if (tip !== null) await removeBranch(git, commonDir, record.branch, tip)
-  await dropRecord(commonDir, record.key)
-  await clearPlaceOf(commonDir, record)
+  await clearAll(git, commonDir, record, tip)
+}
+
+/** What nobody has worked in goes; a branch that has come further is somebody's. */
+async function unmake(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
+  await clearAll(git, commonDir, record, record.base_commit)
+}
+
+/** In this order, so that what is left by a death or a problem is found again by its record. */
+async function clearAll(
+  git: Git,
+  commonDir: string,
+  record: WorktreeRecord,
+  tip: string | null,
+): Promise<void> {
+  try {
+    await clearCheckout(git, commonDir, record)
+    if (tip !== null) await removeBranch(git, commonDir, record.branch, tip)
+    await dropRecord(commonDir, record.key)
+    await clearPlaceOf(commonDir, record)
+  } catch (error) {
+    const { branch, path, session_id } = record
+    throw new DroverError(
+      'cleanup_failed',
+      `The worktree ${path} (${branch}) cannot be removed: ${messageOf(error)}. Take away what is in the way; a pod tries again every minute.`,
+      { branch, path, session_id },
+    )
+  }
 }
 
 /** Only what Drover has made for this worktree. */

@@ -48,12 +48,13 @@ async function open(who: Owner, at = worktrees): Promise<WorktreeRecord> {
 
 async function settle(who: Owner): Promise<void> {
   ended.add(who.sessionId)
-  await worktrees.settleAll(
-    () => false,
-    (error) => {
-      throw error
-    },
-  )
+  const problems: unknown[] = []
+  await worktrees.settleAll({
+    isMeant: () => true,
+    onSettled: (_sessionId, problem) => void (problem === null || problems.push(problem)),
+    onError: (problem) => void problems.push(problem),
+  })
+  if (problems.length > 0) throw problems[0]
 }
 
 const left = (): object => ({
@@ -78,6 +79,17 @@ const DEATHS: readonly (readonly [string, (record: WorktreeRecord) => Promise<vo
     },
   ],
   ['after the branch', async (record) => void repository.git('worktree', 'remove', '--force', record.path)],
+  [
+    'before the files of the checkout',
+    async (record) => {
+      rmSync(join(record.path, 'README.md'))
+      rmSync(
+        repository
+          .git('-C', record.path, 'rev-parse', '--path-format=absolute', '--git-path', 'index')
+          .trim(),
+      )
+    },
+  ],
   ['in the middle of the checkout', async (record) => rmSync(join(record.path, 'README.md'))],
   ['with a checkout that git does not know', async (record) => rmSync(join(record.path, '.git'))],
   ['after the checkout', async () => {}],
