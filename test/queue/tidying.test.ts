@@ -13,7 +13,7 @@ beforeAll(async () => {
   tidying = createTidying(space.redis, space.keys)
 })
 afterAll(async () => {
-  await space.close()
+  space.close()
   await server.stop()
 })
 
