@@ -2,13 +2,17 @@
 import type { Actor } from '../core/envelope.ts'
 import { DroverError, invalidRequest, isDroverError, type Issue } from '../core/errors.ts'
 import { digestOf } from '../core/ids.ts'
+import { refuseTooDeep, tooManyChildren, type LineageLimits } from '../core/lineage.ts'
 import { priorityOfTask, type TaskRequest, type TasksFile } from '../core/request.ts'
 import type { AddedTasks } from '../core/task-view.ts'
 import type { LedgerReader, TaskView } from '../ledger/ledger.ts'
+import { chainOf } from '../producer/lineage.ts'
 import type { NewTask, Tasks } from '../producer/tasks.ts'
 import { withPrompt } from '../producer/with-prompt.ts'
 import type { AgentTypeSummary } from '../core/type-view.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
+import type { CountChildren } from '../queue/children.ts'
+import type { SessionStore } from '../queue/session-store.ts'
 import type { Recorder } from '../recorder/recorder.ts'
 import { findCycle } from './cycle.ts'
 import { requireTask } from './known.ts'
@@ -20,6 +24,9 @@ export interface AddTasksParts {
   readonly ledger: LedgerReader
   readonly defaultWorkspace: string
   readonly tasks: Tasks
+  readonly store: Pick<SessionStore, 'read'>
+  readonly lineage: LineageLimits
+  readonly countChildren: CountChildren
   readonly types: AgentTypeRegistry
   readonly recorder: Pick<Recorder, 'waitFor'>
   readonly viaRedis: ViaRedis
@@ -27,11 +34,17 @@ export interface AddTasksParts {
 
 type Located = TaskRequest & { readonly workspace_dir: string }
 
-export type AddTasks = (asked: TasksFile, actor: Actor) => Promise<AddedTasks>
+/** Who adds them, and the session whose agent that is. */
+export interface AddedBy {
+  readonly actor: Actor
+  readonly createdBy: string | null
+}
+
+export type AddTasks = (asked: TasksFile, by: AddedBy) => Promise<AddedTasks>
 
 /**
- * @returns a function that throws `invalid_request`, `agent_type_not_found`, `task_not_found`, `dependency_cycle` or
- *   `idempotency_conflict` before anything is added
+ * @returns a function that throws `invalid_request`, `agent_type_not_found`, `task_not_found`, `dependency_cycle`,
+ *   `idempotency_conflict` or `lineage_limit` before anything is added
  */
 export function createAddTasks(parts: AddTasksParts): AddTasks {
   const { ledger } = parts
@@ -80,7 +93,16 @@ export function createAddTasks(parts: AddTasksParts): AddTasks {
     return prompted
   }
 
-  return async ({ tasks: asked, priorities }, actor) => {
+  /** A task is a session that its agent causes: bounded as if it had asked for that. */
+  async function countAsChildren(sessionId: string, [first, ...others]: readonly NewTask[]): Promise<void> {
+    if (first === undefined) return
+    const { maxDepth, maxChildren } = parts.lineage
+    refuseTooDeep(await chainOf(parts.store, sessionId, maxDepth), first.agent_type, parts.lineage)
+    if (!(await parts.countChildren(sessionId, 1 + others.length, maxChildren)))
+      throw tooManyChildren(sessionId, maxChildren)
+  }
+
+  return async ({ tasks: asked, priorities }, by) => {
     const located = asked.map((task) => ({
       ...task,
       workspace_dir: task.workspace_dir ?? parts.defaultWorkspace,
@@ -89,12 +111,10 @@ export function createAddTasks(parts: AddTasksParts): AddTasks {
     const tasks = await withPrompts(located)
     const added = tasks.filter((task) => presentAs(task) === null)
     const named = priorities ?? []
+    if (by.createdBy !== null) await parts.viaRedis(countAsChildren(by.createdBy, added))
     const recorded =
       added.length + named.length === 0 ||
-      (await parts.recorder.waitFor(
-        await parts.viaRedis(parts.tasks.add(added, named, actor)),
-        LEDGER_WAIT_MS,
-      ))
+      (await parts.recorder.waitFor(await parts.viaRedis(parts.tasks.add(added, named, by)), LEDGER_WAIT_MS))
     const inLedger = recorded && added.every((task) => ledger.tasks.get(task.task_id) !== null)
     return {
       success: true,

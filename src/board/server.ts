@@ -23,6 +23,7 @@ import { createRestarter } from '../producer/restart.ts'
 import { createTasks } from '../producer/tasks.ts'
 import { createWaits } from '../producer/waits.ts'
 import { createAgentTypeRegistry, summaryOf } from '../queue/agent-types.ts'
+import { createCountChildren } from '../queue/children.ts'
 import { readBeats } from '../queue/beats.ts'
 import { connectRedis } from '../queue/connection.ts'
 import { createOutage } from '../queue/outage.ts'
@@ -340,7 +341,13 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       }),
       monitor,
       followUp,
-      addTasks: createAddTasks({ ...shared, tasks }),
+      addTasks: createAddTasks({
+        ...shared,
+        tasks,
+        store,
+        lineage: config.lineage,
+        countChildren: createCountChildren(redis, keys),
+      }),
       postOffice: createPostOffice({
         ...shared,
         store,

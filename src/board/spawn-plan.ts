@@ -22,6 +22,8 @@ export interface SpawnPlan {
   readonly sessionId: string | null
   /** Tasks that are not completed. */
   readonly waitingFor: readonly string[]
+  /** The session whose agent added its task; null without one. */
+  readonly createdBy: string | null
 }
 
 export interface PlanParts {
@@ -52,6 +54,7 @@ export function planSpawn(
     request: withPrompt({ ...request, workspace_dir: workspaceOf(parts, given) }, type),
     sessionId: idempotencyKey === null ? null : sessionIdOfKey(parts.namespace, idempotencyKey),
     waitingFor: [],
+    createdBy: null,
   }
 }
 
@@ -94,6 +97,7 @@ function planForTask(
       : request,
     sessionId,
     waitingFor: [...new Set([...task.waiting_for, ...waitingForMore])],
+    createdBy: task.created_by,
   }
 }
 
@@ -113,6 +117,7 @@ function planWithNewTask(
     request: withPrompt({ ...given, workspace_dir: workspace, task_id: taskId, depends_on: dependsOn }, type),
     sessionId: sessionIdOfTask(namespace, taskId, 0),
     waitingFor,
+    createdBy: null,
   }
 }
 

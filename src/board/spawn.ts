@@ -127,7 +127,8 @@ export function createSpawn(parts: SpawnParts): Spawn {
         parts.acceptor.accept(plan.request, {
           actor: by.actor,
           idempotencyKey: by.idempotencyKey,
-          createdBy: by.createdBy,
+          createdBy: by.createdBy ?? plan.createdBy,
+          counted: plan.createdBy !== null && (by.createdBy ?? plan.createdBy) === plan.createdBy,
           awaited: by.awaited,
           ...(sessionId === null ? {} : { sessionId }),
           waitingFor: plan.waitingFor,

@@ -27,6 +27,10 @@ export const taskPendingSchema = z
       .exactOptional()
       .describe("Of a template's prompt: its name, and what it was rendered with."),
     vars: templateVarsSchema.exactOptional(),
+    created_by: z
+      .string()
+      .exactOptional()
+      .describe('The session whose agent added it: the parent of its sessions.'),
     run: z.number().describe('The session of each run has an id of its own.'),
     added_dependencies: listOf(z.string())
       .exactOptional()

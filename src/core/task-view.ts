@@ -30,6 +30,10 @@ export const taskViewSchema = z
       '0 for the first run; each retry counts one, and so does each time it got more to wait for.',
     ),
     session_id: z.string().nullable().describe('The session of the current run.'),
+    created_by: z
+      .string()
+      .nullable()
+      .describe('The session whose agent added it: the parent of its sessions.'),
     depends_on: listOf(z.string()),
     waiting_for: listOf(z.string()).describe('Those of depends_on that are not completed.'),
     template: z.string().nullable().describe('That its prompt was made of; null where the prompt was given.'),

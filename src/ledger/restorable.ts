@@ -164,8 +164,12 @@ export function createRestorable(db: Db): Restorable {
     .prepare<[string], number>('SELECT coalesce(max(seq), 0) FROM session_event WHERE session_id = ?')
     .pluck()
   const selectChildren = db
-    .prepare<[string], number>(
-      'SELECT count(*) FROM agent_sessions WHERE parent_session_id = ? AND restart_of IS NULL',
+    .prepare<[{ readonly id: string }], number>(
+      // A task is one, however often it runs, and before it has run.
+      `SELECT (SELECT count(DISTINCT coalesce(task_id, session_id)) FROM agent_sessions
+          WHERE parent_session_id = @id AND restart_of IS NULL)
+        + (SELECT count(*) FROM orchestrator_task AS t WHERE t.created_by = @id
+            AND NOT EXISTS (SELECT 1 FROM agent_sessions AS s WHERE s.task_id = t.task_id))`,
     )
     .pluck()
   const selectAccepted = db
@@ -256,7 +260,7 @@ export function createRestorable(db: Db): Restorable {
       return {
         ...row,
         seq: selectSeq.get(sessionId) ?? 0,
-        children: selectChildren.get(sessionId) ?? 0,
+        children: selectChildren.get({ id: sessionId }) ?? 0,
         accepted: selectAccepted.get(sessionId) ?? null,
         not_before: rests ? (selectRest.get(sessionId) ?? null) : null,
         paused_ms: selectPaused.get(sessionId) ?? 0,

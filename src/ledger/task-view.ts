@@ -25,7 +25,7 @@ export function selectTask(prompt: string): string {
 export function taskColumns(prompt: string): string {
   return `t.task_id, t.agent_type, ${prompt} AS prompt, t.status, t.priority, t.priority_number, t.assigned_agent,
     t.workspace_dir, t.worktree, t.created_at, t.spawned_at, t.started_at, t.completed_at, t.error_message, t.run,
-    t.session_id, t.template, t.vars,
+    t.session_id, t.created_by, t.template, t.vars,
     (SELECT json_group_array(d.depends_on) FROM task_dependency AS d WHERE d.task_id = t.task_id) AS depends_on,
     (SELECT json_group_array(depends_on) FROM (${waitedFor('t.task_id')})) AS waiting_for`
 }

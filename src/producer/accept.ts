@@ -31,6 +31,8 @@ export interface AcceptOptions {
   /** A derived id (a task's session). */
   readonly sessionId?: string
   readonly createdBy?: string | null
+  /** Its parent was asked for it before, with a task: how deep and how many was looked at then. */
+  readonly counted?: boolean
   /** Whoever asks will wait for its start or its end. */
   readonly awaited?: boolean
   /** The ended session that this one goes on from. */
@@ -86,7 +88,7 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
       const digest = mayRepeat ? requestDigest(request) : ''
       const createdBy = options.createdBy ?? null
       // A restart by hand is another run of the same work, whoever asks for it.
-      const isChild = createdBy !== null && options.restartOf === undefined
+      const isChild = createdBy !== null && options.restartOf === undefined && options.counted !== true
       const mustLook = options.onBusy === 'fail' || isChild
       const known = mustLook && mayRepeat && (await isKnown(sessionId))
       if (isChild && !known) {

@@ -29,6 +29,8 @@ export interface ReadyTask {
   /** Of a template's prompt. */
   readonly template: string | null
   readonly vars: TemplateVars | null
+  /** The session whose agent added it. */
+  readonly created_by: string | null
 }
 
 /** A task with its prompt as it is given to the agent. */
@@ -38,8 +40,16 @@ export type NewTask = Omit<TaskRequest, 'prompt'> & {
 }
 
 export interface Tasks {
-  /** Appends `drover.task.pending` for each, and the titles, all or nothing. Answers the stream id of the last. */
-  add(tasks: readonly NewTask[], priorities: readonly RoadmapPriorityRequest[], actor: Actor): Promise<string>
+  /**
+   * Appends `drover.task.pending` for each, and the titles, all or nothing. Answers the stream id of the last.
+   *
+   * @param by with the session whose agent adds them
+   */
+  add(
+    tasks: readonly NewTask[],
+    priorities: readonly RoadmapPriorityRequest[],
+    by: { readonly actor: Actor; readonly createdBy: string | null },
+  ): Promise<string>
   /** Begins another run. Of two that begin the same one, the ledger takes the first. Answers the stream id. */
   again(pending: TaskPending): Promise<string>
   /**
@@ -74,7 +84,7 @@ export function createTasks(parts: TasksParts): Tasks {
     String(await redis.xadd(keys.events, '*', 'event', taskEvent(type, agentType, payload)))
 
   return {
-    async add(tasks, priorities, actor) {
+    async add(tasks, priorities, { actor, createdBy }) {
       const transaction = redis.multi()
       for (const { priority_number, title, status = null } of priorities) {
         const named: RoadmapPriority = {
@@ -97,6 +107,7 @@ export function createTasks(parts: TasksParts): Tasks {
           worktree: task.worktree ?? null,
           depends_on: task.depends_on ?? [],
           ...templateOf(task),
+          ...(createdBy === null ? {} : { created_by: createdBy }),
           run: 0,
           actor,
         }
@@ -130,6 +141,8 @@ export function createTasks(parts: TasksParts): Tasks {
       await acceptor.accept(requestOfTask(task), {
         actor: { via: 'drover', name: 'ensureJobs' },
         sessionId: sessionIdOfTask(keys.namespace, task.task_id, task.run),
+        createdBy: task.created_by,
+        counted: true,
       })
     },
 

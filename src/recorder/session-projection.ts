@@ -46,6 +46,7 @@ function onAccepted(tables: Tables, header: SessionHeader, payload: SessionAccep
     worktree: request.worktree ?? null,
     created_at: header.ts,
     run: 0,
+    created_by: payload.created_by,
     ...template,
   })
   // What would close a circle is left out: somebody else made the other one wait at the same moment.

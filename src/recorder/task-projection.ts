@@ -17,6 +17,7 @@ function onPending(tables: Tables, header: EventHeader, payload: TaskPending, ef
     worktree: payload.worktree ?? null,
     created_at: header.ts,
     run: payload.run,
+    created_by: payload.created_by ?? null,
     ...templateColumns(payload),
   })
   if (added) tables.tasks.setDependencies(taskId, dependenciesOf(tables, payload))

@@ -131,3 +131,54 @@ test('children are counted in one step: of many asked for at once so many are ac
   )
   expect((await show(root)).children).toHaveLength(10)
 })
+
+describe('a task that an agent adds', () => {
+  const task = (task_id: string) => ({ task_id, agent_type: 'architect', prompt: 'x' })
+  const add = (parent: string, ...names: string[]): Promise<Answered> =>
+    board.post('/api/v1/tasks', { tasks: names.map(task) }, { 'drover-session': parent })
+  const sessionOf = async (taskId: string): Promise<string> =>
+    await until(async () => (await board.get(`/api/v1/tasks/${taskId}`)).body.task.session_id)
+
+  test('gets a session of its tree, whoever asks for that', async () => {
+    const root = await board.spawn()
+    expect((await add(root, 'T-TREE')).body.tasks[0]).toMatchObject({ created_by: root })
+    const session = await sessionOf('T-TREE')
+    expect((await show(session)).session.created_by).toBe(root)
+    const asked = await board.post('/api/v1/sessions', { agent_type: 'architect', task_id: 'T-TREE' })
+    expect(asked.body.session_id).toBe(session)
+    const { children, tree } = await show(root)
+    expect(ids(children)).toEqual([session])
+    expect(tree).toMatchObject({ root_session_id: root, sessions: 2 })
+  })
+
+  test('counts as a session that it asks for: all of a file or none, again after it was dispatched', async () => {
+    const root = await board.spawn()
+    const names = (count: number, from: string): string[] =>
+      Array.from({ length: count }, (_, index) => `${from}-${index}`)
+    for (let count = 0; count < 4; count++) await childOf(root)
+    expect((await add(root, ...names(4, 'T-FIRST'))).status).toBe(202)
+    const tooMany = await add(root, ...names(3, 'T-MORE'))
+    expect(tooMany).toMatchObject({
+      status: 409,
+      body: { error: 'lineage_limit', limit: 'max_children', session_id: root },
+    })
+    expect((await board.get('/api/v1/tasks/T-MORE-0')).status).toBe(404)
+    await Promise.all(names(4, 'T-FIRST').map(sessionOf))
+    // Those that are there already are no more.
+    expect((await add(root, ...names(4, 'T-FIRST'), ...names(2, 'T-LAST'))).body.added).toBe(2)
+    expect((await ask({ 'drover-session': root })).body.error).toBe('lineage_limit')
+  })
+
+  test('may not be too deep', async () => {
+    const third = await childOf(await childOf(await childOf(await board.spawn())))
+    expect(await add(third, 'T-DEEP')).toMatchObject({
+      status: 409,
+      body: { error: 'lineage_limit', limit: 'max_depth' },
+    })
+  })
+
+  test('is nobody’s child where the session is of another Drover', async () => {
+    const { status, body } = await add(newSessionId(), 'T-OTHER')
+    expect({ status, body }).toMatchObject({ status: 202, body: { tasks: [{ created_by: null }] } })
+  })
+})

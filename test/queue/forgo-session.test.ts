@@ -52,6 +52,7 @@ const taskOf = (task_id: string, run = 0): ReadyTask => ({
   run,
   template: null,
   vars: null,
+  created_by: null,
 })
 const ended = (task: ReadyTask) =>
   ({

@@ -111,11 +111,19 @@ async function knownSession(
   parts: Pick<SessionRoutesParts, 'ledger' | 'store'>,
   sessionId: string | null,
 ): Promise<string | null> {
-  if (sessionId === null || parts.ledger.sessions.get(sessionId) !== null) return sessionId
-  // Accepted a moment ago. Redis away: what is not in the ledger is not known.
-  if ((await parts.store.read(sessionId).catch(() => null)) !== null) return sessionId
+  if (sessionId === null || (await isKnownSession(parts, sessionId))) return sessionId
   const message = `names ${sessionId}, which is no session of this Drover. Leave it out; drover spawn does with --created-by none`
   throw invalidRequest([{ path: 'Drover-Session', message }])
+}
+
+/** Is it one of this Drover? */
+export async function isKnownSession(
+  { ledger, store }: Pick<SessionRoutesParts, 'ledger' | 'store'>,
+  sessionId: string,
+): Promise<boolean> {
+  if (ledger.sessions.get(sessionId) !== null) return true
+  // Accepted a moment ago. Redis away: what is not in the ledger is not known.
+  return (await store.read(sessionId).catch(() => null)) !== null
 }
 
 /**

@@ -7,19 +7,24 @@ import { addedTasksSchema, taskDocumentSchema, taskViewSchema } from '../../core
 import type { LedgerReader } from '../../ledger/ledger.ts'
 import type { AddTasks } from '../add-tasks.ts'
 import { requireTask } from '../known.ts'
-import { actorOf } from '../principal.ts'
+import { actorOf, askingSession } from '../principal.ts'
 import { listQuery } from '../query.ts'
+import { isKnownSession } from './sessions.ts'
+import type { SessionStore } from '../../queue/session-store.ts'
 import type { BoardApp } from '../zod-routes.ts'
 
 export interface TaskRoutesParts {
   readonly ledger: LedgerReader
   readonly addTasks: AddTasks
+  readonly store: Pick<SessionStore, 'read'>
 }
 
 const tags = ['Tasks']
 
 /** Declares them. */
-export function taskRoutes(app: BoardApp, { ledger, addTasks }: TaskRoutesParts): void {
+export function taskRoutes(app: BoardApp, parts: TaskRoutesParts): void {
+  const { ledger, addTasks } = parts
+
   app.post(
     '/api/v1/tasks',
     {
@@ -32,7 +37,10 @@ export function taskRoutes(app: BoardApp, { ledger, addTasks }: TaskRoutesParts)
       },
     },
     async (request, reply) => {
-      const answer = await addTasks(request.body, actorOf(request))
+      const asking = askingSession(request)
+      // One of another Drover is named as who asks, and is nobody's parent here.
+      const createdBy = asking !== null && (await isKnownSession(parts, asking)) ? asking : null
+      const answer = await addTasks(request.body, { actor: actorOf(request), createdBy })
       return await reply.code(answer.added > 0 ? 202 : 200).send(answer)
     },
   )
