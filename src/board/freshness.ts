@@ -26,7 +26,7 @@ const KEPT_MS = 500
 const PATIENCE_MS = 300
 
 /** What is read from the ledger. */
-const OF_LEDGER = /^\/api\/v1\/(?:sessions|agents|tasks|messages|events|search|cost|monitor)\b/
+const OF_LEDGER = /^\/api\/v1\/(?:sessions|agents|tasks|messages|events|search|cost|monitor|worktrees)\b/
 
 /** Adds it to every document about these that a GET answers with `success: true`. */
 export function answerFreshness(app: FastifyInstance, parts: FreshnessParts): void {

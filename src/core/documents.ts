@@ -24,14 +24,14 @@ export function recorded<Shape extends z.ZodRawShape>(document: z.ZodObject<Shap
 }
 
 /** `GET /sessions/:id/events` */
-export const eventsDocumentSchema = z
-  .object({
+export const eventsDocumentSchema = recorded(
+  z.object({
     success: z.literal(true),
     events: listOf(envelopeSchema),
     next: z.int().describe('`after` of the next page.'),
     ended: z.boolean().describe('The session has ended and this page has its last event.'),
-  })
-  .meta({ id: 'EventsPage' })
+  }),
+).meta({ id: 'EventsPage' })
 
 /** Something that was said, with a searched word in it. */
 export const saidHitSchema = z

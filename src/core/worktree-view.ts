@@ -1,5 +1,6 @@
 /** Worktrees of sessions as lists show them, and what is done with them. */
 import { z } from 'zod'
+import { recorded } from './documents.ts'
 import { amount, listOf, time } from './schema.ts'
 import { SESSION_STATES } from './state.ts'
 
@@ -41,14 +42,14 @@ export const worktreesDocumentSchema = z.object({
 export type WorktreesDocument = Readonly<z.infer<typeof worktreesDocumentSchema>>
 
 /** `GET /worktrees/:id/diff` */
-export const worktreeDiffSchema = z
-  .object({
+export const worktreeDiffSchema = recorded(
+  z.object({
     success: z.literal(true),
     worktree: worktreeViewSchema,
     diff: z.string().describe('Against the commit that it began from, new files included. Untrusted.'),
     cut: z.boolean().describe('It was longer than 16 MB: the rest is missing.'),
-  })
-  .meta({ id: 'WorktreeDiff' })
+  }),
+).meta({ id: 'WorktreeDiff' })
 export type WorktreeDiff = Readonly<z.infer<typeof worktreeDiffSchema>>
 
 /** `POST /worktrees/:id/merge` */

@@ -116,7 +116,16 @@ test('while the file is locked the answers go on, and say how old they are', asy
     expect(stale.sessions.map((row: any) => row.session_id)).not.toContain(body.session_id)
     // Until just before the one that is not in it.
     expect(Math.abs(Date.parse(stale.as_of) - Date.parse(body.created_at))).toBeLessThan(1000)
-    for (const path of ['agents', 'tasks', 'cost', 'events', 'search?q=zebra', `sessions/${sessionId}`])
+    for (const path of [
+      'agents',
+      'tasks',
+      'cost',
+      'events',
+      'search?q=zebra',
+      'worktrees',
+      `sessions/${sessionId}`,
+      `sessions/${sessionId}/events`,
+    ])
       expect((await board.get(`/api/v1/${path}`)).body).toMatchObject({
         success: true,
         as_of: stale.as_of,

@@ -69,7 +69,14 @@ test('pages of a session: after, limit, next, ended', async () => {
   expect(first).toMatchObject({ next: 3, ended: false })
   const rest = await page(id, `?after=${first.next}&limit=1000`)
   expect([...first.events, ...rest.events]).toEqual(all.events)
-  expect(await page(id, `?after=${last}`)).toEqual({ success: true, events: [], next: last, ended: true })
+  expect(await page(id, `?after=${last}`)).toEqual({
+    success: true,
+    events: [],
+    next: last,
+    ended: true,
+    as_of: expect.any(String),
+    stale_seconds: expect.any(Number),
+  })
   expect(await board.get(`/api/v1/sessions/${id}/events?after=x`)).toMatchObject({ status: 400 })
 })
 

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { eventsDocumentSchema } from '../../core/documents.ts'
+import { eventsDocumentSchema, type Freshness } from '../../core/documents.ts'
 import type { Waits } from '../../producer/waits.ts'
 import { followEvents, type FeedItem, type FeedOptions, type FeedParts } from '../event-feed.ts'
 import { sessionEventsQuery } from '../query.ts'
@@ -51,7 +51,7 @@ export function sessionEventRoutes(app: BoardApp, parts: EventRoutesParts): void
       const { after = 0, limit = DEFAULT_PAGE } = request.query
       const { session_id } = await recordedSession(parts, request.params.id)
       if (!(request.headers.accept ?? '').includes('text/event-stream')) {
-        return sendPage(reply, parts.feed.events.page(session_id, after, limit))
+        return sendPage(reply, parts.feed.events.page(session_id, after, limit), request.freshness)
       }
       const signal = parts.untilRevoked(request, parts.untilGone(reply))
       const waiter = request.headers['drover-wait'] === undefined ? null : askingSession(request)
@@ -80,13 +80,11 @@ function untilAborted(signal: AbortSignal, end: () => void): void {
 /** The events' texts go out as they are: parsing and printing them would change numbers and keys. */
 function sendPage(
   reply: FastifyReply,
-  page: { events: readonly string[]; next: number; ended: boolean },
+  { events, next, ended }: { events: readonly string[]; next: number; ended: boolean },
+  freshness: Freshness | null,
 ): Promise<never> {
-  const events = page.events.join(',')
-  return sendJsonText(
-    reply,
-    `{"success":true,"events":[${events}],"next":${page.next},"ended":${page.ended}}`,
-  )
+  const rest = JSON.stringify({ next, ended, ...freshness }).slice(1)
+  return sendJsonText(reply, `{"success":true,"events":[${events.join(',')}],${rest}`)
 }
 
 async function* serverSentEvents(

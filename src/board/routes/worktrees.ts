@@ -1,5 +1,6 @@
 /** `/api/v1/worktrees`: what sessions have left in worktrees. */
 import { z } from 'zod'
+import { recorded } from '../../core/documents.ts'
 import {
   cleanWorktreesBodySchema,
   worktreeDiffSchema,
@@ -27,7 +28,7 @@ export function worktreeRoutes(app: BoardApp, { worktrees }: WorktreeRoutesParts
       schema: {
         tags,
         summary: 'Worktrees that are there: whose, where, and what is in them',
-        response: { 200: worktreesDocumentSchema },
+        response: { 200: recorded(worktreesDocumentSchema) },
       },
     },
     async () => worktrees.list(),
