@@ -205,7 +205,7 @@ describe("a session's token", () => {
     return id
   }
 
-  test.for([
+  test.concurrent.for([
     ['its session ends', { state: 'completed' }],
     ['its session has another agent', { token_hash: tokenHash('x') }],
   ] as const)('an event stream that it has opened ends when %s', async ([, fields]) => {
