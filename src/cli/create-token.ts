@@ -1,5 +1,5 @@
 /** A fresh token, and how the board is told of it. Nothing is written anywhere: who runs the board decides where. */
-import { invalidRequest } from '../core/errors.ts'
+import { invalidRequest, type Issue } from '../core/errors.ts'
 import { parseToken, newToken, scopeProblem, tokenHash, tokenNameProblem, writeToken } from '../core/token.ts'
 
 /** What `drover tokens create --json` prints. */
@@ -21,12 +21,11 @@ export function createToken(name: string, scopes: string): CreatedToken {
     (scope) => scope !== '',
   )
   const inName = tokenNameProblem(name)
-  const inScopes =
-    asked.length === 0 ? 'names no scope' : asked.map(scopeProblem).find((problem) => problem !== null)
+  const inScopes = asked.length === 0 ? ['names no scope'] : asked.map(scopeProblem)
   const issues = [
-    ...(inName === null ? [] : [{ path: 'name', message: inName }]),
-    ...(inScopes == null ? [] : [{ path: '--scopes', message: inScopes }]),
-  ]
+    { path: 'name', message: inName },
+    ...inScopes.map((message) => ({ path: '--scopes', message })),
+  ].filter((issue): issue is Issue => issue.message !== null)
   if (issues.length > 0) throw invalidRequest(issues)
   const token = newToken()
   const known = parseToken(`${name}:${asked.join('+')}:${tokenHash(token)}`)

@@ -1,13 +1,22 @@
 /** Where an export goes: standard output, or a file that is there only when it is whole. */
 import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { rename, rm, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { DroverError, messageOf } from '../core/errors.ts'
 import type { CliContext } from './program.ts'
 
+/** `sessions export --output … --json` */
+interface WrittenExport {
+  readonly success: true
+  readonly session_id: string
+  readonly format: string
+  readonly file: string
+  readonly bytes: number
+}
+
 /**
- * Writes the text as it comes. Dying in the middle leaves `<file>.part` and an earlier `<file>` as it was.
+ * Writes the text as it comes; of a file it says that it is written, with `--json` as a document. Dying in the middle leaves `<file>.part` and an earlier `<file>` as it was.
  *
  * @throws DroverError `invalid_request` for a file that cannot be written; what reading the text throws
  */
@@ -15,6 +24,7 @@ export async function writeExport(
   { cwd, output }: CliContext,
   text: AsyncIterable<string>,
   file: string | null,
+  what: Pick<WrittenExport, 'session_id' | 'format'>,
 ): Promise<void> {
   if (file === null) {
     for await (const part of text) await output.raw(part)
@@ -37,6 +47,10 @@ export async function writeExport(
       : error
   }
   output.note(`Written to ${path}`)
+  if (!output.json) return
+  const { size } = await stat(path)
+  const written: WrittenExport = { success: true, ...what, file: path, bytes: size }
+  await output.answer(written, () => '')
 }
 
 function isOfFile(error: unknown): boolean {

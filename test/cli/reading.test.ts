@@ -92,6 +92,14 @@ test('export: a transcript in a file, which is replaced when it is whole', async
   expect(text).toMatch(/^# Session `[0-9a-f-]{36}`\n\n- Agent type: `architect`\n- Status: `completed`\n/)
   expect(text).toContain('## Prompt  ·')
   expect(text).toContain('````text\nA zebra␛[2J\n```\n# out\n````')
+  const written = await cli.json(['sessions', 'export', id, '--format', 'markdown', '--output', 'session.md'])
+  expect(written.document).toEqual({
+    success: true,
+    session_id: id,
+    format: 'markdown',
+    file,
+    bytes: Buffer.byteLength(text),
+  })
   const refused = await cli.run(['sessions', 'export', id, '--output', 'none/x'])
   expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('could not be written')])
   expect((await cli.run(['sessions', 'export', id, '--format', 'pdf'])).code).toBe(2)

@@ -42,9 +42,9 @@ test('a new token is shown once, and its hash is what the board is told', async 
 })
 
 test('a name and scopes that cannot be are refused together', async () => {
-  const { code, document } = await cli.json(['tokens', 'create', 'a b', '--scopes', 'read,all'])
+  const { code, document } = await cli.json(['tokens', 'create', 'a b', '--scopes', 'read,all,foo'])
   expect(code).toBe(2)
-  expect(document.issues.map(({ path }: { path: string }) => path)).toEqual(['name', '--scopes'])
+  expect(document.issues.map(({ path }: { path: string }) => path)).toEqual(['name', '--scopes', '--scopes'])
 })
 
 test('the command line sends DROVER_TOKEN, and says what to do where it is refused', async () => {

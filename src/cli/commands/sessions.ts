@@ -133,7 +133,7 @@ function addExport(sessions: ReturnType<Program['command']>, context: CliContext
       const stop = context.takeSignals()
       const text = client.exported(sessionId, format, stop)
       const { writeExport } = await import('../write-export.ts')
-      await writeExport(context, text, file ?? null)
+      await writeExport(context, text, file ?? null, { session_id: sessionId, format })
       context.setExitCode(exitCodeOf(stop))
     })
 }
