@@ -280,6 +280,12 @@ describe('the specs', () => {
     ['templates', { 'No Name': 'x' }],
     ['templates', { t: 5 }],
     ['background_tasks', 1],
+    ['use_cases', ['']],
+    ['require_mcp', 'no'],
+    ['allowed_tools', 'Read'],
+    ['permission_mode', 'ask'],
+    ['permission_prompts', true],
+    ['permission_wait_seconds', 0],
   ])('%s: %j is refused by name', (key, value) => {
     const problems = problemsOf(withKeys({ [key]: value }))
     expect(problems).toHaveLength(1)

@@ -48,6 +48,8 @@ export interface HouseOptions {
   readonly types?: readonly string[]
   /** Members of the specs beside the required ones. */
   readonly spec?: Readonly<Record<string, unknown>>
+  /** Members of single types' specs. */
+  readonly specOf?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   /** The CLI, and what it talks to instead of an account. @default the fake one */
   readonly claude?: { readonly file: string; readonly rehearsal: RehearsedModel }
   /** Added to the environment of its pods, of which agents get what the allow-list names. */
@@ -73,6 +75,7 @@ export async function openHouse({
   redisUrl,
   types = FIVE_TYPES,
   spec = {},
+  specOf = {},
   claude,
   environment: environmentOfPods = {},
   log = createLogger({ level: 'silent', name: 'test' }),
@@ -87,7 +90,7 @@ export async function openHouse({
   const redis = new Redis(redisUrl)
   await seedRedis(redis, keys)
   const producer = createProducer({ redisUrl, namespace })
-  const specs = specsOf(types, spec)
+  const specs = specsOf(types, spec, specOf)
   const pods: Pod[] = []
 
   return {
@@ -158,6 +161,7 @@ export async function openHouse({
 function specsOf(
   types: readonly string[],
   members: Readonly<Record<string, unknown>>,
+  own: NonNullable<HouseOptions['specOf']>,
 ): Map<string, AgentSpec> {
   const written = {
     agent_types: Object.fromEntries(
@@ -168,6 +172,7 @@ function specsOf(
           model: 'opus',
           env: { PASS: ['DROVER_WITNESS_DIR', 'DROVER_TEST_MARK'] },
           ...members,
+          ...own[name],
         },
       ]),
     ),
