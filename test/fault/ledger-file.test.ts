@@ -4,8 +4,10 @@
  */
 import { execFileSync } from 'node:child_process'
 import {
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -13,10 +15,11 @@ import {
   truncateSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from 'vitest'
 import { newId } from '../../src/core/ids.ts'
 import { backup } from '../../src/ledger/backup.ts'
 import { restore } from '../../src/ledger/restore.ts'
@@ -106,6 +109,22 @@ const stands = (at: TestBoard, name: string): Promise<unknown> =>
 async function isOver(at: TestBoard, name: string): Promise<void> {
   await until(async () => !(await alarms(at)).includes(name), { timeoutMs: 20_000 })
   expect(at.log.filter((line) => line['alarm'] === name).map(({ level }) => level)).toContain('error')
+}
+
+/** Whether an immutable file refuses also who has it open already: not on every file system. */
+function stopsOpenWriters(probe: string): boolean {
+  const open = openSync(probe, 'w')
+  try {
+    if (!attempt('chattr', '+i', probe)) return false
+    writeSync(open, 'x')
+    return false
+  } catch {
+    return true
+  } finally {
+    attempt('chattr', '-i', probe)
+    closeSync(open)
+    rmSync(probe)
+  }
 }
 
 async function refusal(namespace?: string): Promise<string> {
@@ -269,6 +288,25 @@ describe('F19 the file is damaged', () => {
       attempt('chattr', '-i', file)
     }
   })
+})
+
+test('the right to write is taken away while it is in use: a named alarm, and it goes on', async ({
+  skip,
+}) => {
+  const at = await start()
+  await isRecorded(await publish(at))
+  skip(!stopsOpenWriters(join(temp.dir, 'probe')), 'here an open file stays writable')
+  let during: string
+  try {
+    expect(attempt('chattr', '+i', `${file}-wal`)).toBe(true)
+    during = await publish(at)
+    await stands(at, 'ledger_failed')
+    expect(recorded(during)).toBe(0)
+  } finally {
+    attempt('chattr', '-i', `${file}-wal`)
+  }
+  await isRecorded(during)
+  await isOver(at, 'ledger_failed')
 })
 
 describe('a restore', () => {
