@@ -53,7 +53,7 @@ CREATE TABLE orchestrator_task (
   run INTEGER NOT NULL DEFAULT 0,
   -- The session of the current run.
   session_id TEXT
-, worktree INTEGER CHECK (worktree IN (0, 1)), template TEXT, vars TEXT CHECK (vars IS NULL OR json_valid(vars))) STRICT;
+, worktree INTEGER CHECK (worktree IN (0, 1)), template TEXT, vars TEXT CHECK (vars IS NULL OR json_valid(vars)), created_by TEXT) STRICT;
 
 CREATE INDEX orchestrator_task_created ON orchestrator_task (created_at, task_id);
 
@@ -472,6 +472,8 @@ CREATE INDEX agent_sessions_spent ON agent_sessions (
   cost_estimated,
   -- For both expressions: without them SQLite looks for these in the row.
   started_at, created_at);
+
+CREATE INDEX orchestrator_task_created_by ON orchestrator_task (created_by) WHERE created_by IS NOT NULL;
 
 CREATE VIEW claude_stream_messages AS
 SELECT

@@ -1,7 +1,9 @@
 /** What a session's hash says about its agent's token. */
 import type { Redis } from 'ioredis'
 import { isEnded, SESSION_STATES } from '../core/state.ts'
+import { notRestored } from './call-session.ts'
 import type { Keys } from './keys.ts'
+import { runIdOf } from './run-id.ts'
 
 /** Of a session that has a token and has not ended. */
 export interface SessionToken {
@@ -11,7 +13,11 @@ export interface SessionToken {
   readonly tools: readonly string[]
 }
 
-/** Null for a session that is not there, has ended, or was given no token. */
+/**
+ * Null for a session that is not there, has ended, or was given no token.
+ *
+ * @throws DroverError `redis_unavailable` where that may be because Redis has lost something that is not written back
+ */
 export async function readSessionToken(
   redis: Redis,
   keys: Keys,
@@ -19,6 +25,16 @@ export async function readSessionToken(
 ): Promise<SessionToken | null> {
   const [name, hash, tools] = await redis.hmget(keys.session(sessionId), 'state', 'token_hash', 'tools')
   const state = SESSION_STATES.find((known) => known === name)
-  if (state === undefined || isEnded(state) || !hash) return null
+  if (state !== undefined && isEnded(state)) return null
+  if (state === undefined || !hash) {
+    if (!(await isRestored(redis, keys))) throw notRestored()
+    return null
+  }
   return { hash, tools: (tools ?? '').split(',').filter((tool) => tool !== '') }
+}
+
+async function isRestored(redis: Redis, keys: Pick<Keys, 'seeded' | 'restored'>): Promise<boolean> {
+  const runId = await runIdOf(redis)
+  const [seeded, restored] = await redis.mget(keys.seeded, keys.restored)
+  return seeded === runId || restored?.startsWith(`${runId} `) === true
 }
