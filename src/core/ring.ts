@@ -1,10 +1,11 @@
 /**
  * Sessions that would wait for one another for ever.
  *
- * A session that runs goes on when everything has ended that its agent waits for. One that is queued begins when a slot
- * of its type is free. So a wait closes a ring when what is waited for cannot end before it: it waits, itself or through
- * others, for the one that asks; or for a slot of a type of which all slots are held by sessions that do. Whoever does
- * not wait ends some time, and gives its slot away.
+ * A session that runs goes on when everything has ended that its agent waits for; one that waits for nothing ends some
+ * time. One that is queued begins when one slot of its type is free, or is held by a session that can end. So a wait
+ * closes a ring when what is waited for cannot end before the one that asks does, and could if that one did: it waits
+ * for it, itself or through others, or for a slot of a type of which all slots are held by sessions that do, or that
+ * wait for such a slot.
  */
 import { DroverError } from './errors.ts'
 import { isLive, type SessionState } from './state.ts'
@@ -40,7 +41,8 @@ export interface KnownWaits {
 }
 
 /**
- * Refuses a wait that would close a ring, with the chain.
+ * Refuses a wait that would close a ring, with the chain. A ring that others have closed is no reason: who asks is not
+ * in it. It takes time in proportion to what waits, each time once more for every link of the longest chain at most.
  *
  * @param waiter the session whose agent is about to wait
  * @throws DroverError `self_deadlock`
@@ -48,9 +50,68 @@ export interface KnownWaits {
 export function refuseRing(waiter: string, awaited: Awaited, known: KnownWaits): void {
   const asking = known.sessions.get(waiter)
   if (asking === undefined || !isLive(asking.state)) return
-  const chain = chainBack(awaited, waiter, known, new Set())
-  if (chain === null) return
-  throw wouldWaitForItself([asking, ...chain], known)
+  const links = linksOf(known)
+  const canEnd = endsOf(waiter, false, known, links)
+  if (awaited.sessionId !== waiter && isFree(awaited, canEnd, known, links)) return
+  if (!isFree(awaited, endsOf(waiter, true, known, links), known, links)) return
+  throw wouldWaitForItself([asking, ...chainBack(awaited, waiter, canEnd, links)], known)
+}
+
+/** What is known, by whom it is asked for. */
+interface Links {
+  /** By session: what its agent waits for. */
+  readonly awaitedBy: ReadonlyMap<string, readonly WaitingSession[]>
+  /** By type: the sessions that have a slot of it. */
+  readonly holders: ReadonlyMap<string, readonly WaitingSession[]>
+}
+
+function linksOf({ waits, sessions }: KnownWaits): Links {
+  const awaited = waits.flatMap((wait) => {
+    const session = sessions.get(wait.awaited)
+    return session === undefined ? [] : [{ waiter: wait.waiter, session }]
+  })
+  const live = [...sessions.values()].filter(({ state }) => isLive(state))
+  return {
+    awaitedBy: new Map(
+      [...Map.groupBy(awaited, ({ waiter }) => waiter)].map(([id, of]) => [
+        id,
+        of.map(({ session }) => session),
+      ]),
+    ),
+    holders: Map.groupBy(live, ({ agentType }) => agentType),
+  }
+}
+
+/** The sessions that can end while `waiter` does not, or does. */
+function endsOf(waiter: string, waiterEnds: boolean, known: KnownWaits, links: Links): ReadonlySet<string> {
+  const canEnd = new Set(waiterEnds ? [waiter] : [])
+  const open = new Set([...known.sessions.values()].filter(({ sessionId }) => sessionId !== waiter))
+  for (let found = true; found;) {
+    found = false
+    for (const session of open) {
+      if (!isFree(session, canEnd, known, links)) continue
+      canEnd.add(session.sessionId)
+      open.delete(session)
+      found = true
+    }
+  }
+  return canEnd
+}
+
+/** Whether it can end when these can. */
+function isFree(
+  { sessionId, agentType, state }: Awaited,
+  canEnd: ReadonlySet<string>,
+  { maxInstances }: Pick<KnownWaits, 'maxInstances'>,
+  links: Links,
+): boolean {
+  if (sessionId !== null && canEnd.has(sessionId)) return true
+  if (state === 'queued') {
+    const held = (links.holders.get(agentType) ?? []).filter((holder) => !canEnd.has(holder.sessionId))
+    return held.length < maxInstances(agentType)
+  }
+  if (!isLive(state)) return true
+  return (links.awaitedBy.get(sessionId ?? '') ?? []).every((one) => canEnd.has(one.sessionId))
 }
 
 function wouldWaitForItself(ring: readonly Awaited[], { maxInstances }: KnownWaits): DroverError {
@@ -83,34 +144,28 @@ function slotsText(agentType: string, maxInstances: (agentType: string) => numbe
   return `${slots} held by sessions that wait for this one`
 }
 
-/** From what is awaited to the one that asks, which is not in it; null where it can end before. */
+/** The shortest way from what is awaited to the one that asks, which is not in it, over what cannot end. */
 function chainBack(
   awaited: Awaited,
   waiter: string,
-  known: KnownWaits,
-  above: ReadonlySet<string>,
-): readonly Awaited[] | null {
-  const { sessionId } = awaited
-  if (sessionId === waiter) return []
-  if (sessionId !== null && above.has(sessionId)) return null
-  const seen = sessionId === null ? above : new Set([...above, sessionId])
-  const follow = (session: WaitingSession): readonly Awaited[] | null =>
-    chainBack(session, waiter, known, seen)
-
-  if (awaited.state === 'queued') {
-    const holders = [...known.sessions.values()].filter(
-      ({ agentType, state }) => agentType === awaited.agentType && isLive(state),
-    )
-    const stuck = holders.map(follow).filter((chain) => chain !== null)
-    const [first] = stuck
-    if (first === undefined || stuck.length < known.maxInstances(awaited.agentType)) return null
-    return [awaited, ...first]
+  canEnd: ReadonlySet<string>,
+  { awaitedBy, holders }: Links,
+): readonly Awaited[] {
+  if (awaited.sessionId === waiter) return []
+  const seen = new Set<string>()
+  for (let ways: (readonly Awaited[])[] = [[awaited]]; ways.length > 0;) {
+    const longer: (readonly Awaited[])[] = []
+    for (const way of ways) {
+      const end = way.at(-1) ?? awaited
+      const next = end.state === 'queued' ? holders.get(end.agentType) : awaitedBy.get(end.sessionId ?? '')
+      for (const session of next ?? []) {
+        if (session.sessionId === waiter) return way
+        if (canEnd.has(session.sessionId) || seen.has(session.sessionId)) continue
+        seen.add(session.sessionId)
+        longer.push([...way, session])
+      }
+    }
+    ways = longer
   }
-  if (!isLive(awaited.state)) return null
-  for (const { waiter: by, awaited: id } of known.waits) {
-    const next = by === sessionId ? known.sessions.get(id) : undefined
-    const chain = next === undefined ? null : follow(next)
-    if (chain !== null) return [awaited, ...chain]
-  }
-  return null
+  return [awaited]
 }

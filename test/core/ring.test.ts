@@ -66,6 +66,36 @@ describe('a ring is refused, with its chain', () => {
     const { asks } = world({ a1: live, a2: live }, ['a1>a2'], 2)
     expect(() => asks('a2', 'a')).toThrow('all 2 slots of a are held by sessions that wait')
   })
+
+  test('when the other slots of the type are held by those that wait for a slot of it', () => {
+    const { asks, waits } = world({ a1: live, a2: live, a3: 'queued' }, ['a1>a3'], 2)
+    expect(() => asks('a2', 'a')).toThrow('a (a2) → a would wait for ever: all 2 slots of a are held')
+    expect(() => waits('a2', 'a3')).toThrow('all 2 slots of a are held by sessions that wait')
+  })
+
+  test('when the slots of two types are held by those that wait for a slot of the other one', () => {
+    const { asks } = world(
+      { a1: live, a2: live, b1: live, b2: live, a3: 'queued', b3: 'queued' },
+      ['a1>b3', 'b1>a3', 'b2>a3'],
+      2,
+    )
+    expect(() => asks('a2', 'b')).toThrow(
+      'a (a2) → b → b (b1) → a (a3) would wait for ever: all 2 slots of a',
+    )
+  })
+})
+
+test('hundreds that wait for slots of their types are looked at in no time', () => {
+  const count = 200
+  const ids = (mark: string): string[] => Array.from({ length: count }, (_, n) => `${mark}-${n}`)
+  const states: Record<string, SessionState> = {}
+  for (const id of ids('a')) states[id] = live
+  for (const id of ids('aq')) states[id] = 'queued'
+  const waits = ids('a').map((id, n) => `${id}>aq-${n}`)
+  const began = performance.now()
+  expect(() => world(states, waits.slice(1), count).asks('a-0', 'a')).toThrow('all 200 slots of a are held')
+  expect(() => world(states, waits.slice(2), count).asks('a-0', 'a')).not.toThrow()
+  expect(performance.now() - began).toBeLessThan(2000)
 })
 
 describe('no ring, and not refused', () => {
@@ -77,6 +107,14 @@ describe('no ring, and not refused', () => {
     ['one holder goes on', () => world({ a1: live, a2: live, b1: live }, ['a1>b1'], 2).asks('b1', 'a')],
     ['who asks has no slot', () => world({ a1: 'queued' }, []).asks('a1', 'a')],
     ['it has ended', () => world({ a1: live, b1: 'completed' }, ['b1>a1']).waits('a1', 'b1')],
+    [
+      'it waits for two, and one of them ends',
+      () => world({ a1: live, b1: live, c1: live }, ['a1>c1']).waits('b1', 'c1'),
+    ],
+    [
+      'others have closed one',
+      () => world({ a1: live, b1: live, c1: live }, ['b1>c1', 'c1>b1']).asks('a1', 'b'),
+    ],
     ['others are in it', () => world({ a1: live, b1: live, c1: live }, ['b1>c1', 'c1>b1']).waits('a1', 'b1')],
   ])('where %s', (_where, ask) => {
     expect(ask).not.toThrow()
