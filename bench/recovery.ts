@@ -31,6 +31,7 @@ const TIMES: FieldTimes = {
   stallMs: 6000,
   backoffMs: 2000,
   killGraceMs: 1000,
+  endGraceMs: 500,
 }
 /** What a takeover may cost beyond the lease: BullMQ's look for jobs of dead workers, the back-off, the start. */
 const TAKEOVER_MS = 2000 + TIMES.backoffMs + 1000

@@ -113,7 +113,12 @@ const ids = {} as Record<Name | typeof HOLDER, string>
 
 beforeAll(async () => {
   const types = [...NAMES, HOLDER].map((name) => [name, { max_restarts: 1 }] as const)
-  field = await openField({ pods: 1, types: Object.fromEntries(types) })
+  field = await openField({
+    pods: 1,
+    types: Object.fromEntries(types),
+    // All start at once: a program that is slow to leave must not be taken for one that hangs.
+    times: { endGraceMs: 3000 },
+  })
   for (const name of NAMES) ids[name] = await field.spawn(ENDINGS[name].script, { agentType: name })
   ids[HOLDER] = await field.spawn(
     { daemons: ['plain', 'setsid'], hold_stdout: true, daemon_dir: 'held' },

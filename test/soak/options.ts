@@ -96,6 +96,7 @@ export function timesOf(scale: number): FieldTimes {
     stallMs: at(3000),
     backoffMs: at(100),
     killGraceMs: at(500),
+    endGraceMs: at(500),
   }
 }
 

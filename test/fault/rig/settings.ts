@@ -9,6 +9,7 @@ export interface FieldTimes {
   readonly stallMs: number
   readonly backoffMs: number
   readonly killGraceMs: number
+  readonly endGraceMs: number
 }
 
 /** Agent types with members of their specs. */
@@ -23,6 +24,7 @@ export const TIMES: FieldTimes = {
   stallMs: 3000,
   backoffMs: 100,
   killGraceMs: 500,
+  endGraceMs: 500,
 }
 
 /** What every role of the field is started with. */
@@ -36,7 +38,7 @@ export function environmentOf(times: FieldTimes): Record<string, string> {
     DROVER_RESTART_BACKOFF_MS: String(times.backoffMs),
     DROVER_KILL_GRACE_MS: String(times.killGraceMs),
     DROVER_TRANSCRIPT_INTERVAL_MS: '200',
-    DROVER_END_GRACE_MS: '500',
+    DROVER_END_GRACE_MS: String(times.endGraceMs),
     DROVER_DRAIN_GRACE_MS: '500',
     DROVER_MIN_FREE_CPU_PERCENT: '0',
     DROVER_MIN_FREE_MEMORY_MB: '0',
