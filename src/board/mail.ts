@@ -20,6 +20,7 @@ import {
 } from '../core/mail.ts'
 import type { MailAnswered, MailSent } from '../core/mail-events.ts'
 import { digestOfMail, type MailReader, type MailStore } from '../queue/mail.ts'
+import { reached } from '../queue/stream-id.ts'
 import type { Recorder } from '../recorder/recorder.ts'
 import { createAddresses, OPERATOR, type AddressParts, type Recipient } from './mail-address.ts'
 import { conflict, inboxFull, messageNotFound, notYours, sessionEnded } from './mail-refusals.ts'
@@ -134,11 +135,17 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
     }
   }
 
-  /** As Redis has it while it waits, else as it is recorded. */
+  /** As Redis has it, until a day after it was taken; else as it is recorded. Its text may be missing. */
   async function known(messageId: string): Promise<MailSent | Mail> {
     const found = (await viaRedis(mail.find(messageId))) ?? ledger.messages.get(messageId)
     if (found === null) throw messageNotFound(messageId)
     return found
+  }
+
+  /** What was sent under this id before, recorded or not yet. */
+  async function sentBefore(messageId: string | null | undefined): Promise<MailSent | Mail | null> {
+    if (messageId == null) return null
+    return ledger.messages.get(messageId) ?? (await viaRedis(mail.find(messageId)))
   }
 
   function answeredBy(message: MailSent | Mail, actor: Actor, replyId: string | null): MailAnswered {
@@ -154,7 +161,7 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
   return {
     async send({ to, text, message_id }, by) {
       const sender = await addresses.sender(by.sessionId)
-      const before = message_id == null ? null : ledger.messages.get(message_id)
+      const before = await sentBefore(message_id)
       const recipient =
         before === null ? await addresses.recipient(to, sender) : recipientOfRepeat(before, to)
       const message = compose(text, sender, recipient, { message_id: message_id ?? newId(), actor: by.actor })
@@ -178,7 +185,7 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
           }
           const { streamId } = await put(compose(text, sender, recipient, more), null, sender)
           messages.push({ message_id: more.message_id, to_session: sessionId })
-          last = streamId || last
+          if (streamId !== '' && !reached(last, streamId)) last = streamId
         } catch (error) {
           if (!isDroverError(error) || error.code === 'redis_unavailable') throw error
           refused.push({ to_session: sessionId, error: error.code, message: error.message })
@@ -200,7 +207,7 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
       if (!isFor(original, reader)) throw notYours(messageId)
       const { from_session } = original
       const replyId = message_id ?? newId()
-      const before = ledger.messages.get(replyId)
+      const before = await sentBefore(message_id)
       const recipient =
         before ?? (from_session === null ? OPERATOR : await addresses.openSession(from_session))
       const message = compose(text, reader, recipient, {
@@ -255,7 +262,7 @@ export function createPostOffice(parts: PostOfficeParts): PostOffice {
 }
 
 /** Whom it was sent to the first time: the session may have ended since. */
-function recipientOfRepeat(before: Mail, to: string): Recipient {
+function recipientOfRepeat(before: MailSent | Mail, to: string): Recipient {
   const isAnother = SESSION_ID_PATTERN.test(to) && to !== before.to_session
   if (isAnother) throw conflict(before.message_id)
   return before

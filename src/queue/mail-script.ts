@@ -3,8 +3,8 @@
  * session's events their `seq`. One call does all of an operation and appends its events, or nothing.
  *
  * A message is a hash, its inbox a sorted set of ids in the order in which they came. What is taken stays for a day
- * without its text, so that a repeat is known for one. Repeats: the same id is the same message; what was read is read
- * again; what was taken is taken.
+ * without its text (`head`), so that a repeat is known for one, also while the ledger is behind. Repeats: the same id is
+ * the same message; what was read is read again; what was taken is taken.
  *
  * An inbox of an agent type is read by all sessions of it, and each message by one of them: whoever reads it holds it
  * until it has ended, without acknowledging, and then it is the next one's.
@@ -102,7 +102,7 @@ if op.kind == 'send' then
   local concerns = op.to_session ~= '' and op.to_session or op.from_session
   local id = record(concerns, op.agent_type, ts, 'drover.message.sent', ARGV[3])
   redis.call('HSET', message, 'state', 'open', 'payload', ARGV[3], 'digest', op.digest, 'box', op.box, 'ts', ts,
-    'agent_type', op.agent_type, 'stream_id', id)
+    'agent_type', op.agent_type, 'stream_id', id, 'head', op.head)
   redis.call('ZADD', inbox, string.format('%.0f', place), op.message_id)
   if op.to_session ~= '' then
     redis.call('EXPIRE', message, ${SESSION_MAIL_TTL_SECONDS})

@@ -65,7 +65,7 @@ export interface MailStore {
   take(answered: MailAnswered, reader: MailReader | null): Promise<MailTaken>
   /** The next page: unread messages first. null reads the operator's. */
   read(reader: MailReader | null, limit: number, actor: Actor): Promise<MailRead>
-  /** A message that nobody has taken; null where Redis has none. */
+  /** A message, without its text where it was taken; null where Redis has none, or not any more. */
   find(messageId: string): Promise<MailSent | null>
   /** The session has ended: what it has not taken goes. */
   forget(sessionId: string): Promise<void>
@@ -116,6 +116,7 @@ export function createMailStore(redis: Redis, keys: Keys): MailStore {
         to_session: sent.to_session ?? '',
         from_session: sent.from_session ?? '',
         in_reply_to: answered === null ? '' : answered.message_id,
+        head: headOf(sent),
         most: INBOX_LIMIT,
         most_bytes: INBOX_LIMIT_BYTES,
       }
@@ -149,8 +150,9 @@ export function createMailStore(redis: Redis, keys: Keys): MailStore {
     },
 
     async find(messageId) {
-      const payload = await redis.hget(keys.message(messageId), 'payload')
-      return payload === null ? null : (JSON.parse(payload) as MailSent)
+      const [payload, head] = await redis.hmget(keys.message(messageId), 'payload', 'head')
+      const text = payload ?? head ?? null
+      return text === null ? null : (JSON.parse(text) as MailSent)
     },
 
     async forget(sessionId) {
@@ -175,6 +177,7 @@ export async function restoreMail(
       ts: createdAt,
       agent_type: sent.agent_type,
       stream_id: '',
+      head: headOf(sent),
     }
     pipeline.eval(
       RESTORE_MAIL_SCRIPT,
@@ -195,6 +198,11 @@ export async function restoreMail(
     written += Number(answer)
   }
   return written
+}
+
+/** What is left of a message that was taken. */
+function headOf(sent: MailSent): string {
+  return JSON.stringify({ ...sent, text: '' })
 }
 
 function boxOf({ to_session, to_agent_type }: MailSent): string {

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId } from '../../src/core/ids.ts'
+import type { MailSent } from '../../src/core/mail-events.ts'
+import { keysOf } from '../../src/queue/keys.ts'
+import { createMailStore } from '../../src/queue/mail.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { openBoard, type Answered, type TestBoard } from './open-board.ts'
 import { failed, playSession } from './play-session.ts'
@@ -260,4 +263,56 @@ test('all that is wrong is said, and nothing is kept of it', async () => {
   expect(badQuery.body.issues).toHaveLength(4)
   expect(await direct.xlen(keys.events)).toBe((before[0] ?? 0) + 1)
   expect(await direct.exists(keys.inbox('type:architect'), keys.inbox(`session:${session}`))).toBe(0)
+})
+
+test('what was taken or answered, and is not recorded yet, is known when it is asked again', async () => {
+  const namespace = 'behind'
+  const keys = keysOf(namespace)
+  // Another recorder has the lease, so this board records nothing.
+  await board.redis.set(keys.recorderLease, 'another')
+  const behind = await openBoard(redis.url, { namespace })
+  try {
+    const mail = createMailStore(behind.redis, keys)
+    const actor = { via: 'http', name: null } as const
+    const sent = (more: Partial<MailSent> = {}): MailSent => {
+      const id = newId()
+      return {
+        channel: 'mail',
+        message_id: id,
+        thread_id: id,
+        in_reply_to: null,
+        broadcast_id: null,
+        from_session: null,
+        from_agent_type: null,
+        to_session: null,
+        to_agent_type: null,
+        agent_type: 'architect',
+        text: 'Which port?',
+        actor,
+        ...more,
+      }
+    }
+    const taken = (message_id: string, reply_id: string | null) =>
+      ({ channel: 'mail', message_id, agent_type: 'architect', actor, reply_id }) as const
+    const [first, second] = [sent({ to_agent_type: 'architect' }), sent({ to_agent_type: 'architect' })]
+    const reply = sent({ thread_id: second.message_id, in_reply_to: second.message_id, text: '4680' })
+    for (const message of [first, second]) await mail.send(message, null, null)
+    await mail.take(taken(first.message_id, null), null)
+    await mail.send(reply, taken(second.message_id, reply.message_id), null)
+    // Taken as well, by whom it was for.
+    await mail.take(taken(reply.message_id, null), null)
+
+    const { body } = await behind.post(`/api/v1/messages/${first.message_id}/acknowledge`, {})
+    expect(body).toMatchObject({ success: true, repeated: true })
+    const again = { text: '4680', message_id: reply.message_id }
+    expect((await behind.post(`/api/v1/messages/${second.message_id}/reply`, again)).body).toMatchObject({
+      success: true,
+      repeated: true,
+      message_id: reply.message_id,
+      thread_id: second.message_id,
+      durability: 'redis',
+    })
+  } finally {
+    await behind.stop()
+  }
 })
