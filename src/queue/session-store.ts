@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis'
 import { newId } from '../core/ids.ts'
 import { isEnded, isResting, type SessionState } from '../core/state.ts'
+import { createTurns } from '../core/turns.ts'
 import type { Keys } from './keys.ts'
 import { createCallSession, notRestored, type ScriptAnswer } from './call-session.ts'
 import { createAcceptBatch, type Acceptance, type Accepted } from './accept-batch.ts'
@@ -166,6 +167,7 @@ export interface SessionStore {
 /** The store over a connection; the same one may be shared with BullMQ. */
 export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks): SessionStore {
   const callOnce = createCallSession(redis, keys)
+  const inTurn = createTurns()
   const writer = newId().slice(-12)
   let operations = 0
   const next = (kind: 'start' | 'change'): { readonly writer: string; readonly n: number } => ({
@@ -194,21 +196,26 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks)
     return answer
   }
 
-  /** A change, which the hooks keep until it is recorded. */
+  /**
+   * A change, which the hooks keep until it is recorded. Those of one session go one after the other: one that waits for
+   * what Redis has lost, and is overtaken by a later number, would pass for done.
+   */
   async function callForChange(
     session: SessionRef,
     leaseKey: string,
     operation: Readonly<Record<string, unknown>>,
     events: readonly string[],
   ): Promise<ScriptAnswer> {
-    await hooks?.settled()
-    const answer = await call(session, leaseKey, operation, events)
-    if (answer[0] !== 'ok') return answer
-    const [, streamId = '', epoch, agentId] = answer
-    // An agent that is started again is the same one, not another.
-    const again = operation['kind'] === 'start' ? { again: { epoch, agent_id: agentId } } : {}
-    hooks?.onChanged({ session, leaseKey, operation: { ...operation, ...again }, events }, streamId)
-    return answer
+    return await inTurn(session.sessionId, async () => {
+      await hooks?.settled()
+      const answer = await call(session, leaseKey, operation, events)
+      if (answer[0] !== 'ok') return answer
+      const [, streamId = '', epoch, agentId] = answer
+      // An agent that is started again is the same one, not another.
+      const again = operation['kind'] === 'start' ? { again: { epoch, agent_id: agentId } } : {}
+      hooks?.onChanged({ session, leaseKey, operation: { ...operation, ...again }, events }, streamId)
+      return answer
+    })
   }
 
   return {

@@ -191,3 +191,24 @@ test('announcements are passed on', async () => {
   await until(() => recorded.length > 1)
   expect(recorded).toEqual(['0-0', '5-0'])
 })
+
+test('a change that waits for what Redis has lost is not overtaken by a later one, and taken for done', async () => {
+  const ref = session()
+  await space.store.accept(acceptance(ref.sessionId))
+  const seeded = (await space.redis.getdel(space.keys.seeded)) ?? ''
+  let isWaiting = false
+  const { hooks } = outbox
+  const onLost = (sessionId: string): Promise<void> => {
+    isWaiting = true
+    return hooks.onLost(sessionId)
+  }
+  const waiting = createSessionStore(space.redis, space.keys, { ...hooks, onLost })
+  const claimed = (by: string) =>
+    waiting.change(ref, { events: [{ type: 'drover.session.claimed', payload: { pod_id: by } }] })
+  const first = claimed('first')
+  await until(() => isWaiting)
+  await space.redis.set(space.keys.seeded, seeded)
+  await Promise.all([first, claimed('second')])
+  const claims = (await space.events()).filter(({ type }) => type === 'drover.session.claimed')
+  expect(claims.map(({ payloadText }) => payloadText)).toEqual(['{"pod_id":"first"}', '{"pod_id":"second"}'])
+})
