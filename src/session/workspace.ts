@@ -1,12 +1,15 @@
 /** The directory that a session works in: whether it may, and which one it is. */
 import { randomBytes } from 'node:crypto'
-import { link, lstat, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
+import { link, lstat, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { invalidRequest, messageOf } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
+import { readSmallFile } from './small-file.ts'
 
 const GIT_ID_FILE = 'drover-workspace-id'
 const ID_FILE = '.drover-workspace-id'
+/** A path, or an id. */
+const MOST_BYTES = 16 * 1024
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
@@ -62,14 +65,14 @@ async function findGitDirectory(dir: string): Promise<string | null> {
 
 /** Worktrees and submodules have a file `.git` that says `gitdir: <path>`. */
 async function linkedGitDirectory(file: string): Promise<string | null> {
-  const target = /^gitdir: (.+)$/m.exec(await readFile(file, 'utf8').catch(() => ''))?.[1]
+  const target = /^gitdir: (.+)$/m.exec(await readSmallFile(file, MOST_BYTES).catch(() => ''))?.[1]
   if (target === undefined) return null
   const path = resolve(dirname(file), target.trim())
   return (await stat(path).catch(() => null))?.isDirectory() ? path : null
 }
 
 async function readId(file: string): Promise<string | null> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+  const text = await readSmallFile(file, MOST_BYTES).catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
     throw refused(`The workspace id in ${file} cannot be read (${messageOf(error)}).`)
   })

@@ -3,14 +3,16 @@
  * where the CLI lets no agent write. Beside each is a file that says of which repository it is, so that a pod finds what
  * it made without knowing any repository. The data directory may be inside a checkout: what is here, git ignores.
  */
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { sha256, TASK_ID_PATTERN } from '../../core/ids.ts'
+import { readSmallFile } from '../small-file.ts'
 import type { Repository } from './repository.ts'
 
 const FOLDER = 'worktrees'
 const OWNER_FILE = 'repository.json'
+const MOST_BYTES = 16 * 1024
 
 const ownerSchema = z.object({
   common_dir: z.string().startsWith('/'),
@@ -68,7 +70,7 @@ export async function placeOfWorktree(
 }
 
 async function readPlace(dir: string): Promise<Place | null> {
-  const text = await readFile(join(dir, OWNER_FILE), 'utf8').catch(() => '')
+  const text = await readSmallFile(join(dir, OWNER_FILE), MOST_BYTES).catch(() => '')
   try {
     const parsed = ownerSchema.safeParse(JSON.parse(text))
     return parsed.success ? { commonDir: parsed.data.common_dir, key: parsed.data.key, dir } : null

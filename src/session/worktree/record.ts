@@ -7,10 +7,11 @@
  * lock of the worktree (`queue/lock.ts`).
  */
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { SESSION_ID_PATTERN, TASK_ID_PATTERN } from '../../core/ids.ts'
+import { readSmallFile } from '../small-file.ts'
 
 const FOLDER = 'drover'
 const SUFFIX = '.json'
@@ -53,8 +54,7 @@ export function refOf(branch: string): string {
 
 /** The worktree of a key, or null. What is no record is none. */
 export async function readRecord(commonDir: string, key: string): Promise<WorktreeRecord | null> {
-  const text = await readFile(fileOf(commonDir, key), 'utf8').catch(() => '')
-  if (text.length > MOST_BYTES) return null
+  const text = await readSmallFile(fileOf(commonDir, key), MOST_BYTES).catch(() => '')
   try {
     const parsed = recordSchema.safeParse(JSON.parse(text))
     return parsed.success && parsed.data.key === key ? parsed.data : null

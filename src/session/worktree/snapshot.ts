@@ -1,5 +1,5 @@
 /** All that is in a checkout, committed or not, as one tree: without touching the checkout, its index or its branch. */
-import { copyFile } from 'node:fs/promises'
+import { copyFile, lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DroverError } from '../../core/errors.ts'
 import { keep, withCheckoutGit, type CheckoutGit } from './checkout-git.ts'
@@ -28,10 +28,7 @@ export async function withSnapshot<T>(
     const update = async (how: readonly string[], input: string): Promise<void> => {
       if (input !== '') await checkout(['update-index', ...how, '-z', '--stdin'], { env, input })
     }
-    const hasIndex = await copyFile(join(checkout.gitDir, 'index'), index).then(
-      () => true,
-      () => false,
-    )
+    const hasIndex = await copyIndex(join(checkout.gitDir, 'index'), index).catch(() => false)
     if (!hasIndex && checkout.head !== null) await checkout(['read-tree', checkout.head], { env })
     const flags = ['--name-status', '--no-renames', '--ignore-submodules=dirty', '-z']
     const changed = byStatus(await listed(['diff-files', ...flags]))
@@ -44,6 +41,13 @@ export async function withSnapshot<T>(
     const tree = await checkout(['write-tree'], { env })
     return await work(tree.stdout.trim(), checkout)
   })
+}
+
+/** False for what is no file: an agent can put anything there, and a pipe would be waited for. */
+async function copyIndex(from: string, to: string): Promise<boolean> {
+  if (!(await lstat(from)).isFile()) return false
+  await copyFile(from, to)
+  return true
 }
 
 /** Of `--name-status -z`: names, each with its end. What became of another type is removed, and is there. */
