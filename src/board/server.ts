@@ -455,6 +455,8 @@ function createClosing(): { add(close: () => unknown): void; run(): Promise<void
 /** Aborts when the client has gone (or has its answer), or when the board stops. */
 function untilGone(reply: FastifyReply, stopping: AbortSignal): AbortSignal {
   const gone = new AbortController()
-  reply.raw.once('close', () => gone.abort())
+  // Also while we looked something up: it is said once.
+  if (reply.raw.destroyed) gone.abort()
+  else reply.raw.once('close', () => gone.abort())
   return AbortSignal.any([gone.signal, stopping])
 }

@@ -1,6 +1,9 @@
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { splitEvent } from '../../src/core/envelope.ts'
+import { newSessionId } from '../../src/core/ids.ts'
+import { keysOf } from '../../src/queue/keys.ts'
+import { acceptance } from '../support/namespace.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 import { openBoard, type TestBoard } from './open-board.ts'
@@ -204,4 +207,31 @@ test('a reader that has gone is forgotten', async () => {
   expect(await until(async () => (await subscribers()) === 1)).toBe(true)
   stream.close()
   expect(await until(async () => (await subscribers()) === 0)).toBe(true)
+})
+
+test('whoever leaves while the session is not recorded yet waits for nothing, and nothing of it stays', async () => {
+  const namespace = 'leaves'
+  const keys = keysOf(namespace)
+  // Another recorder has the lease, so this board records nothing.
+  await board.redis.set(keys.recorderLease, 'another')
+  const behind = await openBoard(redis.url, { namespace })
+  try {
+    const [waiter, awaited] = [newSessionId(), newSessionId()]
+    for (const id of [waiter, awaited]) await behind.store.accept(acceptance(id))
+    const looks = async (): Promise<number> =>
+      Number(/cmdstat_hgetall:calls=(\d+)/.exec(await board.redis.info('commandstats'))?.[1] ?? 0)
+    const before = await looks()
+    const leaves = new AbortController()
+    const headers = { accept: 'text/event-stream', 'drover-session': waiter, 'drover-wait': 'completed' }
+    const url = `${behind.url}/api/v1/sessions/${awaited}/events`
+    const asked = fetch(url, { headers, signal: leaves.signal }).catch(() => null)
+    await until(async () => (await looks()) > before)
+    leaves.abort()
+    await asked
+    await behind.redis.del(keys.recorderLease)
+    await until(async () => (await behind.get(`/api/v1/sessions/${awaited}`)).status === 200)
+    await expect.poll(() => behind.redis.zcard(keys.waits), { timeout: 2000 }).toBe(0)
+  } finally {
+    await behind.stop()
+  }
 })
