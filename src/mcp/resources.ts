@@ -51,11 +51,12 @@ export function registerResources(
     'session-page',
     new ResourceTemplate('drover://sessions/{id}/{offset}', { list: undefined }),
     { ...config, description: "A session's transcript from a character on" },
-    async (uri, { id, offset }) => await read(uri, String(id), Number.parseInt(String(offset), 10) || 0),
+    async (uri, { id, offset }) =>
+      await read(uri, String(id), Math.max(0, Number.parseInt(String(offset), 10) || 0)),
   )
 }
 
-/** Reads no further than the page's end. */
+/** Reads no further than the page's end, and keeps nothing of what is before it. */
 async function transcriptPage(
   client: HttpClient,
   sessionId: string,
@@ -63,12 +64,14 @@ async function transcriptPage(
   maxChars: number,
 ): Promise<string> {
   let text = ''
+  let before = offset
   for await (const part of client.exported(sessionId, 'markdown')) {
-    text += part
-    if (text.length > offset + maxChars) break
+    text += part.slice(before)
+    before = Math.max(0, before - part.length)
+    if (text.length > maxChars) break
   }
-  const page = text.slice(offset, offset + maxChars).toWellFormed()
-  if (text.length <= offset + maxChars) return page
+  const page = text.slice(0, maxChars).toWellFormed()
+  if (text.length <= maxChars) return page
   return `${page}\n\n[goes on: drover://sessions/${sessionId}/${offset + maxChars}]`
 }
 
