@@ -4,6 +4,7 @@
  * All waiting happens here, inside the BullMQ job: for the lease, for a restart's back-off. What is decided is on
  * the stream before BullMQ hears of it, so that dying at any line leaves a hash from which the next claim goes on.
  */
+import { join } from 'node:path'
 import { agentPrompt, MESSAGE_END, type Conversation } from '../core/agent-prompt.ts'
 import { createBell, type Bell } from '../core/bell.ts'
 import { sleep, type Clock } from '../core/clock.ts'
@@ -18,6 +19,7 @@ import type { OwnEvent } from '../queue/own-event.ts'
 import { cancelledEnding, deadEvents } from '../queue/session-end.ts'
 import type { AgentRef, SessionRecord } from '../queue/session-store.ts'
 import { NO_MESSAGE_FOLLOWED, untilMessage } from './after-interrupt.ts'
+import type { AgentEnded } from './agent-end.ts'
 import { runAgent } from './agent-run.ts'
 import { createAgentStream, type PublishedSpool } from './agent-stream.ts'
 import { deliveries } from './correspondence.ts'
@@ -209,7 +211,7 @@ async function closePredecessor(parts: SessionParts, job: ClaimedJob, record: Se
   ]
   const started = await takenUp(parts, record, left?.messages)
   const isAsking = record.waitingSince > 0 && record.interruptedUntil === 0
-  return await conclude(parts, job, record, {
+  return await concludeWithFiles(parts, job, record, await workedIn(parts, job.spec, record), {
     agent,
     outcome,
     events: [...deliveries(started), ...events],
@@ -219,6 +221,32 @@ async function closePredecessor(parts: SessionParts, job: ClaimedJob, record: Se
     },
     waitedMs: isAsking ? waitedUpTo(record, parts.clock.now().getTime()) : null,
   })
+}
+
+/** Where the agents of a session that has begun work, on this pod; null where that is elsewhere. */
+async function workedIn(
+  parts: SessionParts,
+  spec: ClaimedJob['spec'],
+  record: SessionRecord,
+): Promise<string | null> {
+  if (spec.expectFiles.length === 0) return null
+  const check = await preflight(preflightParts(parts), spec, record)
+  if (!check.ok || record.workspaceId === null || check.workspaceId !== record.workspaceId) return null
+  if (check.repository === null) return check.dir
+  return record.worktreePath === null ? null : join(record.worktreePath, check.repository.prefix)
+}
+
+/** A success without the files that its spec expects is none. What is elsewhere (`cwd` null) is taken at its word. */
+async function concludeWithFiles(
+  parts: SessionParts,
+  job: ClaimedJob,
+  record: SessionRecord,
+  cwd: string | null,
+  ended: AgentEnded,
+): Promise<Next> {
+  const isWhole = ended.outcome.status !== 'completed' || cwd === null
+  const absent = isWhole ? [] : await missingFiles(job.spec, cwd)
+  return await conclude(parts, job, record, absent.length > 0 ? withMissingFiles(ended, absent) : ended)
 }
 
 /** The rest of a dead agent's spool goes to the stream; null where it is not here. Lines that were taken are dropped. */
@@ -354,10 +382,7 @@ async function nextAgent(
   await Promise.allSettled([running])
   await shipper.finish()
   const ended = await running
-  if ('agent' in ended) {
-    const absent = ended.outcome.status === 'completed' ? await missingFiles(spec, workplace.cwd) : []
-    return await conclude(parts, job, record, absent.length > 0 ? withMissingFiles(ended, absent) : ended)
-  }
+  if ('agent' in ended) return await concludeWithFiles(parts, job, record, workplace.cwd, ended)
   switch (ended.refused) {
     case 'early':
       await untilGate(parts, job, held, Math.min(ended.waitMs, remainingMs))

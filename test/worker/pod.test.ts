@@ -2,8 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
+import { NO_FACTS, observe } from '../../src/core/stream-facts.ts'
 import { createQueues } from '../../src/queue/jobs.ts'
 import { createSessionStore, type AgentRef, type SessionStore } from '../../src/queue/session-store.ts'
+import { workspaceId } from '../../src/session/workspace.ts'
 import { readWitness, violations } from '../support/fake-claude.ts'
 import { acceptance } from '../support/namespace.ts'
 import { FIVE_TYPES, openHouse, type PodHouse } from '../support/pod.ts'
@@ -303,6 +305,21 @@ test('files that a spec expects and that are missing make a success a failure', 
   const there = await house.spawn({ write_files: { 'docs/SPEC.md': '# Spec' } })
   await house.events(there)
   expect(await house.producer.result(there)).toMatchObject({ success: true })
+})
+
+test('so do they where the worker died when it had the success', async () => {
+  await house.close()
+  house = await openHouse({ redisUrl: server.url, spec: { expect_files: ['docs/SPEC.md'] } })
+  const { agent } = await sessionOfDeadWorker()
+  const line = { type: 'result', subtype: 'success', is_error: false, result: 'Done.' }
+  await house.redis.hset(house.keys.session(agent.sessionId), {
+    state: 'running',
+    workspace_id: await workspaceId(house.workspace),
+    facts: JSON.stringify(observe(NO_FACTS, line)),
+  })
+  await house.startPod()
+  await house.events(agent.sessionId)
+  expect(await house.producer.result(agent.sessionId)).toMatchObject({ failureReason: 'missing_files' })
 })
 
 test('the key of another request brings no job into the wrong queue', async () => {
