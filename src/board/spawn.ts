@@ -121,7 +121,7 @@ export function createSpawn(parts: SpawnParts): Spawn {
   }
 
   async function accept(plan: SpawnPlan, onBusy: 'queue' | 'fail', by: AskedBy): Promise<AcceptedAnswer> {
-    if (onBusy === 'fail' && plan.waitingFor.length > 0) throw dependenciesIncomplete(plan)
+    if (onBusy === 'fail' && plan.waitingFor.length > 0) throw dependenciesIncomplete(plan, ledger)
     const ask = (sessionId: string | null, on: 'queue' | 'fail'): Promise<Acceptance> =>
       parts.viaRedis(
         parts.acceptor.accept(plan.request, {
@@ -248,10 +248,12 @@ function conflict(session: SessionView, request: SpawnRequest, idempotencyKey: s
   return new DroverError('idempotency_conflict', message, { session_id, task_id })
 }
 
-function dependenciesIncomplete({ request, waitingFor }: SpawnPlan): DroverError {
+function dependenciesIncomplete({ request, waitingFor }: SpawnPlan, ledger: LedgerReader): DroverError {
+  // A task that this request would have been given is none.
+  const task = request.task_id == null ? null : ledger.tasks.get(request.task_id)
   return new DroverError(
     'dependencies_incomplete',
     `These tasks are not completed: ${waitingFor.join(', ')}. Use --on-busy queue to wait for them.`,
-    { agent_type: request.agent_type, task_id: request.task_id ?? null, waiting_for: waitingFor },
+    { agent_type: request.agent_type, task_id: task?.task_id ?? null, waiting_for: waitingFor },
   )
 }

@@ -366,7 +366,7 @@ test('dependencies without a task make one', async () => {
   const refused = await ask({ depends_on: ['BASE-1'], on_busy: 'fail' })
   expect(refused).toMatchObject({
     status: 409,
-    body: { error: 'dependencies_incomplete', waiting_for: ['BASE-1'] },
+    body: { error: 'dependencies_incomplete', waiting_for: ['BASE-1'], task_id: null },
   })
 })
 

@@ -90,6 +90,12 @@ describe('agent_specs.schema.json', () => {
     const schema = await formatted(JSON.stringify(agentSpecsJsonSchema()), SCHEMA)
     await expect(schema).toMatchFileSnapshot(SCHEMA)
   })
+
+  test('is in the package beside the file that names it', async () => {
+    const { $schema } = JSON.parse(await readFile(top('agent_specs.json'), 'utf8'))
+    const { files } = JSON.parse(await readFile(top('package.json'), 'utf8'))
+    expect(files).toEqual(expect.arrayContaining(['agent_specs.json', $schema.replace('./', '')]))
+  })
 })
 
 describe('docs/agent-types.md', () => {
