@@ -5,7 +5,7 @@
 import type { AcceptedAnswer, CompletedAnswer, StartedAnswer } from '../core/answer.ts'
 import { sleep } from '../core/clock.ts'
 import { parseEvent, splitEvent, type Envelope } from '../core/envelope.ts'
-import { DroverError } from '../core/errors.ts'
+import { DroverError, isDroverError } from '../core/errors.ts'
 import type { SessionView } from '../ledger/ledger.ts'
 import { followEvents } from './event-stream.ts'
 import { request, type Board } from './http-request.ts'
@@ -40,13 +40,29 @@ const LOOK_AGAIN_MS = 50
  * is an answer with `success: false`.
  *
  * @throws DroverError `spawn_failed`, `startup_timeout` for `started`, when no agent came up; `self_deadlock`;
- *   `board_unavailable`
+ *   `board_unavailable`; `forbidden` for a token that may ask and not look. All of them name the session, which goes on
+ *   where only the wait has failed
  */
 export async function waitForSession(
   board: Board,
   accepted: Waited,
   wait: 'started' | 'completed',
-  { signal, patienceMs, waiter, onEvent }: WaitOptions = {},
+  options: WaitOptions = {},
+): Promise<StartedAnswer | CompletedAnswer> {
+  try {
+    return await waited(board, accepted, wait, options)
+  } catch (error) {
+    if (!isDroverError(error)) throw error
+    const details = { session_id: accepted.session_id, ...error.details }
+    throw new DroverError(error.code, error.message, details, { cause: error })
+  }
+}
+
+async function waited(
+  board: Board,
+  accepted: Waited,
+  wait: 'started' | 'completed',
+  { signal, patienceMs, waiter, onEvent }: WaitOptions,
 ): Promise<StartedAnswer | CompletedAnswer> {
   const id = accepted.session_id
   let stderr = ''

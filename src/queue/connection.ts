@@ -76,8 +76,14 @@ export function maskRedisUrl(url: string): string {
 export function redisUnavailable(url: string, cause: unknown): DroverError {
   return new DroverError(
     'redis_unavailable',
-    `Redis at ${maskRedisUrl(url)} is not reachable (${messageOf(cause)}). Start it, or set REDIS_URL to one that runs.`,
+    `Redis at ${maskRedisUrl(url)} is not reachable (${redisReason(cause)}). Start it, or set REDIS_URL to one that runs.`,
     {},
     { cause },
   )
+}
+
+/** Why Redis did not answer. What ioredis says of a connection that is down names its options. */
+export function redisReason(cause: unknown): string {
+  const message = messageOf(cause)
+  return message.includes('enableOfflineQueue') ? 'not connected' : message
 }

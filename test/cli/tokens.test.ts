@@ -8,12 +8,14 @@ let redis: TestRedis
 let cli: Cli
 let board: TestBoard
 let made: { readonly token: string; readonly line: string }
+let asker: typeof made
 
 beforeAll(async () => {
   redis = await startRedis()
   cli = await openCli('http://127.0.0.1:1')
   made = (await cli.json(['tokens', 'create', 'ci', '--scopes', 'read,submit'])).document
-  board = await openBoard(redis.url, { tokens: [made.line] })
+  asker = (await cli.json(['tokens', 'create', 'asker', '--scopes', 'submit'])).document
+  board = await openBoard(redis.url, { tokens: [made.line, asker.line] })
 })
 afterAll(async () => {
   await cli.close()
@@ -60,4 +62,19 @@ test('the command line sends DROVER_TOKEN, and says what to do where it is refus
   const { code, document } = await cli.json(['kill', crypto.randomUUID()], as(made.token))
   expect(code).toBe(4)
   expect(document).toMatchObject({ error: 'forbidden', scope: 'control' })
+})
+
+test('a token that may ask and not look: the refused wait names the session, which goes on', async () => {
+  const { code, document, stderr } = await cli.json(
+    ['spawn', 'architect', 'Design it', '--wait', 'completed'],
+    as(asker.token),
+  )
+  expect({ code, error: document.error, scope: document.scope }).toEqual({
+    code: 4,
+    error: 'forbidden',
+    scope: 'read',
+  })
+  expect(stderr).toContain(`the session goes on: drover watch ${document.session_id}`)
+  const { document: shown } = await cli.json(['sessions', 'show', document.session_id], as(made.token))
+  expect(shown.session.status).toBe('queued')
 })

@@ -2,8 +2,8 @@
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import { sleep } from '../../core/clock.ts'
-import { messageOf } from '../../core/errors.ts'
 import type { LedgerReader } from '../../ledger/ledger.ts'
+import { redisReason } from '../../queue/connection.ts'
 import { readLeaseGate } from '../../queue/incarnation.ts'
 import type { Keys } from '../../queue/keys.ts'
 import { readLag } from '../../recorder/lag.ts'
@@ -125,7 +125,7 @@ async function check(look: () => Promise<Record<string, unknown>>): Promise<Chec
   try {
     return { status: 'ok', ...(await Promise.race([look(), late])) }
   } catch (error) {
-    return { status: 'fail', message: messageOf(error) }
+    return { status: 'fail', message: redisReason(error) }
   } finally {
     answered.abort()
   }

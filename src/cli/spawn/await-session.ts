@@ -32,12 +32,18 @@ export async function awaitSession(
   try {
     return await client.wait(accepted, wait, { signal, onEvent: output.isInteractive ? show : undefined })
   } catch (error) {
-    const away = isDroverError(error) && error.exitCode === EXIT.unreachable
-    if (signal.aborted || away) output.note(`Stopped waiting; the session goes on: drover watch ${id}`)
+    if (signal.aborted || isOfTheWait(error))
+      output.note(`Stopped waiting; the session goes on: drover watch ${id}`)
     if (!signal.aborted) throw error
     setExitCode(exitCodeOf(signal))
     return null
   } finally {
     output.status('')
   }
+}
+
+/** The board is away, or the token may ask for a session and not look at it. */
+function isOfTheWait(error: unknown): boolean {
+  if (!isDroverError(error)) return false
+  return error.exitCode === EXIT.unreachable || error.code === 'forbidden' || error.code === 'unauthorized'
 }
