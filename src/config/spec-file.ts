@@ -48,26 +48,48 @@ export function loadAgentSpecs({ path, cwd }: { path: string | null; cwd: string
  * Throws `invalid_request` whose `issues` are all the problems (`SpecIssue`).
  */
 export function validateAgentSpecs(source: { path: string | null; cwd: string }): LoadedSpecs {
-  const loaded = loadAgentSpecs(source)
-  const read = readTextFile(loaded.path, MAX_BYTES)
-  const positions = jsonPositions(read.ok ? read.text : '')
-  const issues = [...loaded.specs.values()].flatMap(({ name, mcpConfig }) => {
-    const key = ['agent_types', name, 'mcp_config']
-    return mcpProblems(mcpConfig).map((problem) =>
-      issue(
-        loaded.path,
-        positions.lineOf(key),
-        key.join('.'),
-        `names a file that cannot be used: ${problem}`,
-      ),
-    )
-  })
-  if (issues.length > 0) throw refused(loaded.path, issues)
+  const file = findSpecFile(source)
+  const loaded = loadOrIssues(source)
+  const own = 'specs' in loaded ? [] : loaded.issues
+  const named = mcpIssues(file).filter(({ path }) => !own.some((problem) => problem.path === path))
+  const issues = [...own, ...named].toSorted(byLine)
+  if (!('specs' in loaded) || issues.length > 0) throw refused(file, issues)
   return loaded
 }
 
-function mcpProblems(path: string | null): string[] {
-  if (path === null) return []
+function loadOrIssues(source: {
+  path: string | null
+  cwd: string
+}): LoadedSpecs | { readonly issues: readonly SpecIssue[] } {
+  try {
+    return loadAgentSpecs(source)
+  } catch (error) {
+    if (!isDroverError(error)) throw error
+    return { issues: error.details.issues as readonly SpecIssue[] }
+  }
+}
+
+/** Of the MCP config files that are named, whatever else is wrong with the types. */
+function mcpIssues(file: string): SpecIssue[] {
+  const read = readTextFile(file, MAX_BYTES)
+  const json = read.ok ? parseJson(read.text) : read
+  if (!read.ok || !json.ok) return []
+  const positions = jsonPositions(read.text)
+  return Object.entries(membersOf(membersOf(json.value).agent_types)).flatMap(([name, spec]) => {
+    const { mcp_config: named } = membersOf(spec)
+    if (typeof named !== 'string') return []
+    const key = ['agent_types', name, 'mcp_config']
+    return mcpProblems(resolve(dirname(file), named)).map((problem) =>
+      issue(file, positions.lineOf(key), key.join('.'), `names a file that cannot be used: ${problem}`),
+    )
+  })
+}
+
+function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
+}
+
+function mcpProblems(path: string): string[] {
   try {
     readMcpConfig(path)
     return []

@@ -66,11 +66,14 @@ describe('without a board', () => {
     const file = join(cli.dir, 'broken.json')
     await writeFile(
       file,
-      '{"agent_types": {\n  "architect": {"model": "opus"},\n  "Bad Name": {"description": "x", "model": "-x"}\n}}',
+      '{"agent_types": {\n  "architect": {"model": "opus", "mcp_config": "nope.json"},\n  "Bad Name": {"description": "x", "model": "-x"}\n}}',
     )
     const { code, stdout, stderr } = await cli.run(['types', 'validate', file])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toContain(`${file}:2: agent_types.architect.description is required`)
+    expect(stderr).toMatch(
+      /broken\.json:2: agent_types\.architect\.mcp_config names .*nope\.json does not exist/,
+    )
     expect(stderr).toMatch(/broken\.json:3: /)
   })
 

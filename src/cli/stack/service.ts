@@ -20,7 +20,11 @@ export async function roleLogger(
 /** Of the file with the agent types, as `watchSpecs` tells it: one line when it breaks, one when it is right again. */
 export function sayProblem(log: Pick<Logger, 'error' | 'info'>, problem: string | null): void {
   if (problem === null) log.info({ alarm: 'agent_specs_broken' }, 'Over: the agent types are right again')
-  else log.error({ alarm: 'agent_specs_broken' }, `${problem} The types that were read before stay.`)
+  else
+    log.error(
+      { alarm: 'agent_specs_broken' },
+      `${problem.replace(/\.?$/, '.')} The types that were read before stay.`,
+    )
 }
 
 export interface Told {
