@@ -330,6 +330,8 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       kept = await talk.read(agent.sessionId)
       return wake()
     }
+    // A CLI that says it later than this was waited for has nothing new to say.
+    if (closed.ok) for (const id of unsaid) written.started.add(id)
     if (idleSince === null) return
     over = true
     onDone()

@@ -234,9 +234,11 @@ describe.concurrent(
       const {
         stream_id: _,
         payload = '',
+        head = '',
         ...restored
       } = await stage.redis.hgetall(stage.keys.message('read'))
       expect(text).toMatchObject(restored)
+      expect(JSON.parse(head)).toEqual(JSON.parse(text['head'] ?? ''))
       expect(JSON.parse(payload)).toEqual(JSON.parse(text['payload'] ?? ''))
       expect(await mail.send(message('unread', null), null, reader)).toMatchObject({ repeated: true })
       expect(await mail.take(answered, reader)).toMatchObject({ ok: false, refused: 'taken' })
