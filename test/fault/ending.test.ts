@@ -107,7 +107,7 @@ const NAMES = Object.keys(ENDINGS) as Name[]
 const HOLDER = 'holds-stdout'
 /**
  * Between the exit and the end of an agent whose output is held open. The matrix allows 2 s; a busy machine has taken 2.4,
- * and whoever waits for the holder waits for minutes.
+ * and whoever waits for the holder waits as long as that lives.
  */
 const FINISH_MS = 8000
 

@@ -4,6 +4,7 @@ import { openBoard, WORKSPACE, type TestBoard } from '../board/open-board.ts'
 import { playSession } from '../board/play-session.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { BAD_FRAMES } from './bad-frames.ts'
 import { connectMcp, type Called, type McpConnection } from './connect-mcp.ts'
 
 let redis: TestRedis
@@ -21,6 +22,28 @@ const TASK = { agent_type: 'architect', task: 'Audit the vault', workspace_dir: 
 const sessions = async (query = ''): Promise<any[]> =>
   (await board.get(`/api/v1/sessions?limit=50${query}`)).body.sessions
 const newest = async (): Promise<any> => (await sessions())[0]
+
+test('over HTTP a frame that is no message is answered, and is no end of anything', async () => {
+  const post = async (body: string | Uint8Array): Promise<number> => {
+    const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
+    const answer = await fetch(`${board.url}/mcp`, { method: 'POST', headers, body })
+    await answer.text()
+    return answer.status
+  }
+  const broken = Uint8Array.from([0x7b, 0xff, 0xfe, 0x7d])
+  for (const frame of [...BAD_FRAMES, broken, '['.repeat(100_000), `"${'x'.repeat(11_000_000)}"`]) {
+    const status = await post(frame)
+    expect({ frame: String(frame).slice(0, 80), status }).toMatchObject({
+      status: expect.toSatisfy(isAnswered),
+    })
+  }
+  const mcp = await connectMcp('HTTP', board)
+  expect((await mcp.call('list_agent_types')).isError).not.toBe(true)
+  await mcp.close()
+})
+
+/** Also where it is refused; a failure of the board's own is none. */
+const isAnswered = (status: number): boolean => status >= 200 && status < 500
 
 describe.each(['stdio', 'HTTP'] as const)('over %s', (door) => {
   let mcp: McpConnection

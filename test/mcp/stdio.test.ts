@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { resolve } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { until } from '../support/until.ts'
+import { BAD_FRAMES } from './bad-frames.ts'
 
 const MAIN = resolve(import.meta.dirname, '../../src/cli/main.ts')
 /** Bytes for a token: fewer than any tokenizer takes for JSON with English in it. */
@@ -94,21 +95,7 @@ describe('without a board', () => {
     server.write(INITIALIZE)
     await server.answer(1)
     const frames = [
-      'not JSON',
-      '',
-      '[]',
-      '{}',
-      'null',
-      '"text"',
-      '\u0000\u001B]0;title\u0007',
-      '[{"jsonrpc":"2.0","id":90,"method":"ping"}]',
-      '{"jsonrpc":"1.0","id":91,"method":"ping"}',
-      '{"jsonrpc":"2.0","id":null,"method":"ping"}',
-      '{"jsonrpc":"2.0","id":1.5,"method":"ping"}',
-      '{"jsonrpc":"2.0","id":92,"method":"ping","params":[]}',
-      '{"jsonrpc":"2.0","id":93,"result":{}}',
-      '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"unknown"}}',
-      '{"jsonrpc":"2.0","id":94,"method":"tools/call","params":{"name":"__proto__","arguments":{"__proto__":{}}}}',
+      ...BAD_FRAMES,
       request(95, 'no/such/method'),
       request(96, 'tools/call', { name: 'check_session', arguments: 'text' }),
       request(97, 'tools/call', { name: 'search_agents', arguments: { query: 'x'.repeat(11_000_000) } }),
