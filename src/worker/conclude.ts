@@ -23,6 +23,7 @@ import type { AgentEnded } from './agent-end.ts'
 import type { Doorbell } from './doorbell.ts'
 import type { Flow } from './flow.ts'
 import type { Launcher } from './launch.ts'
+import { missingFiles } from './preflight.ts'
 
 /** How a claim ended, for the job: finished, to be given to another pod, or to be looked at again later. */
 export type Claim = 'finished' | 'hand_over' | 'no_record' | { readonly laterMs: number }
@@ -62,8 +63,21 @@ export interface ClaimedJob {
 /** What follows an agent's end. */
 export type Next = Claim | 'resume' | 'fresh'
 
+/** A success without the files that its spec expects is none. What is elsewhere (`cwd` null) is taken at its word. */
+export async function concludeWithFiles(
+  parts: SessionParts,
+  job: ClaimedJob,
+  record: SessionRecord,
+  cwd: string | null,
+  ended: AgentEnded,
+): Promise<Next> {
+  const isWhole = ended.outcome.status !== 'completed' || cwd === null
+  const absent = isWhole ? [] : await missingFiles(job.spec, cwd)
+  return await conclude(parts, job, record, absent.length > 0 ? withMissingFiles(ended, absent) : ended)
+}
+
 /** From an agent's end to the session's next state. */
-export async function conclude(
+async function conclude(
   parts: SessionParts,
   job: ClaimedJob,
   record: SessionRecord,
@@ -298,7 +312,7 @@ export function failure(failureReason: FailureReason, message: string): Ending {
   return { status: 'failed', failureReason, message, output: null, permissionDenials: [] }
 }
 
-export function withMissingFiles(ended: AgentEnded, missing: readonly string[]): AgentEnded {
+function withMissingFiles(ended: AgentEnded, missing: readonly string[]): AgentEnded {
   const message = `The agent reported success, but these files are missing: ${missing.join(', ')}.`
   const outcome: Outcome = {
     ...ended.outcome,

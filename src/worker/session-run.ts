@@ -4,31 +4,24 @@
  * All waiting happens here, inside the BullMQ job: for the lease, for a restart's back-off. What is decided is on
  * the stream before BullMQ hears of it, so that dying at any line leaves a hash from which the next claim goes on.
  */
-import { join } from 'node:path'
 import { agentPrompt, MESSAGE_END, type Conversation } from '../core/agent-prompt.ts'
 import { createBell, type Bell } from '../core/bell.ts'
-import { sleep, type Clock } from '../core/clock.ts'
-import type { AgentClosed, AgentExited, SessionClaimed } from '../core/events.ts'
+import type { Clock } from '../core/clock.ts'
+import type { SessionClaimed } from '../core/events.ts'
 import { isDroverError, messageOf } from '../core/errors.ts'
-import { classifyOutcome, NO_FACTS, type Asked, type Outcome, type StreamFacts } from '../core/outcome.ts'
+import { classifyOutcome, type Asked, type Outcome } from '../core/outcome.ts'
 import { isEnded, isLive } from '../core/state.ts'
-import { NO_TALK, observeTalk, type TalkFacts } from '../core/talk-facts.ts'
 import { waitedUpTo } from '../core/waited-time.ts'
 import type { Lease } from '../queue/lease.ts'
-import type { OwnEvent } from '../queue/own-event.ts'
-import { cancelledEnding, deadEvents } from '../queue/session-end.ts'
-import type { AgentRef, SessionRecord } from '../queue/session-store.ts'
+import { cancelledEnding } from '../queue/session-end.ts'
+import type { SessionRecord } from '../queue/session-store.ts'
 import { NO_MESSAGE_FOLLOWED, untilMessage } from './after-interrupt.ts'
-import type { AgentEnded } from './agent-end.ts'
 import { runAgent } from './agent-run.ts'
-import { createAgentStream, type PublishedSpool } from './agent-stream.ts'
-import { deliveries } from './correspondence.ts'
 import {
-  conclude,
+  concludeWithFiles,
   endSession,
   failure,
   settleWorktree,
-  withMissingFiles,
   type Claim,
   type ClaimedJob,
   type Next,
@@ -36,16 +29,14 @@ import {
 } from './conclude.ts'
 import { beginConversation } from './conversation.ts'
 import { startupTimeoutOf } from './launch.ts'
-import { missingFiles, preflight } from './preflight.ts'
+import { afterPredecessor } from './predecessor.ts'
+import { preflight } from './preflight.ts'
 import { createPulse, type Pulse } from './pulse.ts'
-import { stopForCancel, stopForRestart, stopOf } from './stop.ts'
+import { stopForCancel, stopForRestart, wasCancelled } from './stop.ts'
 import { shipperOf } from './transcript-shipper.ts'
 import { undelivered } from './undelivered.ts'
 import { openWorkplace } from './workplace.ts'
 import { missingWorkspace, preflightParts, waitForWorkspace } from './workspace-wait.ts'
-
-/** How often the lease of another slot is looked at. */
-const SLOT_LOOK_MS = 250
 
 /** Runs the session of a job to its end, unless it has ended already. */
 export async function runSession(parts: SessionParts, job: ClaimedJob): Promise<Claim> {
@@ -148,146 +139,10 @@ async function runAgents(parts: SessionParts, job: ClaimedJob, held: Held): Prom
       return 'finished'
     }
     next = isLive(record.state)
-      ? await afterPredecessor(parts, job, held, record)
+      ? await afterPredecessor(parts, job, held.stop, record)
       : await nextAgent(parts, job, held, record, next === 'fresh')
   }
   return next
-}
-
-/** Where a type has several slots, ours says nothing of the one that the agent before has: its end is waited for. */
-async function afterPredecessor(
-  parts: SessionParts,
-  job: ClaimedJob,
-  held: Held,
-  record: SessionRecord,
-): Promise<Next> {
-  while (record.lease !== null && (await parts.leases.isHeld(record.lease))) {
-    await sleep(SLOT_LOOK_MS, job.closing)
-    // A cancel is its holder's to act on.
-    if (job.closing.aborted || (held.stop.aborted && !wasCancelled(held.stop))) return 'hand_over'
-  }
-  // It may have ended, or said its last, in the meantime.
-  const now = await parts.store.read(job.sessionId)
-  if (now === null || !isLive(now.state) || now.epoch !== record.epoch) return 'resume'
-  return await closePredecessor(parts, job, now)
-}
-
-/** Its lease is gone or ours, so the worker that had this agent is gone, and by its deadline the agent too. */
-async function closePredecessor(parts: SessionParts, job: ClaimedJob, record: SessionRecord): Promise<Next> {
-  if (record.agentId === null)
-    throw new Error(`session ${record.sessionId} is ${record.state} without an agent`)
-  const agent = {
-    sessionId: record.sessionId,
-    agentType: record.agentType,
-    agentId: record.agentId,
-    epoch: record.epoch,
-  }
-  // What it had printed may be on this very disk, its result too; elsewhere what it had published is known.
-  const left = await takeLeftSpool(parts, agent)
-  const outcome = classifyOutcome({
-    facts: left?.facts ?? record.facts ?? NO_FACTS,
-    exit: null,
-    asked: record.cancel !== null ? 'cancel' : 'worker_lost',
-    stderrTail: '',
-    spawnError: null,
-  })
-  const exited: AgentExited = {
-    status: 'superseded',
-    pid: record.pid,
-    exit_code: null,
-    exit_signal: null,
-    failure_reason: outcome.failureReason,
-    message: outcome.message,
-    stderr_tail: '',
-  }
-  const closed: AgentClosed =
-    left === null
-      ? { lines: record.cursor, bytes: 0, sha256: null, tail_unknown: true }
-      : { ...left.stats, tail_unknown: false }
-  const events: OwnEvent[] = [
-    ...deadEvents(record),
-    { type: 'drover.agent.exited', payload: exited },
-    { type: 'drover.agent.closed', payload: closed },
-  ]
-  const started = await takenUp(parts, record, left?.messages)
-  const isAsking = record.waitingSince > 0 && record.interruptedUntil === 0
-  return await concludeWithFiles(parts, job, record, await workedIn(parts, job.spec, record), {
-    agent,
-    outcome,
-    events: [...deliveries(started), ...events],
-    talk: {
-      started,
-      done: [...(left?.messages ?? [])].filter(([, how]) => how === 'done').map(([id]) => id),
-    },
-    waitedMs: isAsking ? waitedUpTo(record, parts.clock.now().getTime()) : null,
-  })
-}
-
-/** Where the agents of a session that has begun work, on this pod; null where that is elsewhere. */
-async function workedIn(
-  parts: SessionParts,
-  spec: ClaimedJob['spec'],
-  record: SessionRecord,
-): Promise<string | null> {
-  if (spec.expectFiles.length === 0) return null
-  const check = await preflight(preflightParts(parts), spec, record)
-  if (!check.ok || record.workspaceId === null || check.workspaceId !== record.workspaceId) return null
-  if (check.repository === null) return check.dir
-  return record.worktreePath === null ? null : join(record.worktreePath, check.repository.prefix)
-}
-
-/** A success without the files that its spec expects is none. What is elsewhere (`cwd` null) is taken at its word. */
-async function concludeWithFiles(
-  parts: SessionParts,
-  job: ClaimedJob,
-  record: SessionRecord,
-  cwd: string | null,
-  ended: AgentEnded,
-): Promise<Next> {
-  const isWhole = ended.outcome.status !== 'completed' || cwd === null
-  const absent = isWhole ? [] : await missingFiles(job.spec, cwd)
-  return await conclude(parts, job, record, absent.length > 0 ? withMissingFiles(ended, absent) : ended)
-}
-
-/** The rest of a dead agent's spool goes to the stream; null where it is not here. Lines that were taken are dropped. */
-async function takeLeftSpool(
-  parts: SessionParts,
-  agent: AgentRef,
-): Promise<{
-  readonly facts: StreamFacts
-  readonly stats: PublishedSpool
-  /** What its lines say of messages. */
-  readonly messages: TalkFacts['messages']
-} | null> {
-  let said = NO_TALK
-  const spool = await parts.launcher.leftSpool(agent.sessionId, agent.agentId)
-  if (spool === null) return null
-  const stream = createAgentStream({
-    store: parts.store,
-    agent,
-    spool,
-    flow: parts.flow,
-    onTaken(lines) {
-      said = lines.reduce((facts, { message }) => observeTalk(facts, message), said)
-    },
-    onFacts: () => {},
-    onFailure: parts.onError,
-  })
-  const stats = await stream.finish()
-  return { facts: stream.facts(), stats, messages: said.messages }
-}
-
-/** Messages that a dead agent had taken up, and whose worker died before it had said so. */
-async function takenUp(
-  parts: SessionParts,
-  { sessionId }: SessionRecord,
-  messages: TalkFacts['messages'] = new Map(),
-): Promise<string[]> {
-  if (messages.size === 0) return []
-  const kept = await parts.talk.read(sessionId)
-  return kept.messages
-    .filter(({ message_id: id, startedBy }) => startedBy === null && messages.has(id))
-    .map(({ message_id: id }) => id)
 }
 
 async function nextAgent(
@@ -443,10 +298,6 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
-}
-
-function wasCancelled(stop: AbortSignal): boolean {
-  return stop.aborted && stopOf(stop).asked === 'cancel'
 }
 
 /** Of the session's whole time. Pauses for usage limits and waits for people are not its own and do not count. */

@@ -26,3 +26,8 @@ export function stopForCancel({ actor, force, grace_seconds }: CancelRequest): S
 export function stopForRestart({ actor }: RestartRequest): Stop {
   return { asked: 'restart', actor }
 }
+
+/** Did somebody end the session, rather than the pod or the lease? */
+export function wasCancelled(stop: AbortSignal): boolean {
+  return stop.aborted && stopOf(stop).asked === 'cancel'
+}

@@ -3,13 +3,12 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Envelope } from '../../src/core/envelope.ts'
-import { openDrover, type Drover, type Started } from '../support/drover.ts'
+import { openDrover, startUp, type Drover, type Up } from '../support/drover.ts'
 import { createScratch, type Scratch } from '../support/leaks.ts'
-import { until } from '../support/until.ts'
 
 let scratch: Scratch
 let drover: Drover
-let up: Started
+let up: Up
 let url: string
 let workspace: string
 
@@ -76,22 +75,17 @@ beforeAll(async () => {
       },
     }),
   )
-  up = drover.start(['up', `--rehearse=${rehearsal}`, '--port', '0', '--json'], {
-    env: {
-      DROVER_WORKSPACE_ROOTS: workspace,
-      DROVER_AGENT_SPECS: specs,
-      DROVER_MIN_FREE_CPU_PERCENT: '0',
-      DROVER_LINEAGE_MAX_DEPTH: '1',
-      DROVER_LINEAGE_MAX_CHILDREN: '1',
-    },
+  up = await startUp(drover, `--rehearse=${rehearsal}`, {
+    DROVER_WORKSPACE_ROOTS: workspace,
+    DROVER_AGENT_SPECS: specs,
+    DROVER_LINEAGE_MAX_DEPTH: '1',
+    DROVER_LINEAGE_MAX_CHILDREN: '1',
   })
-  await until(() => up.stdout().includes('\n'), { timeoutMs: 60_000, message: () => up.stderr() })
-  url = (JSON.parse(up.stdout()) as { url: string }).url
+  url = up.ready.url
 }, 90_000)
 
 afterAll(async () => {
-  up.kill('SIGTERM')
-  expect(await up.exited).toBe(0)
+  await up.stop()
   await scratch.check()
 }, 60_000)
 

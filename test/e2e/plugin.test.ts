@@ -13,7 +13,7 @@ import { parseScript } from '../../src/rehearsal/load-script.ts'
 import { startRehearsal } from '../../src/rehearsal/rehearsal.ts'
 import { connectMcp, type McpConnection } from '../mcp/connect-mcp.ts'
 import { claudePath } from '../support/claude.ts'
-import { openDrover, type Started } from '../support/drover.ts'
+import { openDrover, startUp, type Up } from '../support/drover.ts'
 import { createScratch, type Scratch } from '../support/leaks.ts'
 import { until } from '../support/until.ts'
 
@@ -38,7 +38,7 @@ agents:
 
 let scratch: Scratch
 let workspace: string
-let up: Started
+let up: Up
 let url: string
 beforeAll(async () => {
   scratch = await createScratch()
@@ -48,21 +48,16 @@ beforeAll(async () => {
   await writeFile(rehearsal, AGENTS)
   const spec = { description: 'For tests', model: 'sonnet', allowed_tools: ['Bash'] }
   await writeFile(specs, JSON.stringify({ agent_types: { architect: spec, code_reviewer: spec } }))
-  up = openDrover(scratch).start(['up', `--rehearse=${rehearsal}`, '--port', '0', '--json'], {
-    env: {
-      DROVER_WORKSPACE_ROOTS: workspace,
-      DROVER_AGENT_SPECS: specs,
-      DROVER_MIN_FREE_CPU_PERCENT: '0',
-      DROVER_STARTUP_TIMEOUT_MS: '60000',
-    },
+  up = await startUp(openDrover(scratch), `--rehearse=${rehearsal}`, {
+    DROVER_WORKSPACE_ROOTS: workspace,
+    DROVER_AGENT_SPECS: specs,
+    DROVER_STARTUP_TIMEOUT_MS: '60000',
   })
-  await until(() => up.stdout().includes('\n'), { timeoutMs: 60_000, message: () => up.stderr() })
-  url = (JSON.parse(up.stdout()) as { url: string }).url
+  url = up.ready.url
 }, 90_000)
 
 afterAll(async () => {
-  up.kill('SIGTERM')
-  expect(await up.exited).toBe(0)
+  await up.stop()
   await scratch.check()
 }, 60_000)
 

@@ -5,14 +5,14 @@ import { join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Envelope } from '../../src/core/envelope.ts'
-import { openDrover, type Drover, type Started } from '../support/drover.ts'
+import { openDrover, startUp, type Drover, type Up } from '../support/drover.ts'
 import { createScratch, type Scratch } from '../support/leaks.ts'
 import { until } from '../support/until.ts'
 
 let scratch: Scratch
 let drover: Drover
-let up: Started
-let ready: { url: string; redis_url: string; data_dir: string }
+let up: Up
+let ready: Up['ready']
 let workspace: string
 const client = (): Record<string, string> => ({ DROVER_URL: ready.url })
 
@@ -21,16 +21,12 @@ beforeAll(async () => {
   drover = openDrover(scratch)
   workspace = join(scratch.dir, 'workspace')
   await mkdir(workspace)
-  up = drover.start(['up', '--rehearse', '--port', '0', '--json'], {
-    env: { DROVER_WORKSPACE_ROOTS: workspace, DROVER_KEEP_SPOOLS: 'true', DROVER_MIN_FREE_CPU_PERCENT: '0' },
-  })
-  await until(() => up.stdout().includes('\n'), { timeoutMs: 60_000, message: () => up.stderr() })
-  ready = JSON.parse(up.stdout()) as typeof ready
+  up = await startUp(drover, '--rehearse', { DROVER_WORKSPACE_ROOTS: workspace, DROVER_KEEP_SPOOLS: 'true' })
+  ready = up.ready
 }, 90_000)
 
 afterAll(async () => {
-  up.kill('SIGTERM')
-  expect(await up.exited).toBe(0)
+  await up.stop()
   await scratch.check()
 }, 60_000)
 

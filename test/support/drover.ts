@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { delimiter, dirname, resolve } from 'node:path'
 import { claudePath } from './claude.ts'
 import type { Scratch } from './leaks.ts'
+import { until } from './until.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const MAIN = resolve(ROOT, 'dist/cli/main.js')
@@ -92,6 +93,29 @@ export function openDrover(scratch: Scratch): Drover {
           }
         },
       }
+    },
+  }
+}
+
+/** A `drover up --json` that is ready; its only line of stdout. */
+export interface Up {
+  readonly ready: { readonly url: string; readonly redis_url: string; readonly data_dir: string }
+  /** Ends it, which must go well. */
+  stop(): Promise<void>
+}
+
+/** Resolves when it is ready. @param rehearse `--rehearse`, with a script or without */
+export async function startUp(drover: Drover, rehearse: string, env: Record<string, string>): Promise<Up> {
+  const started = drover.start(['up', rehearse, '--port', '0', '--json'], {
+    env: { DROVER_MIN_FREE_CPU_PERCENT: '0', ...env },
+  })
+  await until(() => started.stdout().includes('\n'), { timeoutMs: 60_000, message: () => started.stderr() })
+  return {
+    ready: JSON.parse(started.stdout()) as Up['ready'],
+    async stop() {
+      started.kill('SIGTERM')
+      const code = await started.exited
+      if (code !== 0) throw new Error(`drover up ended with ${code}: ${started.stderr()}`)
     },
   }
 }
