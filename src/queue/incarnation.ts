@@ -20,8 +20,9 @@ import type { Keys } from './keys.ts'
 import { runIdOf } from './run-id.ts'
 
 /**
- * Lua: `run_id()`, `now_ms()`, `is_restored(seeded key, restored key)`: is what the ledger knows written back? And
- * `note(quarantine key, run_id)`: the quarantine's name, noted where nobody has.
+ * Lua: `run_id()`, `now_ms()`, `is_restored(seeded key, restored key, seen)`: is what the ledger knows written back,
+ * and did it say `seen` (where one is named) when it was? And `note(quarantine key, run_id)`: the quarantine's name,
+ * noted where nobody has.
  */
 export const INCARNATION = `
 local function run_id() return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') end
@@ -29,8 +30,9 @@ local function now_ms()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
-local function is_restored(seeded, restored)
+local function is_restored(seeded, restored, seen)
   local run, life = run_id(), redis.call('MGET', seeded, restored)
+  if seen and seen ~= (life[2] or '') then return false end
   return life[1] == run or string.sub(life[2] or '', 1, #run + 1) == run .. ' '
 end
 local function note(key, run)

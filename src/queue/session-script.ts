@@ -82,6 +82,8 @@ return answers
  *
  * In a life of Redis whose hashes are not written back yet (`incarnation.ts`) it changes nothing and answers
  * `unrestored`, but for renewals: what is here may be older than what the ledger has, and a `seq` would be given twice.
+ * So it does to a pod that has not heard yet that they are: what `restored` said when it last sent again what Redis
+ * had lost comes with each of its calls. A later change of it would otherwise pass before those that were lost.
  *
  * KEYS  1 session hash · 2 event stream · 3 epoch · 4 lease · 5 agent counters · 6 seeded · 7 restored · 8 kept
  *       · 9 the note of its end · 10 what is said to it (`talk-script.ts`)
@@ -90,7 +92,7 @@ return answers
 export const SESSION_SCRIPT = `${EVENTS}${INCARNATION}${UNRECORDED}${REMEMBER}
 local hash, stream = KEYS[1], KEYS[2]
 local op = cjson.decode(ARGV[1])
-if op.kind ~= 'renew' and not is_restored(KEYS[6], KEYS[7]) then return {'unrestored'} end
+if op.kind ~= 'renew' and not is_restored(KEYS[6], KEYS[7], op.restored) then return {'unrestored'} end
 local known = redis.call('HMGET', hash, 'state', 'epoch', 'seq', 'cancel', 'op:' .. (op.writer or ''), 'agent_id',
   'over')
 local state, epoch, seq = known[1], known[2], tonumber(known[3] or '0')

@@ -4,7 +4,7 @@ import { newId } from '../core/ids.ts'
 import { isEnded, isResting, type SessionState } from '../core/state.ts'
 import { createTurns } from '../core/turns.ts'
 import type { Keys } from './keys.ts'
-import { createCallSession, notRestored, type ScriptAnswer } from './call-session.ts'
+import { createCallSession, notRestored, type CallSession, type ScriptAnswer } from './call-session.ts'
 import { createAcceptBatch, type Acceptance, type Accepted } from './accept-batch.ts'
 import { readEndedNote, type EndedSessionNote } from './ended-session.ts'
 import type { OwnEvent } from './own-event.ts'
@@ -81,6 +81,11 @@ export interface SentChange {
 
 /** For whoever keeps what Redis may lose until it is recorded; see `worker/outbox.ts`. */
 export interface StoreHooks {
+  /**
+   * What the key `restored` said when all that this pod had sent was there last; '' for nothing. Comes with each change
+   * and each line: where Redis was restored once more they are refused, and `onLost` is called.
+   */
+  restored(): string
   /** Resolves when what Redis has lost is sent again, at once mostly: no change may overtake an earlier one. */
   settled(): Promise<void>
   /** A change was applied; its last event is at `streamId` (of an earlier event where it had none). */
@@ -88,8 +93,8 @@ export interface StoreHooks {
   /** The agent's lines up to number `cursor` were taken; the last one is at `streamId`. */
   onLines(agent: AgentRef, streamId: string, cursor: number): void
   /**
-   * Redis has no such session, or misses lines of it. Resolves when everything that was sent is there again: then the
-   * call is repeated, once.
+   * Redis has no such session, or misses lines of it, or may have lost something. Resolves when everything that was
+   * sent is there again: then the call is repeated. A session that is missing even then is.
    */
   onLost(sessionId: string): Promise<void>
 }
@@ -150,7 +155,12 @@ export interface SessionStore {
   ): Promise<Taken>
   /** Closing events of an agent, taken whatever became of the session meanwhile. */
   close(agent: AgentRef, events: readonly OwnEvent[]): Promise<Changed>
-  /** Sends a change again; nothing happens where it is still there. Answers the stream id of its last event. */
+  /**
+   * Sends a change again; nothing happens where it is still there. Answers the stream id of its last event, '' where it
+   * was refused.
+   *
+   * @throws DroverError `redis_unavailable` where Redis may have lost something, once more
+   */
   repeat(sent: SentChange): Promise<string>
   /** Renews the lease and writes the beat into the hash, with the time by Redis' clock, in one command. */
   renew(
@@ -164,9 +174,9 @@ export interface SessionStore {
   ): Promise<Renewed>
 }
 
-/** The store over a connection; the same one may be shared with BullMQ. */
-export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks): SessionStore {
-  const callOnce = createCallSession(redis, keys)
+/** The store over a connection; the same one may be shared with BullMQ. Without `onLost` it throws what needs it. */
+export function createSessionStore(redis: Redis, keys: Keys, hooks: Partial<StoreHooks> = {}): SessionStore {
+  const callSession = createCallSession(redis, keys)
   const inTurn = createTurns()
   const writer = newId().slice(-12)
   let operations = 0
@@ -176,22 +186,20 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks)
     n: ++operations,
   })
 
-  async function call(
-    session: SessionRef,
-    leaseKey: string,
-    operation: Readonly<Record<string, unknown>>,
-    events: readonly string[],
-  ): Promise<ScriptAnswer> {
-    let answer = await callOnce(session, leaseKey, operation, events)
-    for (let isLost = false; !isLost && LOST.has(answer[0]);) {
-      if (hooks === undefined) {
+  const callOnce: CallSession = (session, leaseKey, operation, events) =>
+    callSession(session, leaseKey, { ...operation, restored: hooks.restored?.() }, events)
+
+  async function call(...args: Parameters<CallSession>): Promise<ScriptAnswer> {
+    let answer = await callOnce(...args)
+    for (let isTrue = false; answer[0] === 'unrestored' || (LOST.has(answer[0]) && !isTrue);) {
+      if (hooks.onLost === undefined) {
         if (answer[0] === 'unrestored') throw notRestored()
         return answer
       }
       // Of what is there again, `missing` and `gap` are the truth; another loss is waited for again.
-      isLost = answer[0] !== 'unrestored'
-      await hooks.onLost(session.sessionId)
-      answer = await callOnce(session, leaseKey, operation, events)
+      isTrue = answer[0] !== 'unrestored'
+      await hooks.onLost(args[0].sessionId)
+      answer = await callOnce(...args)
     }
     return answer
   }
@@ -207,13 +215,13 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks)
     events: readonly string[],
   ): Promise<ScriptAnswer> {
     return await inTurn(session.sessionId, async () => {
-      await hooks?.settled()
+      await hooks.settled?.()
       const answer = await call(session, leaseKey, operation, events)
       if (answer[0] !== 'ok') return answer
       const [, streamId = '', epoch, agentId] = answer
       // An agent that is started again is the same one, not another.
       const again = operation['kind'] === 'start' ? { again: { epoch, agent_id: agentId } } : {}
-      hooks?.onChanged({ session, leaseKey, operation: { ...operation, ...again }, events }, streamId)
+      hooks.onChanged?.({ session, leaseKey, operation: { ...operation, ...again }, events }, streamId)
       return answer
     })
   }
@@ -287,7 +295,7 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks)
       if (answer[0] === 'ok') {
         const [, streamId = ''] = answer
         const cursor = Number(answer[2])
-        if (streamId !== '') hooks?.onLines(agent, streamId, cursor)
+        if (streamId !== '') hooks.onLines?.(agent, streamId, cursor)
         const unrecorded = answer[3] === undefined ? null : Number(answer[3])
         return { ok: true, streamId, cursor, unrecorded }
       }
@@ -307,13 +315,14 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks?: StoreHooks)
 
     async repeat({ session, leaseKey, operation, events }) {
       const answer = await callOnce(session, leaseKey, operation, events)
+      if (answer[0] === 'unrestored') throw notRestored()
       return answer[0] === 'ok' ? (answer[1] ?? '') : ''
     },
 
     async renew(agent, renewal) {
       const { leaseKey, token, ttlMs, beat } = renewal
       const operation = { kind: 'renew', token, ttl: ttlMs, epoch: agent.epoch, set: beat }
-      const answer = await callOnce(agent, leaseKey, operation, [])
+      const answer = await callSession(agent, leaseKey, operation, [])
       if (answer[0] === 'ok') return { ok: true, ...requestsOf(answer[1], answer[2], answer[3], answer[4]) }
       return { ok: false, refused: answer[0] as 'missing' | 'ended' | 'lease' }
     },

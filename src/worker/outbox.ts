@@ -6,15 +6,26 @@
  * sends the rest again, in order: its own changes as they were (their numbers make a repeat harmless), an agent's
  * lines from its spool. Until that is done no lease is given, so nobody has gone on meanwhile.
  *
+ * Nothing new may pass before that, or it would count as the later one and what is sent again as done: what `restored`
+ * said last goes with each change and each line, also with those that are sent again, and the session script refuses
+ * what was meant for an earlier life of Redis (`queue/session-script.ts`).
+ *
  * Own changes are kept in memory: a pod that dies in the same moment as Redis leaves its spools, which its next start
  * or the session's next claim sends (`leftovers.ts`).
  */
 import type { Redis } from 'ioredis'
 import { sleep } from '../core/clock.ts'
-import { messageOf } from '../core/errors.ts'
+import { isDroverError, messageOf } from '../core/errors.ts'
 import { runIdOf } from '../queue/run-id.ts'
 import type { Keys } from '../queue/keys.ts'
-import type { AgentRef, SentChange, SessionStore, StoreHooks } from '../queue/session-store.ts'
+import { notRestored } from '../queue/call-session.ts'
+import {
+  createSessionStore,
+  type AgentRef,
+  type SentChange,
+  type SessionStore,
+  type StoreHooks,
+} from '../queue/session-store.ts'
 import { reached } from '../queue/stream-id.ts'
 import { sendSpool } from './agent-stream.ts'
 
@@ -30,9 +41,7 @@ export interface OutboxParts {
   readonly redis: Redis
   /** A subscriber connection; it may be shared with other channels. */
   readonly subscriber: Redis
-  readonly keys: Pick<Keys, 'recorded' | 'restored' | 'seeded' | 'noRecord'>
-  /** A store without hooks: what is sent again must not be kept twice. */
-  readonly store: SessionStore
+  readonly keys: Keys
   /** Where the agent's spool is on this machine. */
   readonly spoolOf: (agent: AgentRef) => string
   /** Tells the recorder that everything of this pod is there again, with what `restored` says at that moment. */
@@ -50,14 +59,20 @@ export interface Outbox {
 }
 
 export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
-  const { redis, subscriber, keys, store, onError } = parts
+  const { redis, subscriber, keys, onError } = parts
   const sessions = new Map<string, Sent[]>()
   const listeners: ((streamId: string) => void)[] = []
   const stopped = new AbortController()
-  /** What `restored` said when this pod last sent everything again. */
-  let restored: string | null = null
+  /** What `restored` said when this pod last sent everything again; '' for nothing. */
+  let restored = ''
+  /** What it says now that everything is sent again. */
+  let restoring = ''
+  /** How often that was announced. */
+  let announcements = 0
   let checking: Promise<void> | null = null
   let recordedUpTo = '0-0'
+  // Another store than the pod's: what is sent again is not kept once more.
+  const store = createSessionStore(redis, keys, { restored: () => restoring })
 
   function keep(sessionId: string, sent: Sent): void {
     const kept = sessions.get(sessionId) ?? []
@@ -80,37 +95,51 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
     for (const listener of listeners) listener(streamId)
   }
 
-  async function sendAgain(sessionId: string, recordedUpTo: string): Promise<void> {
+  /** @throws DroverError `redis_unavailable` where Redis has lost something once more */
+  async function sendAgain(sessionId: string): Promise<void> {
+    const [, recordedBefore = '0-0'] = restoring.split(' ')
     for (const sent of sessions.get(sessionId) ?? []) {
-      if (reached(recordedUpTo, sent.streamId)) continue
+      if (reached(recordedBefore, sent.streamId)) continue
       const streamId =
-        sent.kind === 'change'
-          ? await store.repeat(sent.change)
-          : (await sendSpool(store, sent.agent, parts.spoolOf(sent.agent), { upTo: sent.upTo })).streamId
+        sent.kind === 'change' ? await store.repeat(sent.change) : await sendLines(sent.agent, sent.upTo)
       if (streamId !== '') sent.streamId = streamId
     }
   }
 
-  async function sendAllAgain(recordedUpTo: string): Promise<void> {
-    for (const sessionId of sessions.keys()) {
-      if ((await store.read(sessionId)) === null) {
-        onError(new Error(`Redis has lost session ${sessionId} before the ledger had it: it cannot go on.`))
-        const agentType = agentTypeOf(sessions.get(sessionId))
-        if (agentType !== null) await redis.hset(keys.noRecord, sessionId, agentType)
-        sessions.delete(sessionId)
-        continue
-      }
-      try {
-        await sendAgain(sessionId, recordedUpTo)
-      } catch (error) {
-        // Redis is away again: all of it later. Otherwise one spool that cannot be read must not stop the others.
-        if (redis.status !== 'ready') throw error
-        sessions.delete(sessionId)
-        onError(
-          new Error(`What Redis lost of session ${sessionId} cannot be sent again: ${messageOf(error)}`),
-        )
-      }
+  /** A spool that cannot be read is a gap in the ledger, and must not keep the rest from it. */
+  async function sendLines(agent: AgentRef, upTo: number): Promise<string> {
+    let failed: unknown = null
+    const lines: SessionStore['lines'] = (...args) =>
+      store.lines(...args).catch((error: unknown) => {
+        failed = error
+        throw error
+      })
+    try {
+      return (await sendSpool({ ...store, lines }, agent, parts.spoolOf(agent), { upTo })).streamId
+    } catch (error) {
+      // Of Redis, and not of the spool: all of it later.
+      if (failed !== null) throw error
+      onError(
+        new Error(`Lines of ${agent.agentId} that Redis lost cannot be sent again: ${messageOf(error)}`),
+      )
+      return ''
     }
+  }
+
+  async function sendAllAgain(): Promise<void> {
+    for (const sessionId of sessions.keys()) {
+      if ((await store.read(sessionId)) === null) await giveUp(sessionId)
+      else await sendAgain(sessionId)
+    }
+  }
+
+  /** The ledger had nothing of it to write back. */
+  async function giveUp(sessionId: string): Promise<void> {
+    if (((await redis.get(keys.restored)) ?? '') !== restoring) throw notRestored()
+    onError(new Error(`Redis has lost session ${sessionId} before the ledger had it: it cannot go on.`))
+    const agentType = agentTypeOf(sessions.get(sessionId))
+    if (agentType !== null) await redis.hset(keys.noRecord, sessionId, agentType)
+    sessions.delete(sessionId)
   }
 
   /** Resolves when Redis has all that this pod has sent; waits for the recorder where it has not written back yet. */
@@ -124,8 +153,11 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
   async function checkUntilDone(): Promise<void> {
     for (;;) {
       stopped.signal.throwIfAborted()
+      const heard = announcements
       try {
-        if (await checkOnce()) return
+        const isDone = await checkOnce()
+        if (isDone && heard === announcements) return
+        if (isDone) continue
       } catch (error) {
         onError(error)
       }
@@ -136,18 +168,22 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
   async function checkOnce(): Promise<boolean> {
     const runId = await runIdOf(redis)
     const [seeded, said, recorded] = await redis.mget(keys.seeded, keys.restored, keys.recorded)
-    const [restoredRun, upTo = '0-0'] = said?.split(' ') ?? []
-    if (restoredRun === runId && said !== restored) {
-      await sendAllAgain(upTo)
-      parts.onResent(said ?? '')
-      restored = said ?? null
-    } else if (restoredRun !== runId && seeded !== runId) return false
+    restoring = said ?? ''
+    if (seeded !== runId && !restoring.startsWith(`${runId} `)) return false
+    if (restoring !== restored) {
+      await sendAllAgain()
+      parts.onResent(restoring)
+      restored = restoring
+    }
     if (recorded) forget(recorded)
     return true
   }
 
   const announced = (channel: string, text: string): void => {
-    if (channel === keys.restored) check().catch(() => undefined)
+    if (channel === keys.restored) {
+      announcements += 1
+      check().catch(() => undefined)
+    }
     // While something may have to be sent again an announcement may be about other events with the same ids.
     else if (channel === keys.recorded && checking === null) forget(text)
   }
@@ -155,21 +191,25 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
   subscriber.on('message', announced)
   subscriber.on('ready', reconnected)
   await subscriber.subscribe(keys.recorded, keys.restored)
-  restored = await redis.get(keys.restored)
+  restored = (await redis.get(keys.restored)) ?? ''
   recordedUpTo = (await redis.get(keys.recorded)) ?? recordedUpTo
 
   return {
     hooks: {
+      restored: () => restored,
       settled: () => checking?.catch(() => undefined) ?? Promise.resolve(),
       onChanged: (change, streamId) => keep(change.session.sessionId, { kind: 'change', change, streamId }),
       onLines: (agent, streamId, upTo) => keep(agent.sessionId, { kind: 'lines', agent, upTo, streamId }),
       async onLost(sessionId) {
         await check()
-        // Also where only this session is concerned: what is there already is not taken twice.
-        await sendAgain(sessionId, restored?.split(' ')[1] ?? '0-0')
+        // Also where only this session is concerned: what is there already is not taken twice. Where Redis has lost
+        // something once more the caller hears of it by its next answer.
+        await sendAgain(sessionId).catch((error: unknown) => {
+          if (!isDroverError(error)) throw error
+        })
       },
     },
-    resent: () => restored ?? '',
+    resent: () => restored,
     onRecorded(listener) {
       listeners.push(listener)
       listener(recordedUpTo)

@@ -134,7 +134,6 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     redis,
     subscriber,
     keys,
-    store: createSessionStore(redis, keys),
     spoolOf: ({ sessionId, agentId }) => spoolOf(config.dataDir, sessionId, agentId),
     onResent(text) {
       entry.note({ resent: text })

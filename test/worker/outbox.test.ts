@@ -1,5 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { appendFile, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
@@ -37,7 +39,6 @@ beforeEach(async () => {
     redis: space.redis,
     subscriber,
     keys: space.keys,
-    store: space.store,
     spoolOf,
     onResent: (text) => void resent.push(text),
     onError: (error) => void errors.push(error),
@@ -57,8 +58,7 @@ const session = () => ({ sessionId: newSessionId(), agentType: 'architect' })
 const printed = (n: number) => JSON.stringify({ type: 'assistant', n })
 const line = (n: number) => ({ type: 'claude.assistant', payloadText: printed(n) })
 
-/** An agent with two lines, a change between them, and its end. */
-async function liveOn(ref: { sessionId: string; agentType: string }): Promise<AgentRef> {
+async function startOn(ref: { sessionId: string; agentType: string }): Promise<AgentRef> {
   const leaseKey = space.keys.lease('architect', 0)
   await space.redis.set(leaseKey, 'pod:1', 'PX', 60_000)
   const started = await store.start(ref, {
@@ -69,7 +69,12 @@ async function liveOn(ref: { sessionId: string; agentType: string }): Promise<Ag
     events: [{ type: 'drover.agent.spawned', payload: {} }],
   })
   if (!started.ok) throw new Error(started.refused)
-  const agent = { ...ref, agentId: started.agentId, epoch: started.epoch }
+  return { ...ref, agentId: started.agentId, epoch: started.epoch }
+}
+
+/** An agent with two lines, a change between them, and its end. */
+async function liveOn(ref: { sessionId: string; agentType: string }): Promise<AgentRef> {
+  const agent = await startOn(ref)
   await mkdir(scratch.dir, { recursive: true })
   await writeFile(spoolOf(agent), `${printed(1)}\n${printed(2)}\n${printed(3)}`)
   await store.lines(agent, { first: 1, lines: [line(1)], increments: { 1: { cost_micros: 7 } } })
@@ -101,8 +106,10 @@ async function rememberServer(sessionId: string): Promise<() => Promise<void>> {
   }
 }
 
+const restoredText = async (upTo: string): Promise<string> => `${await runIdOf(space.redis)} ${upTo}`
+
 async function sayRestored(upTo: string): Promise<string> {
-  const text = `${await runIdOf(space.redis)} ${upTo}`
+  const text = await restoredText(upTo)
   await space.redis.set(space.keys.restored, text)
   await space.redis.publish(space.keys.restored, text)
   return text
@@ -211,4 +218,71 @@ test('a change that waits for what Redis has lost is not overtaken by a later on
   await Promise.all([first, claimed('second')])
   const claims = (await space.events()).filter(({ type }) => type === 'drover.session.claimed')
   expect(claims.map(({ payloadText }) => payloadText)).toEqual(['{"pod_id":"first"}', '{"pod_id":"second"}'])
+})
+
+test('a new change does not pass before what Redis has lost, though the pod has not heard of that yet', async () => {
+  const ref = session()
+  await store.accept(acceptance(ref.sessionId))
+  const upTo = (await space.store.read(ref.sessionId))?.lastId ?? ''
+  const failOver = await rememberServer(ref.sessionId)
+  const agent = await liveOn(ref)
+  const before = await seen()
+
+  await failOver()
+  await space.redis.set(space.keys.restored, await restoredText(upTo))
+  const closed = store.close(agent, [{ type: 'drover.agent.closed', payload: {} }])
+  expect(await closed).toMatchObject({ ok: true })
+
+  expect((await seen()).slice(0, -1)).toEqual(before)
+  expect((await seen()).at(-1)?.type).toBe('drover.agent.closed')
+  expect(await space.store.read(ref.sessionId)).toMatchObject({ state: 'completed', epoch: agent.epoch })
+  expect(resent).toEqual([await restoredText(upTo)])
+  expect(errors).toEqual([])
+})
+
+test('nor do lines', async () => {
+  const ref = session()
+  await store.accept(acceptance(ref.sessionId))
+  const upTo = (await space.store.read(ref.sessionId))?.lastId ?? ''
+  const failOver = await rememberServer(ref.sessionId)
+  const agent = await startOn(ref)
+  await failOver()
+  await space.redis.set(space.keys.restored, await restoredText(upTo))
+  await store.lines(agent, { first: 1, lines: [line(1)] })
+  const events = await space.events()
+  expect(events.map(({ type }) => type)).toEqual([
+    'drover.session.accepted',
+    'drover.agent.spawned',
+    'claude.assistant',
+  ])
+  expect(events.some(({ late }) => late)).toBe(false)
+})
+
+test('Redis that loses it once more, while it is being sent again, has all of it in the end', async () => {
+  const ref = session()
+  await store.accept(acceptance(ref.sessionId))
+  const upTo = (await space.store.read(ref.sessionId))?.lastId ?? ''
+  const failOver = await rememberServer(ref.sessionId)
+  const agent = await liveOn(ref)
+  const before = await seen()
+
+  // Sending again stands still at the first line until somebody writes to the spool.
+  const whole = `${spoolOf(agent)}.whole`
+  await rename(spoolOf(agent), whole)
+  await promisify(execFile)('mkfifo', [spoolOf(agent)])
+  await failOver()
+  const first = await sayRestored(upTo)
+  await until(async () => (await seen()).length === 2)
+
+  await failOver()
+  const second = `${await restoredText(upTo)} 2`
+  await space.redis.set(space.keys.restored, second)
+  await appendFile(spoolOf(agent), `${printed(1)}\n${printed(2)}\n${printed(3)}`)
+  await rename(whole, spoolOf(agent))
+  await space.redis.publish(space.keys.restored, second)
+  await until(() => resent.includes(second))
+
+  expect(resent).not.toContain(first)
+  expect(await seen()).toEqual(before)
+  expect(await space.store.read(ref.sessionId)).toMatchObject({ state: 'completed', epoch: agent.epoch })
 })
