@@ -10,7 +10,7 @@ import { COST_BY } from '../src/core/request.ts'
 import { vouch } from '../src/queue/incarnation.ts'
 import { keysOf } from '../src/queue/keys.ts'
 import { startBoard } from './board.ts'
-import { agentIdOf, makeLedger, sessionIdOf, taskIdOf, type LedgerSize } from './ledger-fill.ts'
+import { FIRST_DAY, agentIdOf, makeLedger, sessionIdOf, taskIdOf, type LedgerSize } from './ledger-fill.ts'
 import { summarize, type Result } from './report.ts'
 import type { Stage } from './stage.ts'
 
@@ -44,7 +44,7 @@ const PAGES: Readonly<Record<string, Paths>> = {
   ...Object.fromEntries(
     COST_BY.flatMap((by) => [
       [`cost by ${by}, of all time`, () => `/cost?by=${by}`],
-      [`cost by ${by}, of a week`, () => `/cost?by=${by}&since=2027-05-08`],
+      [`cost by ${by}, of a week`, () => `/cost?by=${by}&since=2026-11-07`],
     ]),
   ),
 }
@@ -115,4 +115,4 @@ const pick = (n: number, count: number): number => (n * 7919) % count
 
 /** A day of the half year in which the sessions were. */
 const dayOf = (n: number): string =>
-  new Date(Date.UTC(2026, 10, 20) + (pick(n, 173) + 2) * 86_400_000).toISOString().slice(0, 10)
+  new Date(FIRST_DAY + (pick(n, 173) + 2) * 86_400_000).toISOString().slice(0, 10)

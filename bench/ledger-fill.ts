@@ -18,7 +18,11 @@ export const taskIdOf = (index: number): string => `TASK-${index}`
 export const agentIdOf = (index: number): string => `bench-20261120-${String(index).padStart(6, '0')}`
 
 const TYPES = ['architect', 'code_developer', 'code_reviewer', 'project_manager', 'doc-keeper-haiku']
-const MINUTE = 60
+/** Of the first session: at 10:00, half a year before the time that `at` counts from. */
+export const FIRST_DAY = Date.UTC(2026, 4, 24)
+const HALF_YEAR = 180 * 24 * 3600
+/** One begins every five minutes. In seconds, for `at`. */
+const beginOf = (index: number): number => index * 5 * 60 - HALF_YEAR
 const FILE = 'orchestrator.db'
 /** Sessions of one batch of the recorder. */
 const BATCH_SESSIONS = 100
@@ -53,7 +57,10 @@ function index(path: string): void {
   }
 }
 
-/** Half a year of sessions: five types, every third with a task, trees of ten by `created_by`. */
+/**
+ * Half a year of sessions, all over: what ended within a day is written back to an empty Redis, and would be read while
+ * pages are. Five types, every third with a task, trees of ten by `created_by`.
+ */
 function recordSessions(path: string, streamKey: string, sessions: number): void {
   const ledger = openLedger(path)
   try {
@@ -79,7 +86,7 @@ function eventsOf(index: number): readonly string[] {
   const parent = index % 10 === 0 ? null : sessionIdOf(index - (index % 10))
   const failed = index % 20 === 7
   const usd = (index % 1000) / 1e4
-  const later = index * 5 * MINUTE
+  const later = beginOf(index)
   const session = scriptedSession(sessionIdOf(index), type)
     .accepted(
       { prompt: `Task number ${index}: ${phrase(index)}`, ...(task === null ? {} : { task_id: task }) },
@@ -126,7 +133,7 @@ function insertMessages(path: string, { sessions, messages }: LedgerSize): void 
         const isUser = line % 3 === 0
         const text = texts[(index * 7919 + line * 31) % texts.length] ?? ''
         const kind = isUser ? 'claude.user' : 'claude.assistant'
-        insert.run(sessionId, line + 7, agentId, type, index + 1, line, at(index), kind, text)
+        insert.run(sessionId, line + 7, agentId, type, index + 1, line, at(beginOf(index) + line), kind, text)
         if (++written % BATCH_ROWS !== 0) continue
         db.prepare('COMMIT').run()
         db.prepare('BEGIN').run()

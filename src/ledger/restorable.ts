@@ -257,16 +257,18 @@ export function createRestorable(db: Db): Restorable {
       const row = selectSession.get(sessionId)
       if (row === undefined) return null
       const rests = row.status === 'restarting' || row.status === 'paused_limit'
+      // Of what has ended these are read by nobody, and they go through all that it said.
+      const isOpen = row.completed_at === null
       return {
         ...row,
         seq: selectSeq.get(sessionId) ?? 0,
         children: selectChildren.get({ id: sessionId }) ?? 0,
         accepted: selectAccepted.get(sessionId) ?? null,
         not_before: rests ? (selectRest.get(sessionId) ?? null) : null,
-        paused_ms: selectPaused.get(sessionId) ?? 0,
-        waited_ms: selectWaited.get(sessionId) ?? 0,
-        waiting_since: selectWaiting.get({ sessionId }) ?? null,
-        interrupted_until: selectInterrupted.get(sessionId) ?? null,
+        paused_ms: isOpen ? (selectPaused.get(sessionId) ?? 0) : 0,
+        waited_ms: isOpen ? (selectWaited.get(sessionId) ?? 0) : 0,
+        waiting_since: isOpen ? (selectWaiting.get({ sessionId }) ?? null) : null,
+        interrupted_until: isOpen ? (selectInterrupted.get(sessionId) ?? null) : null,
         messages: selectMessages
           .all(sessionId)
           .map((message) => ({ ...message, delivered: message.delivered === 1 })),

@@ -90,37 +90,42 @@ export function createHousekeeping(parts: HousekeepingParts): Housekeeping {
     if (sessions > 0) log.info({ sessions, lines }, 'Retention took the raw lines of ended sessions away.')
   }
 
-  async function check(): Promise<void> {
-    await attempt('check', async () => judge(await checkAside(ledger.path, stop.signal)))
+  /** Answers whether it came to an end. */
+  async function check(): Promise<boolean> {
+    return await attempt('check', async () => judge(await checkAside(ledger.path, stop.signal)))
   }
 
-  async function turn(): Promise<void> {
+  async function turn(isChecked: boolean): Promise<void> {
     if (!parts.recording()) return
-    await check()
+    if (!isChecked) await check()
     if (ledger.trouble()?.alarm === 'ledger_damaged') return
     await attempt('backup', copyAway)
     await attempt('retention', takeAway)
   }
 
-  async function attempt(chore: string, work: () => Promise<void>): Promise<void> {
-    if (stop.signal.aborted) return
+  async function attempt(chore: string, work: () => Promise<void>): Promise<boolean> {
+    if (stop.signal.aborted) return false
     try {
       await work()
+      return true
     } catch (error) {
-      if (stop.signal.aborted) return
+      if (stop.signal.aborted) return false
       log.warn(
         { chore },
         `The ${chore} of the ledger failed and is tried again at the next turn: ${messageOf(error)}`,
       )
+      return false
     }
   }
 
   async function run(checked: FileCheck | null): Promise<void> {
-    if (checked === null) await check()
-    else judge(checked)
+    if (checked !== null) judge(checked)
+    // The first turn is a minute later: a large file is not read through twice for it.
+    let isChecked = checked !== null || (await check())
     await sleep(firstAfterMs, stop.signal)
     while (!stop.signal.aborted) {
-      await turn()
+      await turn(isChecked)
+      isChecked = false
       await sleep(everyMs, stop.signal)
     }
   }

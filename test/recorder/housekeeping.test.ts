@@ -123,7 +123,12 @@ describe('retention', () => {
 
 describe('housekeeping', () => {
   function open(backupKeep: number) {
-    const log = { info: () => {}, warn: () => {}, error: () => {} }
+    const said: string[] = []
+    const log = {
+      info: (_: unknown, text?: string) => said.push(String(text)),
+      warn: () => {},
+      error: () => {},
+    }
     const alarms = createAlarms(log)
     const kept = createHousekeeping({
       ledger: temp.ledger,
@@ -138,7 +143,7 @@ describe('housekeeping', () => {
       clock: { ...systemClock, now: () => new Date(Date.now() + 365 * 86_400_000) },
     })
     housekeeping = kept
-    return { kept, alarms }
+    return { kept, alarms, said }
   }
 
   it('keeps so many backups, and takes lines away', async () => {
@@ -153,11 +158,12 @@ describe('housekeeping', () => {
     for (const name of parts) writeFileSync(join(dir, name), '')
     const inTheFuture = new Date(Date.now() + 365 * 86_400_000)
     utimesSync(join(dir, parts[1] ?? ''), inTheFuture, inTheFuture)
-    const { kept } = open(2)
+    const { kept, said } = open(2)
     kept.start(null)
     const backups = (): string[] => readdirSync(dir).filter((name) => name.endsWith('.db'))
     await until(() => backups().length === 1 && linesOf('a') === 0)
     const [first = ''] = backups()
+    expect(said.filter((text) => text.includes('checked'))).toHaveLength(1)
     // One that was killed long ago is gone.
     expect(readdirSync(dir)).toEqual(expect.arrayContaining(parts.slice(1)))
     expect(readdirSync(dir)).not.toContain(parts[0])
