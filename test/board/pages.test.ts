@@ -2,7 +2,7 @@
 import { mkdtemp, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Page } from 'playwright-core'
+import type { Page, Route } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findChromium, openBrowser, type TestBrowser } from '../support/chromium.ts'
 import { createPodDirectory } from '../../src/queue/pods.ts'
@@ -183,6 +183,10 @@ describe.skipIf(chromium === null)('in Chromium', () => {
     expect(await page.locator('#pods').innerText()).toContain(
       'build-7-4711 takes no session: Too little is free',
     )
+    expect(await page.locator('#pods').innerText()).toContain('Pods that take sessions: 0 of 1')
+    expect((await page.locator('#cost').innerText()).split('\n')).toEqual(
+      expect.arrayContaining(['Last 7 days', '$0.0421', 'architect']),
+    )
     const list = await page.locator('#sessions').innerText()
     expect(list).toContain('waits for SHOP-1')
     expect(list).toContain('<img src=x')
@@ -262,12 +266,22 @@ describe.skipIf(chromium === null)('in Chromium', () => {
   test('what an agent asks is allowed and denied with a click', async () => {
     const id = await board.spawn({ prompt: 'Tidy up', agent_type: 'code_developer' })
     const agent = await playSession(board, id)
-    const questions = [await agent.ask('rm -r build'), await agent.ask(`echo ${EVIL}`)]
+    const questions = [
+      await agent.ask(`rm -r build ${'and-all-of-it/'.repeat(40)}`),
+      await agent.ask(`echo ${EVIL}`),
+    ]
     const page = await open(`/sessions/${id}`)
     const rows = page.locator('#questions li')
     await rows.nth(1).waitFor()
     expect(await rows.nth(1).innerText()).toContain('<img src=x')
     await picture(page, 'session-asks')
+    await noSidewaysScroll(page)
+    // Nobody can allow what he does not see whole.
+    const pre = "document.querySelector('#questions pre')"
+    expect(await page.evaluate(`${pre}.scrollWidth <= ${pre}.clientWidth`)).toBe(true)
+    const home = await open('/')
+    await home.locator('#waiting a').getByText('Tidy up').waitFor()
+    await home.close()
     await rows.filter({ hasText: 'rm -r build' }).getByRole('button', { name: 'Allow' }).click()
     await until(async () => (await rows.count()) === 1)
     // The board refuses: it is said, and may be clicked again.
@@ -286,6 +300,34 @@ describe.skipIf(chromium === null)('in Chromium', () => {
       [questions[1], 'deny', 'http'],
     ])
     expect(await page.title()).toBe('code_developer · Drover')
+    expect(complaints.splice(0).every((complaint) => complaint.includes('ERR_FAILED'))).toBe(true)
+    await page.close()
+  })
+
+  test('a session is told something, ended and restarted from its page', async () => {
+    const id = await board.spawn({ prompt: 'First line\n\nSecond line', agent_type: 'code_developer' })
+    const page = await open(`/sessions/${id}`)
+    expect(await page.locator('#prompt .text').innerText()).toBe('First line\n\nSecond line')
+    // Its answer is lost on the way: sent again, it is the same message.
+    const losing = async (route: Route): Promise<void> => {
+      await route.fetch()
+      await route.abort()
+    }
+    await page.route('**/messages', losing, { times: 1 })
+    await page.getByLabel('Message to its agent').fill('Use Redis')
+    await page.getByRole('button', { name: 'Send' }).click()
+    await page.getByText('The board does not answer').waitFor()
+    await page.getByRole('button', { name: 'Send' }).click()
+    await page.getByText('This message was sent before.').waitFor()
+    expect(await page.getByLabel('Message to its agent').inputValue()).toBe('')
+    page.once('dialog', (dialog) => void dialog.accept())
+    await page.getByRole('button', { name: 'End session' }).click()
+    await page.locator('#state').getByText('cancelled').waitFor()
+    expect(await page.locator('#say').isHidden()).toBe(true)
+    await page.getByRole('button', { name: 'Restart' }).click()
+    await page.waitForURL((url) => url.pathname.startsWith('/sessions/') && !url.pathname.endsWith(id))
+    const { session, messages } = (await board.get(`/api/v1/sessions/${id}`)).body
+    expect([session.status, messages.map(({ text }: any) => text)]).toEqual(['cancelled', ['Use Redis']])
     expect(complaints.splice(0).every((complaint) => complaint.includes('ERR_FAILED'))).toBe(true)
     await page.close()
   })

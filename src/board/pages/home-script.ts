@@ -1,12 +1,16 @@
-/** The landing page's script: what runs, agent types and sessions, asked for every few seconds. */
+/** The landing page's script: what runs, agent types and sessions, asked for every few seconds. `overview-script.ts` has the rest. */
 export const HOME_SCRIPT = String.raw`'use strict'
 
 const REFRESH_MS = 3000
 const SHOWN = 50
+/** The API's largest page. */
+const MOST_SHOWN = 200
 const HITS = 20
 let show = 'all'
+let shown = SHOWN
 const search = document.getElementById('q')
 const pick = document.getElementById('type')
+const more = document.getElementById('more')
 
 /** A figure with its name; with a share of 100 a bar below it. */
 function gauge(name, value, share) {
@@ -48,13 +52,6 @@ function healthLine({ agents_healthy, agents_stalled, agents_dead }) {
   return element('span', 'health', part(agents_healthy, 'healthy'), part(agents_stalled, 'stalled'), part(agents_dead, 'dead'))
 }
 
-/** Why nothing may start; a pod that claims has nothing to say. */
-function podNotes(pods) {
-  if (pods.length === 0) return [element('p', 'problem late', 'No pod is there, so nothing starts: drover up, or drover worker, brings one.')]
-  return pods.filter((pod) => pod.state !== 'ready' && pod.state !== 'starting').map((pod) =>
-    element('p', 'pod quiet', element('span', 'mono', pod.pod_id), ' takes no session: ' + (pod.why ?? pod.state)))
-}
-
 function typeCard(type) {
   const busy = type.active > 0 ? type.active + ' running' : 'idle'
   const waiting = type.waiting > 0 ? ' · ' + type.waiting + ' waiting' : ''
@@ -89,12 +86,21 @@ function sessionList(sessions) {
 }
 
 async function shownSessions() {
-  const filter = new URLSearchParams({ limit: SHOWN })
+  const filter = new URLSearchParams({ limit: shown })
   if (show !== 'all') filter.set('status', show === 'open' ? OPEN_STATES.join(',') : show)
   const q = search.value.trim()
   if (q !== '') filter.set('q', q)
   if (pick.value !== '') filter.set('agent_type', pick.value)
-  return (await ask('/sessions?' + filter)).sessions
+  return await ask('/sessions?' + filter)
+}
+
+/** A list that ends says so, and how it goes on. */
+function putSessions({ sessions, next_cursor }) {
+  put('sessions', sessionList(sessions))
+  more.hidden = next_cursor === null || shown >= MOST_SHOWN
+  const rest = document.getElementById('rest')
+  rest.hidden = next_cursor === null || shown < MOST_SHOWN
+  rest.textContent = 'These are the newest ' + sessions.length + '. A search finds older ones, and drover sessions list has all.'
 }
 
 /** The words around a hit, with those that were looked for marked. */
@@ -144,27 +150,19 @@ function offerTypes(types) {
   pick.value = picked
 }
 
-/** Replaces what is shown only where it changed, so that focus and selection stay. */
-function put(id, made) {
-  const place = document.getElementById(id)
-  if (place.textContent === made.textContent && place.firstChild) return
-  const focused = document.activeElement?.getAttribute?.('href')
-  place.replaceChildren(...(made.tagName === 'DIV' ? made.children : [made]))
-  if (focused) [...place.querySelectorAll('a')].find((link) => link.getAttribute('href') === focused)?.focus()
-}
-
 function wanted() {
-  return [show, pick.value, search.value.trim()].join('\n')
+  return [show, shown, pick.value, search.value.trim()].join('\n')
 }
 
 async function refresh() {
   const asked = wanted()
-  const [sessions, types, hits, monitor, pods] = await Promise.allSettled([
-    shownSessions(), ask('/agent-types'), shownHits(), ask('/monitor'), ask('/pods'),
+  const all = await Promise.allSettled([
+    shownSessions(), ask('/agent-types'), shownHits(), ask('/monitor'), ...overview(),
   ])
+  const [sessions, types, hits, monitor] = all
   // Something else is wanted meanwhile: its own answer is on the way.
   if (asked !== wanted()) return
-  if (sessions.status === 'fulfilled') put('sessions', sessionList(sessions.value))
+  if (sessions.status === 'fulfilled') putSessions(sessions.value)
   if (types.status === 'fulfilled') put('types', element('div', '', ...types.value.agent_types.map(typeCard)))
   if (types.status === 'fulfilled') offerTypes(types.value.agent_types)
   if (hits.status === 'fulfilled') putHits(hits.value)
@@ -172,18 +170,22 @@ async function refresh() {
     put('live', liveAgents(monitor.value))
     put('health', healthLine(monitor.value))
   }
-  if (pods.status === 'fulfilled') put('pods', element('div', '', ...podNotes(pods.value.pods)))
-  const failed = [sessions, types, hits, monitor, pods].find((one) => one.status === 'rejected')
+  const failed = all.find((one) => one.status === 'rejected')
   sayOffline(failed ? failed.reason.message : null)
 }
 
 for (const button of document.querySelectorAll('[data-show]')) {
   button.addEventListener('click', () => {
     show = button.dataset.show
+    shown = SHOWN
     for (const other of document.querySelectorAll('[data-show]')) other.ariaPressed = String(other === button)
     refresh()
   })
 }
+more.addEventListener('click', () => {
+  shown += SHOWN
+  refresh()
+})
 pick.addEventListener('change', refresh)
 let typed
 search.addEventListener('input', () => {

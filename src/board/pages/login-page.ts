@@ -2,7 +2,8 @@
 import { hash } from 'node:crypto'
 
 const STYLE = `
-:root { color-scheme: light dark; --line: #9aa5a0; --accent: #2f6f5e; }
+:root { color-scheme: light dark; --line: #7d8a84; --accent: #2f6f5e; --bad: light-dark(#b3352b, #f08a80);
+  --link: light-dark(#2f6f5e, #74c3aa); }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; font: 15px/1.5 system-ui, sans-serif; }
 main { width: min(24rem, calc(100vw - 3rem)); }
 h1 { font-size: 1.3rem; margin: 0 0 .6rem; }
@@ -10,7 +11,8 @@ label { display: block; margin: 1rem 0 .3rem; }
 input, button { width: 100%; box-sizing: border-box; padding: .5rem .7rem; font: inherit; border-radius: 8px;
   border: 1px solid var(--line); }
 button { margin-top: .9rem; color: #fff; background: var(--accent); border-color: var(--accent); cursor: pointer; }
-.problem { color: #b3352b; font-weight: 600; }
+.problem { color: var(--bad); font-weight: 600; }
+a { color: var(--link); }
 .quiet { opacity: .75; font-size: .9rem; }
 `
 

@@ -8,14 +8,23 @@ export interface PageFacts {
 export function homePage(facts: PageFacts): string {
   return frame(
     facts,
-    'home.js',
-    `<section aria-labelledby="live-title">
+    ['overview.js', 'home.js'],
+    `<div id="alarms" role="status" hidden></div>
+    <section id="waiting-section" aria-labelledby="waiting-title" hidden>
+      <h2 id="waiting-title">Waits for an answer</h2>
+      <div id="waiting"></div>
+    </section>
+    <section aria-labelledby="live-title">
       <div class="bar">
         <h2 id="live-title">Running now</h2>
         <span id="health"></span>
       </div>
       <div id="live"></div>
       <div id="pods"></div>
+    </section>
+    <section aria-labelledby="cost-title">
+      <h2 id="cost-title">Cost</h2>
+      <dl id="cost" class="facts"></dl>
     </section>
     <section aria-labelledby="types-title">
       <h2 id="types-title">Agent types</h2>
@@ -33,6 +42,8 @@ export function homePage(facts: PageFacts): string {
         </div>
       </div>
       <div id="sessions"></div>
+      <p class="rest"><button id="more" class="button" type="button" hidden>Show more</button></p>
+      <p id="rest" class="quiet" hidden></p>
     </section>
     <section id="said-section" aria-labelledby="said-title" hidden>
       <h2 id="said-title">What was said</h2>
@@ -45,20 +56,30 @@ export function homePage(facts: PageFacts): string {
 export function sessionPage(facts: PageFacts): string {
   return frame(
     facts,
-    'session.js',
+    ['talk.js', 'session.js'],
     `<p class="crumbs"><a href="/">Sessions</a> <span aria-hidden="true">/</span> <span id="crumb" class="mono"></span></p>
     <header class="title">
       <h1 id="title">Session</h1>
       <span id="state"></span>
+      <span class="controls">
+        <button id="restart" class="button" type="button" hidden>Restart</button>
+        <button id="kill" class="button" type="button" hidden>End session</button>
+      </span>
     </header>
     <p id="problem" class="problem" hidden></p>
-    <div id="questions" class="problem" role="status" hidden></div>
+    <div id="questions" class="asks" role="region" aria-label="Questions" aria-live="polite" hidden></div>
+    <form id="say" class="say" hidden>
+      <textarea id="say-text" rows="1" aria-label="Message to its agent" placeholder="Say something to its agent"></textarea>
+      <button class="button">Send</button>
+    </form>
+    <p id="done" class="done quiet" role="status"></p>
     <dl id="facts" class="facts"></dl>
+    <div id="prompt" class="prompt" hidden></div>
     <section id="agents-section" aria-labelledby="agents-title" hidden>
       <h2 id="agents-title">Agents</h2>
       <div id="agents"></div>
     </section>
-    <section aria-labelledby="events-title">
+    <section id="events-section" aria-labelledby="events-title">
       <div class="bar">
         <h2 id="events-title">Transcript</h2>
         <span><a id="export">As Markdown</a> · <span id="live" class="quiet" role="status"></span></span>
@@ -69,7 +90,9 @@ export function sessionPage(facts: PageFacts): string {
   )
 }
 
-function frame({ namespace, version }: PageFacts, script: string, main: string): string {
+/** `scripts` are those of the page's own, in the order in which they need one another. */
+function frame({ namespace, version }: PageFacts, scripts: readonly string[], main: string): string {
+  const own = scripts.map((script) => `<script src="/assets/${script}" defer></script>`).join('\n  ')
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -80,7 +103,7 @@ function frame({ namespace, version }: PageFacts, script: string, main: string):
   <link rel="icon" type="image/svg+xml" href="/assets/icon.svg">
   <link rel="stylesheet" href="/assets/board.css">
   <script src="/assets/shared.js" defer></script>
-  <script src="/assets/${script}" defer></script>
+  ${own}
 </head>
 <body>
   <div class="top">

@@ -4,7 +4,6 @@ export const SESSION_SCRIPT = String.raw`'use strict'
 const REFRESH_MS = 3000
 /** A page is no archive: the oldest entries leave it. */
 const MOST_ENTRIES = 2000
-const LONGEST_TEXT = 20000
 
 const sessionId = decodeURIComponent(location.pathname.split('/')[2] ?? '')
 const events = document.getElementById('events')
@@ -18,11 +17,6 @@ document.getElementById('crumb').textContent = sessionId
 document.getElementById('export').href = '/api/v1/sessions/' + encodeURIComponent(sessionId) + '/export?format=markdown'
 
 // ---- the session's row
-
-function fact(name, value, className) {
-  if (value === null || value === undefined || value === '') return null
-  return element('div', className ?? '', element('dt', '', name), element('dd', '', value instanceof Node ? value : String(value)))
-}
 
 function sessionLink(id, text) {
   const link = element('a', '', text)
@@ -72,15 +66,23 @@ function factsOf(session, children, tree, gaps) {
     fact('Cost', started ? money(session.estimated_cost_usd) + (session.cost_estimated ? ' (estimated)' : '') : null),
     fact('Restarts', session.restarts > 0 ? session.restarts : null),
     fact('Pod', session.pod_id),
-    fact('Asked for by', session.orchestrator_id),
+    fact('Asked for by', session.orchestrator_id, 'wide'),
     fact('Parent', session.created_by === null ? null : sessionLink(session.created_by, session.created_by)),
     fact('Restart of', session.restart_of === null ? null : sessionLink(session.restart_of, session.restart_of)),
     fact('Children', childrenOf(children), 'wide'),
     fact('Whole tree', treeOf(tree)),
     fact('Record', recordOf(session, gaps), 'wide'),
     fact('Workspace', session.workspace_dir, 'wide'),
-    fact('Prompt', cut(session.task_description ?? ''), 'wide'),
   ].filter(Boolean)
+}
+
+/** Drawn once, it never changes: who reads or copies it is left alone. */
+function showPrompt(text) {
+  const place = document.getElementById('prompt')
+  if (place.firstChild || text === '') return
+  const isShort = text.length <= 600 && text.split('\n').length <= 12
+  place.append(element('div', 'label', 'Prompt'), isShort ? element('div', 'text', text) : folded(firstLine(text), text))
+  place.hidden = false
 }
 
 function agentRow(agent) {
@@ -94,45 +96,7 @@ function agentRow(agent) {
     stateOf(agent.status), element('span', 'mono', agent.agent_id), element('span', 'quiet', how)))
 }
 
-// ---- what it asks
-
-async function answer(question, behavior, row) {
-  const buttons = [...row.querySelectorAll('button')]
-  for (const button of buttons) button.disabled = true
-  row.querySelector('.bad')?.remove()
-  try {
-    await tell('/sessions/' + encodeURIComponent(sessionId) + '/permissions', { request_id: question.request_id, behavior })
-  } catch (error) {
-    row.append(element('span', 'bad', error.message))
-    // The board was away, maybe: the question is there still.
-    for (const button of buttons) button.disabled = false
-  }
-  void refresh()
-}
-
-function questionRow(question) {
-  const row = element('li', '', element('div', '', 'Asks to use ', element('span', 'mono', question.tool_name),
-    '; denied at ' + stamp(question.until)), element('pre', '', cut(JSON.stringify(question.input, null, 2))))
-  for (const [behavior, words] of [['allow', 'Allow'], ['deny', 'Deny']]) {
-    const button = element('button', '', words)
-    button.addEventListener('click', () => void answer(question, behavior, row))
-    row.append(button, ' ')
-  }
-  return row
-}
-
-let shownQuestions = ''
-
-/** Drawn again only when they are others: a click must find its button. */
-function showQuestions(questions) {
-  const open = questions.filter((question) => question.open)
-  const ids = open.map((question) => question.request_id).join()
-  if (ids === shownQuestions) return
-  shownQuestions = ids
-  const place = document.getElementById('questions')
-  place.hidden = open.length === 0
-  place.replaceChildren(element('ul', 'rows', ...open.map(questionRow)))
-}
+// ---- all of it
 
 async function refresh() {
   try {
@@ -141,7 +105,9 @@ async function refresh() {
     document.getElementById('title').textContent = session.agent_type
     document.getElementById('state').replaceChildren(stateOf(session.status))
     document.getElementById('facts').replaceChildren(...factsOf(session, children, tree, gaps))
+    showPrompt(session.task_description ?? '')
     showQuestions(questions)
+    showControls(session)
     const problem = document.getElementById('problem')
     problem.hidden = !session.error_message
     problem.textContent = [session.failure_reason, session.error_message].filter(Boolean).join(': ')
@@ -151,15 +117,13 @@ async function refresh() {
     if (!isOpen(session) && ended) return 'enough'
   } catch (error) {
     sayOffline(error.message)
-    if (error.code === 'session_not_found') return 'enough'
+    if (error.code !== 'session_not_found') return
+    document.getElementById('events-section').hidden = true
+    return 'enough'
   }
 }
 
 // ---- its events
-
-function cut(text) {
-  return text.length <= LONGEST_TEXT ? text : text.slice(0, LONGEST_TEXT) + '\n… ' + (text.length - LONGEST_TEXT) + ' more characters'
-}
 
 /** What is unfolded on demand. */
 function folded(summary, text) {

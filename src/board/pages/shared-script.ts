@@ -1,4 +1,4 @@
-/** What both pages' scripts use. Text of agents reaches the page through `textContent` alone. */
+/** What all scripts of the pages use. Text of agents reaches the page through `textContent` alone. */
 export const SHARED_SCRIPT = String.raw`'use strict'
 
 /** An element with a class, text or children. */
@@ -7,6 +7,18 @@ function element(tag, className, ...children) {
   if (className) made.className = className
   made.append(...children.filter((child) => child !== null && child !== undefined))
   return made
+}
+
+/** A figure or a text with its name, for a list of them; null where there is none. */
+function fact(name, value, className) {
+  if (value === null || value === undefined || value === '') return null
+  return element('div', className ?? '', element('dt', '', name), element('dd', '', value instanceof Node ? value : String(value)))
+}
+
+const LONGEST_TEXT = 20000
+
+function cut(text) {
+  return text.length <= LONGEST_TEXT ? text : text.slice(0, LONGEST_TEXT) + '\n… ' + (text.length - LONGEST_TEXT) + ' more characters'
 }
 
 function stateOf(state, text) {
@@ -67,23 +79,28 @@ function ranFor(session) {
   return duration((session.completed_at ? Date.parse(session.completed_at) : Date.now()) - Date.parse(session.started_at))
 }
 
+/** A board that is frozen takes connections and answers none. */
+const ANSWER_MS = 15000
+
 /** The answer of the API; throws its sentence where it is a failure. */
 async function ask(path) {
-  let response
+  let answer
   try {
-    response = await fetch('/api/v1' + path, { headers: { accept: 'application/json' } })
+    const signal = AbortSignal.timeout(ANSWER_MS)
+    const response = await fetch('/api/v1' + path, { headers: { accept: 'application/json' }, signal })
+    answer = await response.json()
   } catch {
     throw new Error('The board does not answer. It may have been stopped; this page tries again.')
   }
-  const answer = await response.json()
   if (answer.success !== true) throw Object.assign(new Error(answer.message), { code: answer.error })
   if ('as_of' in answer) sayStale(answer)
   return answer
 }
 
-/** Asks the API to do something; throws its sentence where it does not. */
-async function tell(path, body) {
+/** Asks the API to do something, with a key at most once; throws its sentence where it does not. */
+async function tell(path, body, key) {
   const headers = { accept: 'application/json', 'content-type': 'application/json' }
+  if (key !== undefined) headers['idempotency-key'] = key
   let response
   try {
     response = await fetch('/api/v1' + path, { method: 'POST', headers, body: JSON.stringify(body) })
@@ -93,6 +110,15 @@ async function tell(path, body) {
   const answer = await response.json()
   if (answer.success !== true) throw new Error(answer.message)
   return answer
+}
+
+/** Replaces what is shown only where it changed, so that focus and selection stay. */
+function put(id, made) {
+  const place = document.getElementById(id)
+  if (place.textContent === made.textContent && place.firstChild) return
+  const focused = document.activeElement?.getAttribute?.('href')
+  place.replaceChildren(...(['DIV', 'DL'].includes(made.tagName) ? made.children : [made]))
+  if (focused) [...place.querySelectorAll('a')].find((link) => link.getAttribute('href') === focused)?.focus()
 }
 
 /** Says what is wrong at the top of the page; null takes it away. */

@@ -2,11 +2,13 @@
 export const STYLE = `:root {
   --bg: #f6f7f6; --card: #ffffff; --line: #dfe4e1; --text: #17211d; --quiet: #5d6b65; --accent: #2f6f5e;
   --good: #1f7a4d; --bad: #b3352b; --busy: #1f5fa8; --wait: #8a6100; --code: #eef1ef; --shadow: 0 1px 2px #0000000d;
+  --edge: #7d8a84;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --bg: #111614; --card: #19201d; --line: #2c3632; --text: #e3e9e6; --quiet: #93a19b; --accent: #74c3aa;
     --good: #62c48f; --bad: #f08a80; --busy: #80b6f0; --wait: #e0b457; --code: #212a26; --shadow: none;
+    --edge: #6f7d77;
   }
 }
 * { box-sizing: border-box; }
@@ -29,13 +31,14 @@ h2 { font-size: 1rem; margin: 0; }
   font-size: .8rem; }
 main { max-width: 72rem; margin: 0 auto; padding: 1.4rem 1.2rem 4rem; }
 section { margin-top: 1.8rem; }
-main > section:first-child { margin-top: 0; }
+main > section:first-child, main > [hidden]:first-child + section, main > [hidden]:first-child + [hidden] + section {
+  margin-top: 0; }
 .bar { display: flex; align-items: center; justify-content: space-between; gap: 1rem; flex-wrap: wrap; }
 .search { flex: 1 1 12rem; max-width: 24rem; margin-left: auto; padding: .3rem .7rem; font: inherit; font-size: .88rem;
-  color: var(--text); background: var(--card); border: 1px solid var(--line); border-radius: 8px; min-width: 0; }
+  color: var(--text); background: var(--card); border: 1px solid var(--edge); border-radius: 8px; min-width: 0; }
 .search:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
 .pick { max-width: 14rem; padding: .3rem .5rem; font: inherit; font-size: .88rem; color: var(--text);
-  background: var(--card); border: 1px solid var(--line); border-radius: 8px; min-width: 0; }
+  background: var(--card); border: 1px solid var(--edge); border-radius: 8px; min-width: 0; }
 .pick:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
 .hit { display: grid; grid-template-columns: 1fr auto; gap: .1rem 1rem; padding: .6rem 1rem; color: inherit; }
 .hit:hover { background: var(--code); text-decoration: none; }
@@ -56,6 +59,8 @@ mark { background: none; color: var(--accent); font-weight: 650; }
 .card .row { display: flex; justify-content: space-between; gap: .5rem; font-size: .84rem; }
 .rows { list-style: none; margin: .7rem 0 0; padding: 0; background: var(--card); border: 1px solid var(--line);
   border-radius: 10px; box-shadow: var(--shadow); overflow: hidden; }
+/* The list cuts what is outside of it. */
+.rows a:focus-visible, .tabs button:focus-visible { outline-offset: -3px; }
 .rows > li + li { border-top: 1px solid var(--line); }
 .session { display: grid; grid-template-columns: 8.5rem 12rem 1fr auto; gap: .2rem 1rem; align-items: baseline;
   padding: .6rem 1rem; color: inherit; }
@@ -96,6 +101,29 @@ mark { background: none; color: var(--accent); font-weight: 650; }
 .problem.late { border-color: var(--wait); color: var(--wait); }
 body > .problem { margin: .8rem auto 0; max-width: 69.6rem; }
 .empty code { background: var(--code); padding: .1rem .35rem; border-radius: 4px; font-size: .88em; }
+.asks { margin: .9rem 0 0; }
+.asks .rows { margin: 0; border-color: var(--wait); }
+.question { padding: .8rem 1rem; }
+/* Whole, however long: what is out of sight would be allowed unread. */
+.question pre { margin: .5rem 0; padding: .6rem .8rem; background: var(--code); border-radius: 8px; font: .82rem/1.45 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
+.choices { display: flex; gap: .5rem; align-items: center; flex-wrap: wrap; }
+.bad { color: var(--bad); }
+.button { padding: .3rem .9rem; font: inherit; font-size: .88rem; color: var(--text); background: var(--card);
+  border: 1px solid var(--edge); border-radius: 8px; cursor: pointer; }
+.button:hover { background: var(--code); }
+.button:disabled { opacity: .6; cursor: default; }
+.controls { margin-left: auto; display: inline-flex; gap: .5rem; }
+.say { display: flex; gap: .5rem; align-items: flex-start; margin: .9rem 0 0; }
+.say textarea { flex: 1; min-width: 0; min-height: 2.1rem; padding: .35rem .7rem; font: inherit; font-size: .88rem; resize: vertical;
+  color: var(--text); background: var(--card); border: 1px solid var(--edge); border-radius: 8px; field-sizing: content;
+  max-height: 20rem; }
+.say textarea:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
+.done { margin: .5rem 0 0; font-size: .88rem; overflow-wrap: anywhere; }
+.done:empty { display: none; }
+.prompt { margin: .8rem 0 0; padding: .8rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
+.prompt .label { color: var(--quiet); font-size: .78rem; }
+.prompt .text { white-space: pre-wrap; overflow-wrap: anywhere; }
+.rest { margin: .7rem 0 0; }
 .crumbs { margin: 0 0 .5rem; font-size: .87rem; color: var(--quiet); overflow-wrap: anywhere; }
 .title { display: flex; align-items: center; gap: .9rem; flex-wrap: wrap; }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .8rem 1.2rem; margin: 1rem 0 0;

@@ -2,10 +2,12 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { HOME_SCRIPT } from '../pages/home-script.ts'
 import { ICON } from '../pages/icon.ts'
+import { OVERVIEW_SCRIPT } from '../pages/overview-script.ts'
 import { homePage, sessionPage, type PageFacts } from '../pages/page.ts'
 import { SESSION_SCRIPT } from '../pages/session-script.ts'
 import { SHARED_SCRIPT } from '../pages/shared-script.ts'
 import { STYLE } from '../pages/style.ts'
+import { TALK_SCRIPT } from '../pages/talk-script.ts'
 
 /** Whatever an agent printed, nothing of it can run here or call elsewhere. */
 const CONTENT_POLICY = [
@@ -35,5 +37,7 @@ export function pageRoutes(app: FastifyInstance, facts: PageFacts): void {
   asset('/assets/icon.svg', 'image/svg+xml; charset=utf-8', ICON)
   asset('/assets/shared.js', 'text/javascript; charset=utf-8', SHARED_SCRIPT)
   asset('/assets/home.js', 'text/javascript; charset=utf-8', HOME_SCRIPT)
+  asset('/assets/overview.js', 'text/javascript; charset=utf-8', OVERVIEW_SCRIPT)
+  asset('/assets/talk.js', 'text/javascript; charset=utf-8', TALK_SCRIPT)
   asset('/assets/session.js', 'text/javascript; charset=utf-8', SESSION_SCRIPT)
 }
