@@ -43,6 +43,7 @@ import { readSessionToken } from '../queue/session-token.ts'
 import { createGit, type GitEnvironment } from '../session/worktree/git.ts'
 import { createEnsureJobs } from '../recorder/ensure-jobs.ts'
 import { checkAtStart } from '../ledger/check-at-start.ts'
+import { aboutFile } from '../ledger/database.ts'
 import { createHousekeeping } from '../recorder/housekeeping.ts'
 import { createLostSessions } from '../recorder/lost-sessions.ts'
 import { createMailKeeper } from '../recorder/mail-keeper.ts'
@@ -171,7 +172,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const subscriber = await connect('board-live', 'waits')
 
     const path = join(config.dataDir, LEDGER_FILE)
-    const checked = checkAtStart(path)
+    const checked = aboutFile(path, () => checkAtStart(path))
     const writer = openLedger(path)
     closing.add(() => writer.close())
     const ledger = openLedgerReader(path)

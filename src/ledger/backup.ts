@@ -2,26 +2,28 @@
  * A copy of the ledger while it is being written: `VACUUM INTO` reads one commit of it, so it takes no lock that the
  * recorder waits for, however long it lasts, and what it makes is one file without a journal.
  *
- * The copy gets its name only when it is complete, checked and on the disk. Dying before that leaves a file
- * `<name>.part`, which nothing reads; the next backup of that name replaces it, and housekeeping removes those of the
- * default names.
+ * The copy gets its name only when it is complete, checked and on the disk, and a name that another one has taken
+ * meanwhile stays the other one's. Dying before that leaves a file `<name>.<random>.part`, which nothing reads; a later
+ * backup beside it, and housekeeping, remove it.
  */
 import {
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
   renameSync,
   rmSync,
   statSync,
+  type Stats,
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { DroverError } from '../core/errors.ts'
-import { backupName } from './backups.ts'
+import { DroverError, messageOf } from '../core/errors.ts'
+import { backupName, partOf, removeAbandonedParts } from './backups.ts'
 import { checkFile } from './check.ts'
-import { damagedError, openDatabaseReadOnly, ledgerError } from './database.ts'
+import { damagedError, ledgerError, openDatabaseReadOnly, systemCode } from './database.ts'
 import { readFileFacts, type FileFacts } from './file-facts.ts'
 
 /** What a backup is. */
@@ -38,30 +40,69 @@ export interface BackupOptions {
 }
 
 /**
- * Copies the ledger at `path`, and checks the copy.
+ * Copies the ledger at `path`, and checks the copy. Several at once, of one process or of many, each make a file of their
+ * own.
  *
  * @throws DroverError `invalid_request` for a name that is taken or in no directory; `ledger_unavailable` for a ledger that cannot be
- *   read, a copy that does not fit on the disk, or one that is damaged, which then is not kept
+ *   read, a copy that cannot be written or does not fit on the disk, or one that is damaged, which then is not kept
  */
 export function backup(path: string, options: BackupOptions = {}): Backup {
   const began = performance.now()
   const source = resolve(path)
-  const file = resolve(options.file ?? backupName(source, new Date()))
-  refuseTaken(source, file, options.force === true)
-  if (options.file === undefined) mkdirSync(dirname(file), { recursive: true })
-  else requireDirectory(file)
-  copyTo(source, `${file}.part`, 'The backup')
-  renameSync(`${file}.part`, file)
-  syncDirectory(dirname(file))
-  return { file, ...readFileFacts(file), durationMs: Math.round(performance.now() - began) }
+  const now = new Date()
+  const { force = false } = options
+  const named = options.file === undefined ? null : resolve(options.file)
+  if (named === null) makeDirectory(dirname(backupName(source, now)))
+  else refuseUnfit(source, named, force)
+  removeAbandonedParts(named ?? backupName(source, now), now)
+  const part = partOf(named ?? backupName(source, now))
+  copyTo(source, part, 'The backup')
+  try {
+    const facts = readFileFacts(part)
+    const file = named === null ? placeUnnamed(part, source, now) : placeNamed(part, named, force)
+    syncDirectory(dirname(file))
+    return { file, ...facts, durationMs: Math.round(performance.now() - began) }
+  } finally {
+    rmSync(part, { force: true })
+  }
+}
+
+/** Under the first free name of this second. */
+function placeUnnamed(part: string, source: string, now: Date): string {
+  for (let nth = 1; ; nth++) {
+    const file = backupName(source, now, nth)
+    if (isPlaced(part, file)) return file
+  }
+}
+
+function placeNamed(part: string, file: string, force: boolean): string {
+  if (force) renameSync(part, file)
+  else if (!isPlaced(part, file)) throw taken(file, 'is there already (--force replaces it)')
+  return file
+}
+
+/** Gives it the name unless that is taken: a rename would take the place of whatever has it. */
+function isPlaced(part: string, file: string): boolean {
+  try {
+    linkSync(part, file)
+    return true
+  } catch (error) {
+    if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) return false
+    // Not every file system has links.
+    if (!/^E(PERM|NOTSUP|OPNOTSUPP|NOSYS|INVAL)$/.test(systemCode(error))) throw error
+    renameSync(part, file)
+    return true
+  }
 }
 
 /**
  * One checked, synced file with what the ledger at `source` holds, its journal included. Nothing is left where that
  * fails. `what` begins the sentence of a refusal: "The backup".
+ *
+ * @throws DroverError `ledger_unavailable`; also where there is a file `part` already
  */
 export function copyTo(source: string, part: string, what: string): void {
-  rmSync(part, { force: true })
+  reserve(part, what)
   try {
     const db = openDatabaseReadOnly(source)
     try {
@@ -79,6 +120,21 @@ export function copyTo(source: string, part: string, what: string): void {
   }
 }
 
+/** An empty file, which `VACUUM INTO` takes: so what cannot be written is told from what cannot be read. */
+function reserve(part: string, what: string): void {
+  try {
+    closeSync(openSync(part, 'wx', 0o644))
+  } catch (error) {
+    throw new DroverError(
+      'ledger_unavailable',
+      `${what} ${part} cannot be written (${messageOf(error)}). Give this user write access to its directory, or name ` +
+        'a file elsewhere.',
+      { file: part, reason: systemCode(error) || null },
+      { cause: error },
+    )
+  }
+}
+
 function refused(source: string, part: string, what: string, error: unknown): Error {
   const known = ledgerError(source, error)
   if (!(error instanceof Error) || !/^(SQLITE_FULL|ENOSPC)/.test(String(Reflect.get(error, 'code'))))
@@ -91,26 +147,52 @@ function refused(source: string, part: string, what: string, error: unknown): Er
   )
 }
 
-function refuseTaken(source: string, file: string, force: boolean): void {
-  const found = lstatSync(file, { throwIfNoEntry: false })
-  const isLedger = file === source || [`${source}-wal`, `${source}-shm`, `${source}.lock`].includes(file)
-  if (!isLedger && (found === undefined || (force && found.isFile()))) return
-  const reason = isLedger
-    ? 'is the ledger itself'
-    : found?.isFile() === true
-      ? 'is there already (--force replaces it)'
-      : 'is no regular file'
-  throw new DroverError('invalid_request', `${file} ${reason}. Name another file for the backup.`, { file })
+function refuseUnfit(source: string, file: string, force: boolean): void {
+  requireDirectory(file)
+  const found = seen(() => lstatSync(file, { throwIfNoEntry: false }))
+  if (file === source || [`${source}-wal`, `${source}-shm`, `${source}.lock`].includes(file))
+    throw taken(file, 'is the ledger itself')
+  if (found === undefined || found === 'hidden') return
+  if (!found.isFile()) throw taken(file, 'is no regular file')
+  if (!force) throw taken(file, 'is there already (--force replaces it)')
+}
+
+/** What this user may not even look at it may not write either: `reserve` says so. */
+function seen(look: () => Stats | undefined): Stats | undefined | 'hidden' {
+  try {
+    return look()
+  } catch {
+    return 'hidden'
+  }
+}
+
+function taken(file: string, why: string): DroverError {
+  return new DroverError('invalid_request', `${file} ${why}. Name another file for the backup.`, { file })
 }
 
 /** Made by us it would hide that a disk is not mounted. */
 function requireDirectory(file: string): void {
-  if (statSync(dirname(file), { throwIfNoEntry: false })?.isDirectory() === true) return
+  const found = seen(() => statSync(dirname(file), { throwIfNoEntry: false }))
+  if (found === 'hidden' || found?.isDirectory() === true) return
   throw new DroverError(
     'invalid_request',
     `${dirname(file)} is no directory. Make it (or mount its disk), or name another file for the backup.`,
     { file },
   )
+}
+
+function makeDirectory(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true })
+  } catch (error) {
+    throw new DroverError(
+      'ledger_unavailable',
+      `The directory of backups ${dir} cannot be made (${messageOf(error)}). Give this user write access beside the ` +
+        'ledger, or name a file for the backup.',
+      { file: dir, reason: systemCode(error) || null },
+      { cause: error },
+    )
+  }
 }
 
 function syncFile(file: string): void {

@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 import { openDatabase, ledgerError } from './database.ts'
 import { openLedger } from './open.ts'
 import { prune, type RetentionLimits } from './prune.ts'
+import { refuseDamaged } from './refuse-damaged.ts'
 
 /** What it brought. */
 export interface Compacted {
@@ -18,10 +19,11 @@ export interface Compacted {
   readonly durationMs: number
 }
 
-/** @throws DroverError `ledger_unavailable`: locked, the disk is full */
+/** @throws DroverError `ledger_unavailable`: damaged, and left as it is; locked; the disk is full */
 export async function compact(path: string, limits: RetentionLimits): Promise<Compacted> {
   const began = performance.now()
   const file = resolve(path)
+  refuseDamaged(file)
   const opened = openLedger(file)
   try {
     const bytesBefore = opened.retention.size().fileBytes

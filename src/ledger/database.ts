@@ -97,7 +97,7 @@ export function sqliteCode(error: unknown): string {
 }
 
 /** `EACCES` and its like; empty for other errors. */
-function systemCode(error: unknown): string {
+export function systemCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
@@ -122,6 +122,15 @@ export function ledgerError(path: string, error: unknown): Error {
     { file: path, reason: code || null, ...(alarm === null ? {} : { alarm }) },
     { cause: error },
   )
+}
+
+/** What `work` answers; what SQLite or the system says of the file at `path` becomes `ledger_unavailable`. */
+export function aboutFile<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw sqliteCode(error) || systemCode(error) ? ledgerError(path, error) : error
+  }
 }
 
 /** A file that SQLite or a check found to be damaged. */

@@ -9,7 +9,7 @@
 import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { DroverError, isDroverError } from '../core/errors.ts'
-import { isBusy } from './database.ts'
+import { aboutFile, isBusy } from './database.ts'
 
 /** A lock that is held until `release`, which is safe to call twice. */
 export interface Hold {
@@ -19,14 +19,20 @@ export interface Hold {
 /** Whoever looks into a hot start holds it for some milliseconds. */
 const WAIT_MS = 1000
 
-/** For the whole time in which the ledger is open for writing. */
+const IN_USE = 'in_use'
+
+/**
+ * For the whole time in which the ledger is open for writing.
+ *
+ * @throws DroverError `ledger_unavailable` while somebody has it alone, or where the lock cannot be written
+ */
 export function holdShared(path: string): Hold {
   return hold(path, 'BEGIN; SELECT count(*) FROM sqlite_schema', () => {
     return `The ledger ${path} is being restored or rebuilt. Wait until that is done, then start again.`
   })
 }
 
-/** @throws DroverError `ledger_unavailable` while somebody has it open for writing */
+/** @throws DroverError `ledger_unavailable` while somebody has it open for writing, or where the lock cannot be written */
 export function holdAlone(path: string, purpose: string): Hold {
   return hold(path, 'BEGIN EXCLUSIVE', () => {
     return (
@@ -43,12 +49,16 @@ export function isInUse(path: string): boolean {
     hold(path, 'BEGIN EXCLUSIVE', () => '').release()
     return false
   } catch (error) {
-    if (isDroverError(error)) return true
+    if (isDroverError(error) && error.details['reason'] === IN_USE) return true
     throw error
   }
 }
 
 function hold(path: string, begin: string, refusal: () => string): Hold {
+  return aboutFile(path, () => holdLock(path, begin, refusal))
+}
+
+function holdLock(path: string, begin: string, refusal: () => string): Hold {
   const lock = new Database(lockPathOf(path), { timeout: WAIT_MS })
   try {
     lock.pragma('journal_mode = MEMORY')
@@ -56,8 +66,7 @@ function hold(path: string, begin: string, refusal: () => string): Hold {
     return { release: () => void lock.close() }
   } catch (error) {
     lock.close()
-    if (isBusy(error))
-      throw new DroverError('ledger_unavailable', refusal(), { file: path, reason: 'in_use' })
+    if (isBusy(error)) throw new DroverError('ledger_unavailable', refusal(), { file: path, reason: IN_USE })
     throw error
   }
 }

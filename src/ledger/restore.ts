@@ -8,11 +8,12 @@
  * its file then. Dying before that leaves the ledger as it was; dying after it, the restore is run again and takes
  * the steps that are left. Its position is inside the backup, so the recorder reads what the stream still holds.
  */
-import { lstatSync, mkdirSync, renameSync, statSync } from 'node:fs'
+import { accessSync, constants, lstatSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { DroverError } from '../core/errors.ts'
+import { DroverError, messageOf } from '../core/errors.ts'
 import { copyTo, syncDirectory } from './backup.ts'
 import { stampOf } from './backups.ts'
+import { aboutFile } from './database.ts'
 import { readFileFacts, type FileFacts } from './file-facts.ts'
 import { restoringPathOf } from './half-restored.ts'
 import { holdAlone } from './in-use.ts'
@@ -39,13 +40,16 @@ export interface RestoreParts {
 /**
  * Puts the backup in the ledger's place.
  *
- * @throws DroverError `ledger_unavailable` while a recorder uses the ledger, and for a backup that is damaged, no
- *   ledger, of another namespace or of a newer Drover; nothing was changed then
+ * @throws DroverError `ledger_unavailable` while a recorder uses the ledger, where this user may not write, and for a
+ *   backup that is damaged, no ledger, of another namespace or of a newer Drover; nothing was changed then
  */
 export function restore({ path, from, streamKey }: RestoreParts): Restored {
-  const began = performance.now()
   const ledger = resolve(path)
-  const source = resolve(from)
+  return aboutFile(ledger, () => putBack(ledger, resolve(from), streamKey))
+}
+
+function putBack(ledger: string, source: string, streamKey: string): Restored {
+  const began = performance.now()
   mkdirSync(dirname(ledger), { recursive: true })
   const hold = holdAlone(ledger, 'restore')
   try {
@@ -62,7 +66,7 @@ export function restore({ path, from, streamKey }: RestoreParts): Restored {
 /** The checked copy as `.restoring`, on the disk. */
 function prepare(ledger: string, source: string, streamKey: string): FileFacts {
   if (source === ledger) throw refusal(source, 'is the ledger itself. Name a backup.')
-  if (!isThere(source)) throw refusal(source, 'is not there. Name a file that "drover ledger backup" made.')
+  requireReadable(source)
   if (!statSync(source, { throwIfNoEntry: false })?.isFile())
     throw refusal(source, 'is no regular file. Name a backup.')
   const restoring = restoringPathOf(ledger)
@@ -70,10 +74,25 @@ function prepare(ledger: string, source: string, streamKey: string): FileFacts {
   requireFit(facts, source, streamKey)
   if (source === restoring) return facts
   const part = `${ledger}.restore-part`
+  rmSync(part, { force: true })
   copyTo(source, part, 'The copy')
   renameSync(part, restoring)
   syncDirectory(dirname(ledger))
   return facts
+}
+
+function requireReadable(source: string): void {
+  try {
+    accessSync(source, constants.R_OK)
+  } catch (error) {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    throw refusal(
+      source,
+      isMissing
+        ? 'is not there. Name a file that "drover ledger backup" made.'
+        : `cannot be read (${messageOf(error)}). Give this user the right to read it, or name another backup.`,
+    )
+  }
 }
 
 function factsOf(source: string): FileFacts {

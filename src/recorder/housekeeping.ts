@@ -7,7 +7,7 @@
 import { rmSync } from 'node:fs'
 import { sleep, type Clock, systemClock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
-import { listBackups, removeAbandonedParts } from '../ledger/backups.ts'
+import { backupName, listBackups, removeAbandonedParts } from '../ledger/backups.ts'
 import type { FileCheck } from '../ledger/check.ts'
 import { backupAside, checkAside } from '../ledger/chore.ts'
 import type { Ledger } from '../ledger/open.ts'
@@ -76,7 +76,7 @@ export function createHousekeeping(parts: HousekeepingParts): Housekeeping {
   }
 
   async function copyAway(): Promise<void> {
-    removeAbandonedParts(ledger.path, clock.now())
+    removeAbandonedParts(backupName(ledger.path, clock.now()), clock.now())
     const [newest] = listBackups(ledger.path)
     const age = newest === undefined ? Infinity : clock.now().getTime() - newest.at.getTime()
     if (parts.backupKeep === 0 || age < everyMs - Math.min(BACKUP_SLACK_MS, everyMs / 2)) return

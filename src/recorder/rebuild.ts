@@ -6,9 +6,11 @@
  * grows by what the projections take.
  */
 import { resolve } from 'node:path'
+import { aboutFile } from '../ledger/database.ts'
 import { holdAlone } from '../ledger/in-use.ts'
 import { openForRebuild } from '../ledger/open.ts'
 import type { Changed } from '../ledger/rebuild-tables.ts'
+import { refuseDamaged } from '../ledger/refuse-damaged.ts'
 import { isAboutContent } from './record-batch.ts'
 import { noEffects } from './handler.ts'
 import { project } from './projection.ts'
@@ -29,17 +31,18 @@ export interface Rebuilt {
 /**
  * Makes all projections of the ledger at `path` anew.
  *
- * @throws DroverError `ledger_unavailable` while a recorder uses the ledger, or where it cannot be opened or written;
- *   nothing was changed then
+ * @throws DroverError `ledger_unavailable` while a recorder uses the ledger, or where it is damaged or cannot be opened or
+ *   written; nothing was changed then
  */
 export function rebuild(path: string): Rebuilt {
   const began = performance.now()
   const ledger = resolve(path)
   const hold = holdAlone(ledger, 'rebuild')
   try {
+    refuseDamaged(ledger)
     const opened = openForRebuild(ledger)
     try {
-      const counts = opened.transaction(() => replay(opened))
+      const counts = aboutFile(ledger, () => opened.transaction(() => replay(opened)))
       return { ledger, ...counts, durationMs: Math.round(performance.now() - began) }
     } finally {
       opened.close()

@@ -151,8 +151,8 @@ describe('housekeeping', () => {
     const dir = join(temp.dir, 'backups')
     mkdirSync(dir)
     const parts = [
-      'orchestrator-20261120T000000Z.db.part',
-      'orchestrator-20271120T000000Z.db.part',
+      'orchestrator-20261120T000000Z.db.00000001.part',
+      'orchestrator-20271120T000000Z-2.db.00000002.part',
       'mine.part',
     ]
     for (const name of parts) writeFileSync(join(dir, name), '')

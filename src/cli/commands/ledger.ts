@@ -1,5 +1,5 @@
 /** `drover ledger backup|restore|check|compact|rebuild`: the life of the ledger's file. */
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Command } from '@commander-js/extra-typings'
 import { DroverError, EXIT } from '../../core/errors.ts'
@@ -130,8 +130,11 @@ async function configuredLedger(context: CliContext) {
 
 /** These commands make no ledger where none is. */
 async function presentLedger(context: CliContext) {
-  const found = await configuredLedger(context)
-  if (existsSync(found.path)) return found
+  const [found, { aboutFile }] = await Promise.all([
+    configuredLedger(context),
+    import('../../ledger/database.ts'),
+  ])
+  if (aboutFile(found.path, () => statSync(found.path, { throwIfNoEntry: false })) !== undefined) return found
   throw new DroverError(
     'ledger_unavailable',
     `There is no ledger ${found.path}. Name its directory with --data-dir or DROVER_DATA_DIR.`,
