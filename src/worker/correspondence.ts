@@ -11,25 +11,21 @@
  * nobody answers in time is denied; an interrupted agent that no message follows is ended.
  */
 import type { Clock } from '../core/clock.ts'
-import type { Actor } from '../core/envelope.ts'
-import { isDroverError } from '../core/errors.ts'
-import type {
-  AgentInterrupted,
-  MessageAnswered,
-  MessageDelivered,
-  SessionResumed,
-  SessionWaitingInput,
-} from '../core/events.ts'
+import type { AgentInterrupted, SessionResumed, SessionWaitingInput } from '../core/events.ts'
 import type { StreamFacts } from '../core/outcome.ts'
 import type { SessionState } from '../core/state.ts'
-import { NO_TALK, observeTalk, type Question, type TalkFacts } from '../core/talk-facts.ts'
+import { NO_TALK, observeTalk, type TalkFacts } from '../core/talk-facts.ts'
 import type { GuardedAgent } from '../guard/client.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import type { Said } from '../queue/session-record.ts'
 import type { AgentRef, Changed, SessionStore, TalkChange } from '../queue/session-store.ts'
-import type { Answered, OpenQuestion, Talk, TalkStore } from '../queue/talk.ts'
+import type { Talk, TalkStore } from '../queue/talk.ts'
 import type { SpoolLine } from '../session/line.ts'
-import { interruptRequest, permissionAnswer, userMessage } from '../session/message.ts'
+import { interruptRequest } from '../session/message.ts'
+import { createAlarm } from './alarm.ts'
+import { createGivenMessages, deliveries } from './given-messages.ts'
+import { createQuestions } from './questions.ts'
+import { createStopwatch } from './stopwatch.ts'
 
 /** How long a person is waited for, in milliseconds. */
 export interface Patience {
@@ -83,12 +79,6 @@ export interface LastSaid {
   readonly events: readonly OwnEvent[]
 }
 
-/** Until Redis is asked again. */
-const AGAIN_MS = 1000
-const LONGEST_TIMER_MS = 2 ** 31 - 1
-/** Who denies what nobody answered. */
-const NOBODY: Actor = { via: 'drover', name: 'permission_wait' }
-
 /** @param onDone called once: the agent has nothing more to do or to hear, and its input may be closed */
 export function createCorrespondence(parts: CorrespondenceParts, onDone: () => void): Correspondence {
   const { store, talk, clock, agent, guarded, patience } = parts
@@ -98,10 +88,6 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
   let heard: Said = { version: -1, interrupt: null }
   let readVersion = -1
   let kept: Talk = { messages: [], questions: [], answers: new Map() }
-
-  const given = new Set(parts.given)
-  const answered = new Set<string>()
-  const written = { started: new Set<string>(), done: new Set<string>(), asked: new Set<string>() }
   let interruptId: string | null = null
   let confirmedInterrupt: string | null = null
   /** Somebody has stopped the turn that runs, or ran last. */
@@ -110,16 +96,26 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
   let idleSince: number | null = null
   /** Its last turn was stopped by a person, whose message is waited for; since when. */
   let expectingSince: number | null = null
-  let waitsSince: number | null = null
-  let waited = parts.waitedMs
   let state: SessionState = 'running'
   let running: Promise<void> = Promise.resolve()
   let queued = false
-  let alarm: { readonly timer: NodeJS.Timeout; readonly at: number } | null = null
-
   let isThere = true
   /** The last look at its process. */
   let seenAt = Number.NEGATIVE_INFINITY
+
+  const input = (line: string): void => guarded.input(line)
+  const alarm = createAlarm(clock, wake)
+  const waited = createStopwatch(clock, parts.waitedMs)
+  const messages = createGivenMessages(parts.given, input)
+  const questions = createQuestions({
+    talk,
+    clock,
+    agent,
+    input,
+    waitMs: patience.permissionMs,
+    alarm,
+    onStop: () => (stopped = true),
+  })
   void guarded.exited.then(() => (isThere = false))
   guarded.onSample(() => {
     seenAt = clock.monotonic()
@@ -138,21 +134,6 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       .catch(parts.onFailure)
   }
 
-  /** One alarm at a time: whoever is woken sets the next one. */
-  function wakeIn(ms: number): void {
-    const at = clock.monotonic() + ms
-    if (alarm !== null && alarm.at <= at) return
-    if (alarm !== null) clearTimeout(alarm.timer)
-    const timer = setTimeout(
-      () => {
-        alarm = null
-        wake()
-      },
-      Math.max(1, Math.min(ms, LONGEST_TIMER_MS)),
-    )
-    alarm = { timer, at }
-  }
-
   async function step(): Promise<void> {
     if (heard.version !== readVersion) {
       const { version } = heard
@@ -160,136 +141,53 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       readVersion = version
     }
     if (over) return
-    passOn()
-    await denyLate()
+    messages.give(kept.messages)
+    interrupt()
+    questions.passOn(kept.answers)
+    await questions.denyLate()
     await write()
     if (idleSince !== null) await rest()
   }
 
-  /** To the CLI: messages in their order, the interrupt, answers. */
-  function passOn(): void {
-    for (const { message_id: id, text, priority } of kept.messages) {
-      if (given.has(id)) continue
-      given.add(id)
-      guarded.input(userMessage(text, id, priority))
-    }
-    const { interrupt } = heard
-    if (interrupt !== null && interrupt.epoch === agent.epoch && interrupt.request_id !== interruptId) {
-      interruptId = interrupt.request_id
-      stopped = true
-      guarded.input(interruptRequest(interruptId))
-    }
-    for (const { requestId } of facts.questions) {
-      const answer = kept.answers.get(requestId)
-      if (answer === undefined || answered.has(requestId)) continue
-      answered.add(requestId)
-      stopped ||= answer.interrupt
-      guarded.input(permissionAnswer(answer))
-    }
-  }
-
-  const openQuestions = (): readonly Question[] =>
-    facts.questions.filter(({ requestId }) => !answered.has(requestId))
-
-  /** When each question was asked here, by the monotonic clock. */
-  const askedAt = new Map<string, number>()
-
-  /** A question that nobody has answered in time. Somebody who was faster by a moment is heard instead. */
-  async function denyLate(): Promise<void> {
-    for (const question of openQuestions()) {
-      const since = askedAt.get(question.requestId)
-      if (since === undefined) continue
-      const leftMs = patience.permissionMs - (clock.monotonic() - since)
-      if (leftMs > 0) {
-        wakeIn(leftMs)
-        continue
-      }
-      const denial: MessageAnswered = {
-        request_id: question.requestId,
-        tool_name: question.toolName,
-        behavior: 'deny',
-        message: `Nobody answered within ${Math.round(patience.permissionMs / 1000)} s, so this tool call is denied.`,
-        updated_input: null,
-        interrupt: false,
-        actor: NOBODY,
-      }
-      const result = await answerLater(denial)
-      if (result === null) continue
-      if (!result.ok && result.refused !== 'answered' && result.refused !== 'unknown') continue
-      const answer = !result.ok && result.refused === 'answered' ? result.given : denial
-      answered.add(question.requestId)
-      stopped ||= answer.interrupt
-      guarded.input(permissionAnswer(answer))
-    }
-  }
-
-  /** null where Redis has lost data and is not written back yet: a person is waited for so much longer. */
-  async function answerLater(denial: MessageAnswered): Promise<Answered | null> {
-    try {
-      return await talk.answer(agent, denial)
-    } catch (error) {
-      if (!isDroverError(error)) throw error
-      wakeIn(AGAIN_MS)
-      return null
-    }
+  function interrupt(): void {
+    const asked = heard.interrupt
+    if (asked === null || asked.epoch !== agent.epoch || asked.request_id === interruptId) return
+    interruptId = asked.request_id
+    stopped = true
+    input(interruptRequest(interruptId))
   }
 
   /** To Redis: what the lines said, and whether a person is waited for. */
   async function write(): Promise<void> {
-    const { started, done, events } = progress()
-    const open = openQuestions()
-    const asked = open.filter(({ requestId }) => isFresh(written.asked, requestId))
-    const stillOpen = new Set(open.map(({ requestId }) => requestId))
-    const settled = [...askedAt.keys()].filter((id) => !stillOpen.has(id))
-    for (const id of settled) askedAt.delete(id)
-    if (interruptId !== null && interruptId !== confirmedInterrupt && facts.confirmed.has(interruptId)) {
-      confirmedInterrupt = interruptId
-      const interrupted: AgentInterrupted = { request_id: interruptId }
-      events.push({ type: 'drover.agent.interrupted', payload: interrupted })
-    }
-    const questions: Record<string, string> = {}
-    for (const question of asked) {
-      const until = inMs(patience.permissionMs)
-      questions[question.requestId] = JSON.stringify({
-        ...question,
-        agentId: agent.agentId,
-        until,
-      } satisfies OpenQuestion)
-      askedAt.set(question.requestId, clock.monotonic())
-      wakeIn(patience.permissionMs)
-      events.push({ type: 'drover.session.waiting_input', payload: askedFor(question, until) })
-    }
-    const change: TalkChange = { started, done, asked: questions, settled }
-    await moveTo(open.length > 0 || expectingSince !== null, change, events)
+    const { started, done } = messages.news()
+    const events = [...deliveries(started), ...interrupts()]
+    const { asked, settled, events: asks } = questions.news()
+    const waits = questions.hasOpen() || expectingSince !== null
+    await moveTo(waits, { started, done, asked, settled }, [...events, ...asks])
   }
 
-  /** What the lines said of messages, and is not written yet. */
-  function progress(): { readonly started: string[]; readonly done: string[]; readonly events: OwnEvent[] } {
-    const mine = [...facts.messages].filter(([id]) => given.has(id))
-    const started = mine.map(([id]) => id).filter((id) => isFresh(written.started, id))
-    const done = mine
-      .filter(([, how]) => how === 'done')
-      .map(([id]) => id)
-      .filter((id) => isFresh(written.done, id))
-    return { started, done, events: deliveries(started) }
+  /** That the CLI has taken the interrupt, said once. */
+  function interrupts(): OwnEvent[] {
+    if (interruptId === null || interruptId === confirmedInterrupt || !facts.confirmed.has(interruptId))
+      return []
+    confirmedInterrupt = interruptId
+    const payload: AgentInterrupted = { request_id: interruptId }
+    return [{ type: 'drover.agent.interrupted', payload }]
   }
 
   /** Into the state that fits, with what there is to say; nothing is sent where there is nothing new. */
   async function moveTo(waits: boolean, change: TalkChange, events: OwnEvent[]): Promise<void> {
     const next: SessionState = waits ? 'waiting_input' : 'running'
     const set: Record<string, string | number> = {}
-    if (waits) waitsSince ??= clock.monotonic()
-    else if (waitsSince !== null) {
-      waited += clock.monotonic() - waitsSince
-      waitsSince = null
-    }
+    if (waits) waited.start()
+    else waited.stop()
     // Where this worker dies, the next one knows it by that.
     if (next !== state && waits) set['waiting_since'] = clock.now().getTime()
     if (next !== state && !waits) {
-      set['waited_ms'] = Math.round(waited)
+      const resumed: SessionResumed = { waited_ms: Math.round(waited.totalMs()) }
+      set['waited_ms'] = resumed.waited_ms
       set['waiting_since'] = ''
       set['interrupted_until'] = ''
-      const resumed: SessionResumed = { waited_ms: Math.round(waited) }
       events.push({ type: 'drover.session.resumed', payload: resumed })
     }
     if (confirmedInterrupt !== null) set['interrupt_done'] = confirmedInterrupt
@@ -311,17 +209,17 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
 
   /** The agent's turn is over, and nothing is left that it has been given. */
   async function rest(): Promise<void> {
-    if (openQuestions().length > 0 || isOnItsWay()) return
+    if (questions.hasOpen() || isOnItsWay()) return
     if (stopped && expectingSince === null) return await expect()
     if (expectingSince !== null) {
       const leftMs = patience.messageMs - (clock.monotonic() - expectingSince)
-      if (leftMs > 0) return wakeIn(leftMs)
+      if (leftMs > 0) return alarm.setIn(leftMs)
     }
     // Its last turn is over, so its conversation has what it was given.
-    const unsaid = silent().filter((id) => !written.started.has(id))
+    const unsaid = messages.unsaid()
     const closed = await store.change(agent, {
       close: true,
-      talk: { done: [...given] },
+      talk: { done: messages.all() },
       events: deliveries(unsaid, false),
     })
     if (!closed.ok && closed.refused === 'waiting') {
@@ -331,7 +229,7 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       return wake()
     }
     // A CLI that says it later than this was waited for has nothing new to say.
-    if (closed.ok) for (const id of unsaid) written.started.add(id)
+    if (closed.ok) messages.countAsStarted(unsaid)
     if (idleSince === null) return
     over = true
     onDone()
@@ -340,8 +238,8 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
   /** A person has stopped the turn: what they want instead is waited for. */
   async function expect(): Promise<void> {
     expectingSince = clock.monotonic()
-    waitsSince ??= expectingSince
-    const until = inMs(patience.messageMs)
+    waited.start()
+    const until = new Date(clock.now().getTime() + patience.messageMs).toISOString()
     const payload: SessionWaitingInput = { reason: 'interrupted', until }
     const changed = await store.change(agent, {
       from: ['running', 'waiting_input'],
@@ -357,14 +255,12 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
     wake()
   }
 
-  const silent = (): string[] => [...given].filter((id) => !facts.messages.has(id))
-
   /** Given, and the CLI has not said that it took it up: not for long, where it has nothing else to do. */
   function isOnItsWay(): boolean {
-    if (silent().length === 0) return false
+    if (messages.silent().length === 0) return false
     const now = clock.monotonic()
     const until = (idleSince ?? now) + parts.silenceMs
-    if (until > now) wakeIn(until - now)
+    if (until > now) alarm.setIn(until - now)
     // Silence tells something of a process that is there: the end of one that is not may be on its way to us.
     return until > now || !isThere || seenAt < until
   }
@@ -374,17 +270,17 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
     if (refused !== 'state') over = true
   }
 
-  const waitedSoFar = (): number => waited + (waitsSince === null ? 0 : clock.monotonic() - waitsSince)
-
-  const inMs = (ms: number): string => new Date(clock.now().getTime() + ms).toISOString()
+  function beginTurn(): void {
+    idleSince = null
+    if (expectingSince !== null) stopped = false
+    expectingSince = null
+    wake()
+  }
 
   return {
     begin() {
       begun = true
-      // What it was given as its prompt it has with its start.
-      const messages = new Map(facts.messages)
-      for (const id of parts.given) if (!messages.has(id)) messages.set(id, 'started')
-      facts = { ...facts, messages }
+      messages.begin()
       wake()
     },
     hear(said) {
@@ -400,7 +296,10 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
         // A turn has begun: what was stopped was another one.
         if (message?.['type'] === 'system' && message['subtype'] === 'init') beginTurn()
       }
-      if (facts !== before) wake()
+      if (facts === before) return
+      messages.observe(facts.messages)
+      questions.observe(facts.questions)
+      wake()
     },
     settle({ lastResult }, isSettled) {
       if (!isSettled) {
@@ -413,55 +312,19 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       stopped &&= lastResult?.terminalReason?.startsWith('aborted_') === true && lastResult.isError
       wake()
     },
-    isWaiting: () => waitsSince !== null,
-    waitedMs: waitedSoFar,
+    isWaiting: waited.isRunning,
+    waitedMs: waited.totalMs,
     async finish() {
       over = true
-      if (alarm !== null) clearTimeout(alarm.timer)
       await running
-      const { started, events } = progress()
-      const isAsking = waitsSince !== null && expectingSince === null
+      alarm.stop()
+      const { started } = messages.news()
+      const isAsking = waited.isRunning() && expectingSince === null
       return {
-        waitedMs: isAsking ? waitedSoFar() : null,
-        talk: {
-          started,
-          done: [...facts.messages].filter(([id, how]) => how === 'done' && given.has(id)).map(([id]) => id),
-        },
-        events,
+        waitedMs: isAsking ? waited.totalMs() : null,
+        talk: { started, done: messages.done() },
+        events: deliveries(started),
       }
     },
-  }
-
-  function beginTurn(): void {
-    idleSince = null
-    if (expectingSince !== null) stopped = false
-    expectingSince = null
-    wake()
-  }
-}
-
-/** That the agent has taken these messages up; not `confirmed`: by its turn's end, and not by its word. */
-export function deliveries(ids: readonly string[], confirmed = true): OwnEvent[] {
-  return ids.map((id) => {
-    const payload: MessageDelivered = { message_id: id, ...(confirmed ? {} : { confirmed: false }) }
-    return { type: 'drover.message.delivered', payload }
-  })
-}
-
-function isFresh(seen: Set<string>, id: string): boolean {
-  if (seen.has(id)) return false
-  seen.add(id)
-  return true
-}
-
-function askedFor(question: Question, until: string): SessionWaitingInput {
-  return {
-    reason: 'permission',
-    until,
-    request_id: question.requestId,
-    tool_name: question.toolName,
-    tool_use_id: question.toolUseId,
-    input: question.input,
-    description: question.description,
   }
 }
