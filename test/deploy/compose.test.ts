@@ -21,6 +21,7 @@ const service = z.strictObject({
   healthcheck: z.looseObject({ test: z.array(z.string()) }).optional(),
   deploy: z.strictObject({ replicas: z.int().min(1) }).optional(),
   stop_grace_period: z.string().optional(),
+  extra_hosts: z.array(z.string()).default([]),
   security_opt: z.array(z.string()).default([]),
 })
 const { services, volumes } = z
@@ -77,9 +78,16 @@ describe('worker', () => {
   it('comes in replicas that share nothing but the workspaces', () => {
     expect(worker.command).toEqual(['worker'])
     expect(worker.deploy?.replicas).toBeGreaterThanOrEqual(2)
-    expect(worker.volumes).toEqual(['workspaces:/workspaces'])
+    // Without a name each container has one of its own: two pods never share a data directory.
+    expect(worker.volumes).toEqual(['workspaces:/workspaces', '/data'])
     expect(worker.ports).toEqual([])
     expect(worker.environment['REDIS_URL']).toBe('redis://redis:6379')
+  })
+
+  it("leads its agents to the board, which is on the machine's network", () => {
+    expect(worker.environment['DROVER_URL']).toBe('http://host.docker.internal:4680')
+    expect(worker.extra_hosts).toEqual(['host.docker.internal:host-gateway'])
+    expect(board.environment).toHaveProperty('DROVER_HOST')
   })
 
   it('takes credentials from the environment of compose, never from the file', () => {
@@ -117,7 +125,7 @@ it('both roles are the same image, after Redis is healthy', () => {
 
 it('declares the volumes that it uses, and no other', () => {
   const used = [redis, board, worker].flatMap((role) =>
-    role.volumes.map((volume) => String(volume.split(':')[0])),
+    role.volumes.filter((volume) => volume.includes(':')).map((volume) => String(volume.split(':')[0])),
   )
   expect(used.toSorted()).toEqual(Object.keys(volumes).toSorted())
 })
