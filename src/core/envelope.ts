@@ -67,9 +67,14 @@ export function parseEvent(text: string): Envelope {
   return { ...header, payload: JSON.parse(payloadText) as unknown }
 }
 
-/** The text form of a header and a payload text: what the session script composes, for tests and the ledger's reader. */
+/** An event's text up to its payload; after the payload a `}` ends it. */
+export function openEvent(header: EventHeader): string {
+  return `${JSON.stringify(header).slice(0, -1)}${PAYLOAD_MARK}`
+}
+
+/** The text form of a header and a payload text, as the session script composes it. */
 export function composeEvent(header: EventHeader, payloadText: string): string {
-  return `${JSON.stringify(header).slice(0, -1)}${PAYLOAD_MARK}${payloadText}}`
+  return `${openEvent(header)}${payloadText}}`
 }
 
 export const NO_USAGE: Usage = {

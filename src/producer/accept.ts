@@ -75,7 +75,9 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
 
   return {
     async accept(request, options) {
-      const type = await types.require(request.agent_type)
+      // Without a turn of the event loop where it is known: the first of many calls are on their way to Redis then
+      // while the others are still being made.
+      const type = types.remembered(request.agent_type) ?? (await types.require(request.agent_type))
       const key = options.idempotencyKey ?? null
       const sessionId =
         options.sessionId ?? (key === null ? newSessionId() : sessionIdOfKey(keys.namespace, key))

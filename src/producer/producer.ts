@@ -212,6 +212,7 @@ export function createProducer(options: ProducerOptions): Producer {
   const onError = options.onError ?? ((): void => {})
   const keys = keysOf(namespace)
   let connecting: ReturnType<typeof connect> | null = null
+  let parts: Awaited<ReturnType<typeof connect>> | null = null
 
   async function connect() {
     const { redisUrl } = options
@@ -271,10 +272,13 @@ export function createProducer(options: ProducerOptions): Producer {
   }
 
   function connected(): ReturnType<typeof connect> {
-    connecting ??= connect().catch((error: unknown) => {
-      connecting = null
-      throw error
-    })
+    connecting ??= connect().then(
+      (connected) => (parts = connected),
+      (error: unknown) => {
+        connecting = null
+        throw error
+      },
+    )
     return connecting
   }
 
@@ -335,7 +339,7 @@ export function createProducer(options: ProducerOptions): Producer {
           },
         ])
       }
-      const { acceptor, follower, types, waits } = await connected()
+      const { acceptor, follower, types, waits } = parts ?? (await connected())
       const type = asked.template == null ? null : await viaRedis(types.current(asked.agent_type))
       const request = withPrompt(asked, type)
       const { answer } = await acceptor

@@ -26,6 +26,8 @@ export interface AgentTypeRegistry {
   /** Nobody has them any more. Other processes notice within ten seconds. */
   retract(names: readonly string[]): Promise<void>
   list(): Promise<readonly AgentTypeSummary[]>
+  /** The type's summary from memory alone, at most ten seconds old; undefined where it is not known so. */
+  remembered(name: string): AgentTypeSummary | undefined
   /**
    * The type's summary, from memory where it is known: at most ten seconds old.
    *
@@ -58,6 +60,9 @@ export function createAgentTypeRegistry(redis: Redis, keys: Keys): AgentTypeRegi
     })
   }
 
+  const remembered = (name: string): AgentTypeSummary | undefined =>
+    performance.now() - knownSince < MEMORY_MS ? known.get(name) : undefined
+
   return {
     async announce(types) {
       if (types.length === 0) return
@@ -71,10 +76,8 @@ export function createAgentTypeRegistry(redis: Redis, keys: Keys): AgentTypeRegi
       if (names.length > 0) await redis.hdel(keys.agentTypes, ...names)
     },
     list,
-    async require(name) {
-      const isFresh = performance.now() - knownSince < MEMORY_MS
-      return (isFresh ? known.get(name) : undefined) ?? (await current(name))
-    },
+    remembered,
+    require: async (name) => remembered(name) ?? (await current(name)),
     current,
   }
 }

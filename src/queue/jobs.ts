@@ -9,8 +9,11 @@ import type { Keys } from './keys.ts'
 
 /** Jobs have a name: one without is a ghost that BullMQ made of a deleted hash, and is refused. */
 export const JOB_NAME = 'session'
-/** Finished jobs stay for Bull Board's viewers; the ledger keeps the truth. */
-const KEEP_FINISHED = { count: 1000, age: 7 * 24 * 3600 }
+/**
+ * Finished jobs stay for Bull Board's viewers; the ledger keeps the truth. The workers say so: in each job's options it
+ * would be sent and kept with every one.
+ */
+export const KEEP_FINISHED = { count: 1000, age: 7 * 24 * 3600 }
 
 /** A call holds Redis up for some 40 µs per job. */
 const MOST_JOBS = 100
@@ -116,13 +119,7 @@ function send(queue: Queue<SessionJob>, jobs: readonly WaitingJob[]): void {
   const bulk = jobs.map(({ job: { sessionId, agentType, priority } }) => ({
     name: JOB_NAME,
     data: { session_id: sessionId, agent_type: agentType },
-    opts: {
-      jobId: sessionId,
-      priority,
-      attempts: 1,
-      removeOnComplete: KEEP_FINISHED,
-      removeOnFail: KEEP_FINISHED,
-    },
+    opts: { jobId: sessionId, priority },
   }))
   queue.addBulk(bulk).then(
     () => jobs.forEach((one) => one.resolve()),

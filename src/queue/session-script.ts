@@ -1,6 +1,5 @@
 /**
- * The session script: the only writer of a session's hash and of the event stream. Its two entries, one for what is
- * accepted and one for everything later, share how an event is put together.
+ * The session script: after the accept (`accept-script.ts`) the only writer of a session's hash and of the event stream.
  *
  * One call changes the hash, gives the events their `seq`, appends them to the stream and publishes them live; it
  * happens as a whole or not at all. What a repeat does (a client resends what it had in flight when a connection
@@ -27,51 +26,6 @@ local function send_event(stream, session, seq, agent_id, epoch, late, line, ts,
   redis.call('PUBLISH', session.channel, text)
   return redis.call('XADD', stream, '*', 'event', text)
 end
-`
-
-/**
- * Accepts any number of sessions; each that is known already stays as it is, also where all that is left of it is the
- * note of its end.
- *
- * A session that another one's agent asks for is one of its children: counted in its hash, and refused where there are
- * `max_children` already.
- *
- * KEYS  1 event stream · then per session: hash, wait list, prioritized set, the note of its end, its parent's hash
- *       (its own where it has none)
- * ARGV  1 the sessions as a JSON array · then per session: the request as JSON text, the accepted event's other
- *       members, and per further event (`events` of them): type, payload
- * Answers per session: `exists`, `children`, or `ok`, the stream id of the accepted event, the place in the queue.
- */
-export const ACCEPT_SCRIPT = `${EVENTS}
-local answers, at = {}, 2
-for n, session in ipairs(cjson.decode(ARGV[1])) do
-  local hash, parent = KEYS[5 * n - 3], KEYS[5 * n + 1]
-  -- A parent that Redis does not have (it ended long ago, or is not written back yet) counts nothing.
-  local counts = session.max_children and redis.call('EXISTS', parent) == 1
-  if redis.call('EXISTS', hash, KEYS[5 * n]) > 0 then
-    answers[n] = {'exists'}
-  elseif counts and tonumber(redis.call('HGET', parent, 'children') or '0') >= session.max_children then
-    answers[n] = {'children'}
-  else
-    if counts then redis.call('HINCRBY', parent, 'children', 1) end
-    local ahead = redis.call('LLEN', KEYS[5 * n - 2]) + redis.call('ZCOUNT', KEYS[5 * n - 1], '-inf', '(' .. session.position_before)
-    local ts, seq = session.created_at, 1
-    local first = send_event(KEYS[1], session, 1, false, '0', false, '', ts, 'drover.session.accepted',
-      '{"request":' .. ARGV[at] .. ARGV[at + 1])
-    local last = first
-    for i = at + 2, at + 2 * session.events, 2 do
-      seq = seq + 1
-      last = send_event(KEYS[1], session, seq, false, '0', false, '', ts, ARGV[i], ARGV[i + 1])
-    end
-    redis.call('HSET', hash, 'state', 'queued', 'epoch', '0', 'agent_type', session.agent_type, 'request', ARGV[at],
-      'digest', session.digest, 'created_at', ts, 'created_by', session.created_by,
-      'restart_of', session.restart_of, 'priority', session.priority,
-      'timeout_seconds', session.timeout_seconds, 'seq', seq, 'first_id', first, 'last_id', last)
-    answers[n] = {'ok', first, tostring(ahead + 1)}
-  end
-  at = at + 2 + 2 * session.events
-end
-return answers
 `
 
 /**

@@ -6,7 +6,7 @@ import { DelayedError, WaitingError, Worker, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { AgentSpec } from '../config/agent-spec.ts'
 import { messageOf } from '../core/errors.ts'
-import { JOB_NAME, type SessionJob } from '../queue/jobs.ts'
+import { JOB_NAME, KEEP_FINISHED, type SessionJob } from '../queue/jobs.ts'
 import type { ErrorLimiter } from '../telemetry/error-limiter.ts'
 import { createBrake } from './brake.ts'
 import type { Claim } from './conclude.ts'
@@ -150,6 +150,8 @@ export async function startClaims(parts: ClaimsParts): Promise<Claims> {
         maxStalledCount: MAX_STALLED_COUNT,
         drainDelay: DRAIN_DELAY_S,
         runRetryDelay: RUN_RETRY_MS,
+        removeOnComplete: KEEP_FINISHED,
+        removeOnFail: KEEP_FINISHED,
         name: parts.podId,
       },
     )

@@ -4,7 +4,7 @@ import { newId } from '../../src/core/ids.ts'
 import { splitEvent, type EventHeader } from '../../src/core/envelope.ts'
 import { createAgentTypeRegistry } from '../../src/queue/agent-types.ts'
 import { keysOf, type Keys } from '../../src/queue/keys.ts'
-import type { Acceptance } from '../../src/queue/accept-batch.ts'
+import type { Acceptance } from '../../src/queue/accept-script.ts'
 import { createSessionStore, type SessionStore } from '../../src/queue/session-store.ts'
 import { seedRedis } from './seed.ts'
 
