@@ -20,8 +20,18 @@ export interface RestorableMessage {
   readonly seq: number
   /** Of `drover.message.sent`. */
   readonly payload: string
-  /** An agent has it. */
+  /** An agent's conversation has it. */
   readonly delivered: boolean
+  /** The agent that has taken it up, and may have died before its conversation had it; null for none. */
+  readonly startedBy: string | null
+}
+
+interface MessageRow {
+  readonly message_id: string
+  readonly seq: number
+  readonly payload: string
+  readonly agent_id: string | null
+  readonly is_delivered: 0 | 1
 }
 
 /** Tokens, cost and turns over all results of all agents. */
@@ -213,13 +223,18 @@ export function createRestorable(db: Db): Restorable {
        ORDER BY seq DESC LIMIT 1`,
     )
     .pluck()
-  const selectMessages = db.prepare<
-    [string],
-    Omit<RestorableMessage, 'delivered'> & { readonly delivered: 0 | 1 }
-  >(`
-    SELECT m.seq, e.payload, m.delivered_at IS NOT NULL AS delivered
+  const selectMessages = db.prepare<[string], MessageRow>(`
+    SELECT m.message_id, m.seq, e.payload, m.agent_id, m.delivered_at IS NOT NULL AS is_delivered
     FROM session_message AS m JOIN session_event AS e ON e.session_id = m.session_id AND e.seq = m.seq
     WHERE m.session_id = ? ORDER BY m.seq`)
+  // As `core/talk-facts.ts` reads the lines.
+  const selectDone = db
+    .prepare<[string, number], string>(
+      `SELECT payload ->> '$.command_uuid' FROM session_event
+       WHERE session_id = ? AND seq > ? AND type = 'claude.command_lifecycle'
+         AND payload ->> '$.state' IN ('completed', 'cancelled')`,
+    )
+    .pluck()
   const selectCancel = db.prepare<[string], { readonly payload: string; readonly ts: string }>(
     `SELECT payload, ts FROM session_event
      WHERE session_id = ? AND type = 'drover.session.cancel_requested' ORDER BY seq DESC LIMIT 1`,
@@ -249,6 +264,19 @@ export function createRestorable(db: Db): Restorable {
     )
     .pluck()
 
+  /** Those that the last agent has taken up, and whose turn is not over, no conversation may have. */
+  function messagesOf(sessionId: string, lastAgent: string | undefined): RestorableMessage[] {
+    const rows = selectMessages.all(sessionId)
+    const isTakenUp = (row: MessageRow): boolean => row.is_delivered === 1 && row.agent_id === lastAgent
+    const first = rows.find(isTakenUp)
+    const done = new Set(first === undefined ? [] : selectDone.all(sessionId, first.seq))
+    return rows.map((row) => {
+      const startedBy = isTakenUp(row) && !done.has(row.message_id) ? row.agent_id : null
+      const { seq, payload } = row
+      return { seq, payload, delivered: row.is_delivered === 1 && startedBy === null, startedBy }
+    })
+  }
+
   return {
     sessionIds: (endedSince) => selectIds.all(endedSince),
     openIds: () => selectOpenIds.all(),
@@ -256,6 +284,7 @@ export function createRestorable(db: Db): Restorable {
     session(sessionId) {
       const row = selectSession.get(sessionId)
       if (row === undefined) return null
+      const agents = selectAgents.all(sessionId).map((agent) => ({ ...agent, closed: agent.closed === 1 }))
       const rests = row.status === 'restarting' || row.status === 'paused_limit'
       // Of what has ended these are read by nobody, and they go through all that it said.
       const isOpen = row.completed_at === null
@@ -269,12 +298,10 @@ export function createRestorable(db: Db): Restorable {
         waited_ms: isOpen ? (selectWaited.get(sessionId) ?? 0) : 0,
         waiting_since: isOpen ? (selectWaiting.get({ sessionId }) ?? null) : null,
         interrupted_until: isOpen ? (selectInterrupted.get(sessionId) ?? null) : null,
-        messages: selectMessages
-          .all(sessionId)
-          .map((message) => ({ ...message, delivered: message.delivered === 1 })),
+        messages: isOpen ? messagesOf(sessionId, agents.at(-1)?.agent_id) : [],
         cancel: row.cancel_requested_at === null ? null : (selectCancel.get(sessionId) ?? null),
         totals: selectTotals.get({ sessionId }) ?? NOTHING,
-        agents: selectAgents.all(sessionId).map((agent) => ({ ...agent, closed: agent.closed === 1 })),
+        agents,
         ended: endOf(row),
       }
     },

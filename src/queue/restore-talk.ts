@@ -8,16 +8,18 @@ import type { Keys } from './keys.ts'
  * session that is not there, or has ended, gets none.
  *
  * KEYS  1 session hash · 2 what is said to it
- * ARGV  per message: id, what a repeat is told by, what is kept of it ('' = nothing, an agent has it)
+ * ARGV  per message: id, what a repeat is told by, what is kept of it ('' = nothing, an agent has it), the agent that
+ *       has taken it up ('' = none)
  */
 const RESTORE_SCRIPT = `
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state or state == 'completed' or state == 'failed' or state == 'cancelled' then return 0 end
 local written = 0
-for i = 1, #ARGV, 3 do
+for i = 1, #ARGV, 4 do
   if redis.call('HSETNX', KEYS[2], 'k:' .. ARGV[i], ARGV[i + 1]) == 1 then
     written = written + 1
     if ARGV[i + 2] ~= '' then redis.call('HSET', KEYS[2], 'm:' .. ARGV[i], ARGV[i + 2]) end
+    if ARGV[i + 3] ~= '' then redis.call('HSET', KEYS[2], 'd:' .. ARGV[i], ARGV[i + 3]) end
   end
 end
 local inbox, bytes = 0, 0
@@ -39,6 +41,7 @@ export interface RestoredTalk {
     readonly messageId: string
     readonly known: string
     readonly kept: string
+    readonly startedBy: string
   }[]
 }
 
@@ -48,7 +51,12 @@ export async function restoreTalk(
   keys: Pick<Keys, 'session' | 'talk'>,
   { sessionId, messages }: RestoredTalk,
 ): Promise<number> {
-  const fields = messages.flatMap(({ messageId, known, kept }) => [messageId, known, kept])
+  const fields = messages.flatMap(({ messageId, known, kept, startedBy }) => [
+    messageId,
+    known,
+    kept,
+    startedBy,
+  ])
   return (await redis.eval(
     RESTORE_SCRIPT,
     2,

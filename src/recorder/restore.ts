@@ -113,12 +113,13 @@ export function restoredTalk(session: RestorableSession, recordedAt: string): Re
   if (session.ended !== null || session.messages.length === 0) return null
   return {
     sessionId: session.session_id,
-    messages: session.messages.map(({ seq, payload, delivered }) => {
+    messages: session.messages.map(({ seq, payload, delivered, startedBy }) => {
       const sent = JSON.parse(payload) as MessageSent
       return {
         messageId: sent.message_id,
         known: `${digestOfMessage(sent)} ${recordedAt}`,
         kept: delivered ? '' : `${seq} ${payload}`,
+        startedBy: startedBy ?? '',
       }
     }),
   }

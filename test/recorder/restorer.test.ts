@@ -137,12 +137,18 @@ describe.concurrent(
       })
       for (const id of ['one', 'two', 'three']) await talk.send(session, said(id))
       const agent = await stage.startAgent(sessionId)
+      const over = { type: 'command_lifecycle', command_uuid: 'two', state: 'completed' }
+      await stage.store.lines(agent, {
+        first: 1,
+        lines: [{ type: 'claude.command_lifecycle', payloadText: JSON.stringify(over) }],
+      })
       await stage.store.change(agent, {
         from: ['starting'],
         to: 'waiting_input',
-        talk: { done: ['two'] },
+        talk: { started: ['two', 'three'], done: ['two'] },
         events: [
           { type: 'drover.message.delivered', payload: { message_id: 'two' } },
+          { type: 'drover.message.delivered', payload: { message_id: 'three' } },
           { type: 'drover.session.resumed', payload: { waited_ms: 70 } },
           {
             type: 'drover.session.waiting_input',
@@ -154,7 +160,11 @@ describe.concurrent(
       await end(stage, await stage.startAgent(ended))
       await stage.settled()
       const before = await talk.read(sessionId)
-      expect(before.messages.map((message) => message.message_id)).toEqual(['one', 'three'])
+      // The turn that took up the third one is not over: if its agent dies now, its conversation may not have it.
+      expect(before.messages.map((message) => [message.message_id, message.startedBy])).toEqual([
+        ['one', null],
+        ['three', agent.agentId],
+      ])
       const [waiting] = stage.temp
         .rows(`SELECT ts FROM session_event WHERE type = 'drover.session.waiting_input'`)
         .map(({ ts }) => Date.parse(String(ts)))
