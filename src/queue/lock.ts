@@ -13,7 +13,7 @@ import type { Keys } from './keys.ts'
 const TTL_MS = 30_000
 const LOOK_AGAIN_MS = 50
 /** Longer than a dead holder keeps it. */
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 2 * TTL_MS
 
 const RENEW = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])`
@@ -23,15 +23,16 @@ return redis.call('DEL', KEYS[1])`
 /**
  * Does `work` while nobody else has the lock.
  *
- * @throws DroverError `redis_unavailable` where the lock is not free within a minute; what `work` throws
+ * @throws DroverError `redis_unavailable` where the lock is not free in time; what `work` throws
  */
 export type WithLock = <T>(name: string, work: () => Promise<T>) => Promise<T>
 
-export function createLocks(redis: Redis, keys: Pick<Keys, 'lock'>): WithLock {
+/** @param patienceMs how long a lock is waited for. @default a minute */
+export function createLocks(redis: Redis, keys: Pick<Keys, 'lock'>, patienceMs = PATIENCE_MS): WithLock {
   return async (name, work) => {
     const key = keys.lock(sha256(name).slice(0, 32))
     const token = newId()
-    const until = performance.now() + PATIENCE_MS
+    const until = performance.now() + patienceMs
     while ((await redis.set(key, token, 'PX', TTL_MS, 'NX')) === null) {
       if (performance.now() > until) {
         throw new DroverError(

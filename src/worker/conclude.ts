@@ -4,7 +4,6 @@ import type { Config } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
 import type { SessionRestarting, SessionResumed } from '../core/events.ts'
 import { HAND_OVER_END, MESSAGE_END, RESTART_END } from '../core/agent-prompt.ts'
-import type { Outcome } from '../core/outcome.ts'
 import { MOST_FREE_STEPS, nextStep } from '../core/restart-policy.ts'
 import { messageOf } from '../core/errors.ts'
 import type { FailureReason } from '../core/state.ts'
@@ -23,7 +22,7 @@ import type { AgentEnded } from './agent-end.ts'
 import type { Doorbell } from './doorbell.ts'
 import type { Flow } from './flow.ts'
 import type { Launcher } from './launch.ts'
-import { missingFiles } from './preflight.ts'
+import { withExpectedFiles } from './expected-files.ts'
 
 /** How a claim ended, for the job: finished, to be given to another pod, or to be looked at again later. */
 export type Claim = 'finished' | 'hand_over' | 'no_record' | { readonly laterMs: number }
@@ -63,7 +62,10 @@ export interface ClaimedJob {
 /** What follows an agent's end. */
 export type Next = Claim | 'resume' | 'fresh'
 
-/** A success without the files that its spec expects is none. What is elsewhere (`cwd` null) is taken at its word. */
+/**
+ * @param cwd where the agent worked; null where that is not on this pod: then a success of which files are expected is
+ * left to a pod that has it
+ */
 export async function concludeWithFiles(
   parts: SessionParts,
   job: ClaimedJob,
@@ -71,9 +73,17 @@ export async function concludeWithFiles(
   cwd: string | null,
   ended: AgentEnded,
 ): Promise<Next> {
-  const isWhole = ended.outcome.status !== 'completed' || cwd === null
-  const absent = isWhole ? [] : await missingFiles(job.spec, cwd)
-  return await conclude(parts, job, record, absent.length > 0 ? withMissingFiles(ended, absent) : ended)
+  if (cwd !== null) {
+    const outcome = await withExpectedFiles(job.spec, cwd, ended.outcome)
+    return await conclude(parts, job, record, { ...ended, outcome })
+  }
+  if (ended.outcome.status === 'completed' && job.spec.expectFiles.length > 0) {
+    return await followFinished(parts, record, ended, {
+      reason: 'worker_lost',
+      message: 'The agent had finished. The files that its type expects are looked for where it worked.',
+    })
+  }
+  return await conclude(parts, job, record, ended)
 }
 
 /** From an agent's end to the session's next state. */
@@ -110,7 +120,10 @@ async function conclude(
   switch (step.kind) {
     case 'end':
       if (outcome.status === 'completed' && (await isAskedMore(parts, record, ended))) {
-        return await followWithMessage(parts, record, ended)
+        return await followFinished(parts, record, ended, {
+          reason: 'message',
+          message: 'A message came when the agent had ended.',
+        })
       }
       return await endSession(parts, record, outcome, { agent, events })
     case 'hand_over': {
@@ -196,15 +209,18 @@ async function isAskedMore(parts: SessionParts, record: SessionRecord, ended: Ag
   return !closed.ok && closed.refused === 'waiting'
 }
 
-/** The next agent at once, for the message. Costs no try. */
-async function followWithMessage(
+/**
+ * The agent was done, and there is more: a message for the next agent, or files to be looked for elsewhere
+ * (`session-run.ts`). At once, and costs no try.
+ */
+async function followFinished(
   parts: SessionParts,
   record: SessionRecord,
   ended: AgentEnded,
+  why: Pick<SessionRestarting, 'reason' | 'message'>,
 ): Promise<Next> {
   const restarting: SessionRestarting = {
-    reason: 'message',
-    message: 'A message came when the agent had ended.',
+    ...why,
     restarts: record.restarts,
     backoff_ms: 0,
     not_before: parts.clock.now().toISOString(),
@@ -310,16 +326,4 @@ export async function settleWorktree(parts: SessionParts, record: SessionRecord)
 
 export function failure(failureReason: FailureReason, message: string): Ending {
   return { status: 'failed', failureReason, message, output: null, permissionDenials: [] }
-}
-
-function withMissingFiles(ended: AgentEnded, missing: readonly string[]): AgentEnded {
-  const message = `The agent reported success, but these files are missing: ${missing.join(', ')}.`
-  const outcome: Outcome = {
-    ...ended.outcome,
-    status: 'failed',
-    failureReason: 'missing_files',
-    message,
-    retry: 'never',
-  }
-  return { ...ended, outcome }
 }

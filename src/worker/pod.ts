@@ -167,7 +167,8 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     podId: config.podId,
     host: hostname(),
     namespace: config.namespace,
-    lock: createLocks(redis, keys),
+    // What it is waited for is tried again: no longer than that it holds others up.
+    lock: createLocks(redis, keys, config.lease.ttlMs),
     lifeOf: (sessionId) => lifeOf(store, sessionId),
   })
   const tidying = createTidying(redis, keys)

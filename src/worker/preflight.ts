@@ -1,6 +1,4 @@
 /** What only the pod can check before it starts an agent: its own files. Nothing is made yet. */
-import { access } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { AgentSpec } from '../config/agent-spec.ts'
 import { absentCommands, readMcpConfig } from '../config/mcp-config.ts'
 import { messageOf } from '../core/errors.ts'
@@ -95,17 +93,4 @@ export function ownerOf(record: SessionRecord): Owner {
     ancestors: record.restartOf === null ? [] : [record.restartOf],
     hasBegun: record.workspaceId !== null,
   }
-}
-
-/** Those of the spec's `expect_files` that are not in the workspace. */
-export async function missingFiles(spec: AgentSpec, cwd: string): Promise<string[]> {
-  const found = await Promise.all(
-    spec.expectFiles.map((file) =>
-      access(join(cwd, file)).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  )
-  return spec.expectFiles.filter((_, index) => !found[index])
 }

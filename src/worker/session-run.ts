@@ -8,15 +8,16 @@ import { agentPrompt, MESSAGE_END, type Conversation } from '../core/agent-promp
 import { createBell, type Bell } from '../core/bell.ts'
 import type { Clock } from '../core/clock.ts'
 import type { SessionClaimed } from '../core/events.ts'
-import { isDroverError, messageOf } from '../core/errors.ts'
+import { isDroverError, messageOf, type DroverError } from '../core/errors.ts'
 import { classifyOutcome, type Asked, type Outcome } from '../core/outcome.ts'
 import { isEnded, isLive } from '../core/state.ts'
 import { waitedUpTo } from '../core/waited-time.ts'
 import type { Lease } from '../queue/lease.ts'
-import { cancelledEnding } from '../queue/session-end.ts'
+import { cancelledEnding, type Ending } from '../queue/session-end.ts'
 import type { SessionRecord } from '../queue/session-store.ts'
 import { NO_MESSAGE_FOLLOWED, untilMessage } from './after-interrupt.ts'
 import { runAgent } from './agent-run.ts'
+import { withExpectedFiles } from './expected-files.ts'
 import {
   concludeWithFiles,
   endSession,
@@ -37,6 +38,9 @@ import { shipperOf } from './transcript-shipper.ts'
 import { undelivered } from './undelivered.ts'
 import { openWorkplace } from './workplace.ts'
 import { missingWorkspace, preflightParts, waitForWorkspace } from './workspace-wait.ts'
+
+/** Until another claim tries what somebody else was in the way of. */
+const BUSY_MS = 1000
 
 /** Runs the session of a job to its end, unless it has ended already. */
 export async function runSession(parts: SessionParts, job: ClaimedJob): Promise<Claim> {
@@ -168,13 +172,13 @@ async function nextAgent(
   const check = await preflight(preflightParts(parts), spec, found)
   if (!check.ok) return await endSession(parts, found, failure('invalid_config', check.problem))
   const opened = await launchable(openWorkplace(parts.worktrees, found, check))
-  if ('problem' in opened) return await endSession(parts, found, opened.problem)
+  if ('problem' in opened) return await giveUp(parts, found, opened.problem)
   const workplace = opened.value
   // From here on it is settled at the end, whether an agent starts or not.
   const record = { ...found, worktreePath: workplace.worktree?.path ?? null }
 
   const settled = await launchable(parts.launcher.settle({ record, spec }))
-  if ('problem' in settled) return await endSession(parts, record, settled.problem)
+  if ('problem' in settled) return await giveUp(parts, record, settled.problem)
   const begun = await beginConversation(parts, record, settled.value, fresh)
   if (begun.kind === 'elsewhere') return await waitForWorkspace(parts, record, begun.problem)
   const { conversation } = begun
@@ -187,10 +191,11 @@ async function nextAgent(
   }
   const messages = await undelivered(parts, record, settled.value(record.sessionId))
   const done = doneBefore(record, messages)
-  if (done !== null) return await endSession(parts, record, done)
+  if (done !== null)
+    return await endSession(parts, record, await withExpectedFiles(spec, workplace.cwd, done))
   const first = isFirstWord(record, conversation) ? (messages[0] ?? null) : null
   const planned = await launchable(parts.launcher.plan({ record, spec, conversation, cwd: workplace.cwd }))
-  if ('problem' in planned) return await endSession(parts, record, planned.problem)
+  if ('problem' in planned) return await giveUp(parts, record, planned.problem)
   const plan = planned.value
   const shipper = shipperOf(parts, record, settled.value(record.sessionId))
   const running = runAgent(
@@ -270,8 +275,9 @@ function isFirstWord({ interruptedUntil, previousEnd }: SessionRecord, conversat
 }
 
 /**
- * The outcome of a session that is done after all: it was to go on for a message, and its conversation has that. (The
- * worker that saw it done died before it could write that down.) Null where an agent is needed.
+ * The outcome of a session that is done after all: it was to go on for a message, and its conversation has that (the
+ * worker that saw it done died before it could write that down), or only its files were to be looked for. Null where an
+ * agent is needed.
  */
 function doneBefore({ previousEnd, facts }: SessionRecord, messages: readonly unknown[]): Outcome | null {
   if (previousEnd !== MESSAGE_END || facts === null || messages.length > 0) return null
@@ -310,11 +316,23 @@ function remainingOf(record: SessionRecord, clock: Clock): number {
 /** What cannot be prepared ends the session: a wrong spec, or a machine that cannot. */
 async function launchable<T>(
   step: Promise<T>,
-): Promise<{ readonly value: T } | { readonly problem: ReturnType<typeof failure> }> {
+): Promise<{ readonly value: T } | { readonly problem: Ending | DroverError }> {
   try {
     return { value: await step }
   } catch (error) {
+    if (isDroverError(error) && error.code === 'redis_unavailable') return { problem: error }
     const reason = isDroverError(error) ? 'invalid_config' : 'spawn_failed'
     return { problem: failure(reason, messageOf(error)) }
   }
+}
+
+/** What passes by itself (somebody else is busy with its worktree) ends nothing: the job is looked at again. */
+async function giveUp(
+  parts: SessionParts,
+  record: SessionRecord,
+  problem: Ending | DroverError,
+): Promise<Claim> {
+  if (!isDroverError(problem)) return await endSession(parts, record, problem)
+  parts.onError(new Error(`Session ${record.sessionId} cannot start yet. ${problem.message}`))
+  return { laterMs: BUSY_MS }
 }

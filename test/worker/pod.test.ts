@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import { NO_FACTS, observe } from '../../src/core/stream-facts.ts'
 import { createQueues } from '../../src/queue/jobs.ts'
@@ -307,19 +307,43 @@ test('files that a spec expects and that are missing make a success a failure', 
   expect(await house.producer.result(there)).toMatchObject({ success: true })
 })
 
-test('so do they where the worker died when it had the success', async () => {
-  await house.close()
-  house = await openHouse({ redisUrl: server.url, spec: { expect_files: ['docs/SPEC.md'] } })
-  const { agent } = await sessionOfDeadWorker()
-  const line = { type: 'result', subtype: 'success', is_error: false, result: 'Done.' }
-  await house.redis.hset(house.keys.session(agent.sessionId), {
-    state: 'running',
-    workspace_id: await workspaceId(house.workspace),
-    facts: JSON.stringify(observe(NO_FACTS, line)),
+describe('so do they where the worker died when it had the success', () => {
+  beforeEach(async () => {
+    await house.close()
+    house = await openHouse({ redisUrl: server.url, spec: { expect_files: ['docs/SPEC.md'] } })
   })
-  await house.startPod()
-  await house.events(agent.sessionId)
-  expect(await house.producer.result(agent.sessionId)).toMatchObject({ failureReason: 'missing_files' })
+
+  async function finishedByDeadWorker(): Promise<string> {
+    const { agent } = await sessionOfDeadWorker()
+    const line = { type: 'result', subtype: 'success', is_error: false, result: 'Done.' }
+    await house.redis.hset(house.keys.session(agent.sessionId), {
+      state: 'running',
+      workspace_id: await workspaceId(house.workspace),
+      facts: JSON.stringify(observe(NO_FACTS, line)),
+    })
+    return agent.sessionId
+  }
+
+  test('on a pod with the workspace', async () => {
+    const sessionId = await finishedByDeadWorker()
+    await house.startPod()
+    expect(await house.producer.result(sessionId)).toMatchObject({ failureReason: 'missing_files' })
+  })
+
+  test('elsewhere: a pod with the workspace looks, and nothing runs again', async () => {
+    const missing = await finishedByDeadWorker()
+    await house.startPod({ DROVER_WORKSPACE_ROOTS: house.witness })
+    await until(
+      async () => (await house.redis.hget(house.keys.session(missing), 'state')) === 'waiting_workspace',
+    )
+    await house.startPod()
+    expect(await house.producer.result(missing)).toMatchObject({ failureReason: 'missing_files' })
+    await mkdir(`${house.workspace}/docs`)
+    await writeFile(`${house.workspace}/docs/SPEC.md`, '# Spec')
+    const there = await finishedByDeadWorker()
+    expect(await house.producer.result(there)).toMatchObject({ success: true, output: 'Done.' })
+    expect(starts()).toEqual([])
+  })
 })
 
 test('the key of another request brings no job into the wrong queue', async () => {

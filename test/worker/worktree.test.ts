@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { sha256 } from '../../src/core/ids.ts'
 import type { SpawnOptions } from '../../src/index.ts'
+import { lockOf } from '../../src/session/worktree/worktrees.ts'
 import { readWitness, type FakeScript } from '../support/fake-claude.ts'
 import { openHouse, type PodHouse } from '../support/pod.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
@@ -13,10 +15,13 @@ let server: TestRedis
 let house: PodHouse
 let repository: TestRepository
 let count = 0
+/** It waits while the other tests run. */
+let busy: Awaited<ReturnType<typeof beginWhileBusy>>
 beforeAll(async () => {
   server = await startRedis()
   house = await openHouse({ redisUrl: server.url })
   await house.startPod()
+  busy = await beginWhileBusy()
 })
 afterAll(async () => {
   await house.close()
@@ -175,3 +180,26 @@ test('no hook and no filter of the repository runs', async () => {
   expect(left()).toEqual(NOTHING)
   expect(existsSync(witness)).toBe(false)
 })
+
+test('a session whose worktree somebody else is busy with for long is looked at again, and does not end', async () => {
+  const claims = async (): Promise<number> =>
+    (await house.redis.xrange(house.keys.events, '-', '+')).filter(
+      ([, [, text = '']]) => text.includes(busy.sessionId) && text.includes('"drover.session.claimed"'),
+    ).length
+  await until(async () => (await claims()) > 1, { timeoutMs: 15_000 })
+  await house.redis.del(busy.lock)
+  expect(await house.producer.result(busy.sessionId)).toMatchObject({ success: true })
+})
+
+async function beginWhileBusy(): Promise<{ readonly sessionId: string; readonly lock: string }> {
+  const { redis, keys } = house
+  const { dir } = initRepository(join(house.workspace, 'busy'), { 'README.md': 'first\n' })
+  // Until the lock of its worktree is taken nobody claims it.
+  const lease = keys.lease('project_manager', 0)
+  await redis.set(lease, 'somebody', 'PX', 60_000)
+  const sessionId = await house.spawn({}, { worktree: true, agentType: 'project_manager', workspaceDir: dir })
+  const lock = keys.lock(sha256(lockOf(join(realpathSync(dir), '.git'), sessionId)).slice(0, 32))
+  await redis.set(lock, 'somebody', 'PX', 60_000)
+  await redis.del(lease)
+  return { sessionId, lock }
+}
