@@ -11,7 +11,7 @@ import { systemClock } from '../src/core/clock.ts'
 import { readTarget } from '../src/guard/agent-file.ts'
 import { startGuard, type AgentLaunch } from '../src/guard/client.ts'
 import { residentMb } from '../src/guard/process-table.ts'
-import { SPOOL_FILE } from '../src/guard/spawn.ts'
+import { SPOOL_FILE } from '../src/guard/protocol.ts'
 import { median, summarize, type Result } from './report.ts'
 import { measurePairs, type Stage } from './stage.ts'
 

@@ -6,6 +6,11 @@
 import type { TierName } from './tier.ts'
 import type { TierTry } from './try-tiers.ts'
 
+/** The agent's standard output, in its directory. */
+export const SPOOL_FILE = 'stdout.ndjson'
+/** The agent's standard error, beside it. */
+export const STDERR_FILE = 'stderr.log'
+
 /** Worker → guard. Deadlines are milliseconds of the monotonic clock. */
 export type Command =
   | StartCommand

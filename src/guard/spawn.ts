@@ -4,14 +4,9 @@ import { join } from 'node:path'
 import { DroverError, messageOf } from '../core/errors.ts'
 import { keepTarget } from './agent-file.ts'
 import { startHeld, type HeldProcess } from './held.ts'
-import type { StartCommand } from './protocol.ts'
+import { SPOOL_FILE, STDERR_FILE, type StartCommand } from './protocol.ts'
 import { letGo } from './reach.ts'
 import type { Tier } from './tier.ts'
-
-/** The agent's standard output, in the agent's directory. */
-export const SPOOL_FILE = 'stdout.ndjson'
-/** The agent's standard error, beside it. */
-export const STDERR_FILE = 'stderr.log'
 
 /**
  * Starts the process held, in a session of its own, with a regular file as standard output: it survives the reader,

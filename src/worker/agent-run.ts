@@ -5,7 +5,6 @@
  * epoch that no other agent has, the guard ends the process, and whoever takes the job next closes this agent and
  * goes on.
  */
-import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { AgentSpec } from '../config/agent-spec.ts'
@@ -26,6 +25,7 @@ import type { Redactor } from '../core/redact.ts'
 import { absentServers, inWords, lacksRequired } from '../core/mcp-servers.ts'
 import { isSettled, type Asked, type StreamFacts } from '../core/outcome.ts'
 import { GuardLost, type Guard, type GuardedAgent } from '../guard/client.ts'
+import { SPOOL_FILE, STDERR_FILE } from '../guard/protocol.ts'
 import type { Lease } from '../queue/lease.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import type { AgentRef, SessionRecord, SessionStore, Started } from '../queue/session-store.ts'
@@ -37,12 +37,10 @@ import { watchAgent } from './agent-watch.ts'
 import { createCorrespondence, type Patience } from './correspondence.ts'
 import type { Flow } from './flow.ts'
 import type { Pulse } from './pulse.ts'
+import { readStderrTail } from './stderr-tail.ts'
 import { stopOf } from './stop.ts'
 import type { Workplace } from './workplace.ts'
 
-/** As the guard names it in the agent's directory. */
-export const SPOOL_FILE = 'stdout.ndjson'
-const STDERR_TAIL_BYTES = 64 * 1024
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 export interface AgentParts {
@@ -329,7 +327,7 @@ async function supervise(
     how,
     stream.facts(),
     spool,
-    await tailOf(join(dir, 'stderr.log'), redactor),
+    await readStderrTail(join(dir, STDERR_FILE), redactor),
     lastSaid,
   )
 }
@@ -356,11 +354,4 @@ async function confirmStart(
     set: { pid: guarded.pid, started_at: plan.record.startedAt ?? startedAt },
     events: [{ type: 'drover.agent.started', payload: started }],
   })
-}
-
-/** Redacted before it is cut, and as text that may end anywhere: half a secret would tell half of it. */
-async function tailOf(file: string, redactor: Redactor): Promise<string> {
-  const text = await readFile(file, 'utf8').catch(() => '')
-  const pieces = redactor.pieces()
-  return (pieces.push(text) + pieces.end()).slice(-STDERR_TAIL_BYTES)
 }

@@ -5,6 +5,7 @@ import type { Conversation } from '../core/agent-prompt.ts'
 import { createRedactor } from '../core/redact.ts'
 import { secretsOfVariables } from '../core/secrets.ts'
 import { newSessionToken, secretPartOf, tokenHash } from '../core/token.ts'
+import { SPOOL_FILE } from '../guard/protocol.ts'
 import { sweepLeftovers } from '../guard/sweep.ts'
 import type { SessionRecord } from '../queue/session-store.ts'
 import { buildArgv } from '../session/argv.ts'
@@ -24,7 +25,7 @@ import { prepareSystemPrompt } from '../session/system-prompt.ts'
 import { configDirOf, openTranscript, type Transcript } from '../session/transcript.ts'
 import type { SecretKeeper } from '../telemetry/secret-keeper.ts'
 import { identityOf } from '../setup/identity.ts'
-import { SPOOL_FILE, type AgentPlan } from './agent-run.ts'
+import type { AgentPlan } from './agent-run.ts'
 
 /** What a rehearsal gives the CLI instead of an account; see rehearsal/. */
 export interface RehearsedModel {

@@ -8,11 +8,11 @@
 import { join } from 'node:path'
 import type { AgentClosed } from '../core/events.ts'
 import { isEnded } from '../core/state.ts'
+import { SPOOL_FILE } from '../guard/protocol.ts'
 import type { AgentRef, SessionStore } from '../queue/session-store.ts'
 import { readAgentRecord } from '../session/agent-record.ts'
 import { createSessionDirectory } from '../session/directory.ts'
 import { isRunning } from '../setup/identity.ts'
-import { SPOOL_FILE } from './agent-run.ts'
 import { sendSpool } from './agent-stream.ts'
 import { FULL_SPEED, type Flow } from './flow.ts'
 
