@@ -75,7 +75,7 @@ function sessionRow(session) {
 
 function numbersOf(session) {
   if (session.status === 'queued' && session.waiting_for.length > 0) return 'waits for ' + session.waiting_for.join(', ')
-  return [ranFor(session), session.estimated_cost_usd > 0 ? money(session.estimated_cost_usd) : null, ago(session.created_at)]
+  return [session.failure_reason?.replaceAll('_', ' '), ranFor(session), session.estimated_cost_usd > 0 ? money(session.estimated_cost_usd) : null, ago(session.created_at)]
     .filter(Boolean).join(' · ')
 }
 

@@ -1,5 +1,5 @@
 /** Checks of Drover's own: ledger, agent types, the board's port. */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Config } from '../../config/settings.ts'
@@ -30,7 +30,7 @@ export function checkLedger(dataDir: string): Check {
     if (damage !== undefined) throw damagedError(file, damage)
     const facts = [
       file,
-      `${(bytes / 1024 / 1024).toFixed(1)} MB`,
+      `${((bytes + walBytes(file)) / 1024 / 1024).toFixed(1)} MB`,
       `schema ${schema}`,
       backupText(file),
       checked === null ? 'too large to be checked here' : 'checked',
@@ -48,6 +48,11 @@ export function checkLedger(dataDir: string): Check {
       `Run "drover migrate"; if that fails too, stop Drover and run "${restoreHint(file)}".`,
     )
   }
+}
+
+/** What is written and not yet in the file: of a young ledger all of it. */
+function walBytes(file: string): number {
+  return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0
 }
 
 /** Gone while somebody writes into it, or not made yet? */
