@@ -1,6 +1,6 @@
 /** `POST /tasks`: all of a file or nothing. */
 import type { Actor } from '../core/envelope.ts'
-import { DroverError, invalidRequest, isDroverError, type Issue } from '../core/errors.ts'
+import { DroverError, invalidRequest } from '../core/errors.ts'
 import { digestOf } from '../core/ids.ts'
 import { refuseTooDeep, tooManyChildren, type LineageLimits } from '../core/lineage.ts'
 import { priorityOfTask, type TaskRequest, type TasksFile } from '../core/request.ts'
@@ -18,6 +18,7 @@ import { findCycle } from './cycle.ts'
 import { requireTask } from './known.ts'
 import { LEDGER_WAIT_MS } from './spawn.ts'
 import { dependencyCycle } from './spawn-plan.ts'
+import { createTaskProblems, type TaskProblems } from './task-problems.ts'
 import type { ViaRedis } from './via-redis.ts'
 
 export interface AddTasksParts {
@@ -49,17 +50,39 @@ export type AddTasks = (asked: TasksFile, by: AddedBy) => Promise<AddedTasks>
 export function createAddTasks(parts: AddTasksParts): AddTasks {
   const { ledger } = parts
 
-  async function refuseUnfit(tasks: readonly Located[]): Promise<void> {
-    refuseRepeatedIds(tasks)
-    for (const type of new Set(tasks.map((task) => task.agent_type))) {
-      await parts.viaRedis(parts.types.require(type))
-    }
+  /**
+   * Types and tasks that there are not, and circles. A name is said once, where it is first.
+   *
+   * @returns the agent types that there are
+   */
+  async function noteUnfit(tasks: readonly Located[], problems: TaskProblems): Promise<ReadonlySet<string>> {
+    const known = new Set<string>()
+    const named = new Set<string>()
     const inFile = new Map(tasks.map((task) => [task.task_id, task.depends_on ?? []]))
-    for (const id of new Set([...inFile.values()].flat())) {
-      if (!inFile.has(id)) requireTask(ledger, id, [...inFile.keys()])
+    noteRepeatedIds(tasks, problems)
+    for (const [index, { agent_type: type }] of tasks.entries()) {
+      const ofType = { index, member: 'agent_type' }
+      const require = async (): Promise<AgentTypeSummary> => await parts.viaRedis(parts.types.require(type))
+      if (!named.has(type) && (await problems.gather(ofType, ['agent_type_not_found'], require)) !== null) {
+        known.add(type)
+      }
+      named.add(type)
+    }
+    const others = new Set<string>()
+    for (const [index, { depends_on: dependsOn }] of tasks.entries()) {
+      for (const [at, id] of (dependsOn ?? []).entries()) {
+        if (inFile.has(id) || others.has(id)) continue
+        others.add(id)
+        const ofTask = { index, member: `depends_on.${at}` }
+        await problems.gather(ofTask, ['task_not_found'], () => requireTask(ledger, id, [...inFile.keys()]))
+      }
     }
     const cycle = findCycle(inFile.keys(), (id) => inFile.get(id) ?? ledger.tasks.get(id)?.depends_on ?? [])
-    if (cycle !== null) throw dependencyCycle(cycle)
+    if (cycle !== null) {
+      const first = tasks.findIndex(({ task_id: id }) => cycle.includes(id))
+      problems.note(first, 'depends_on', dependencyCycle(cycle))
+    }
+    return known
   }
 
   /** The ledger's task of that id, which must be the same. */
@@ -69,28 +92,32 @@ export function createAddTasks(parts: AddTasksParts): AddTasks {
     return present
   }
 
-  /** The prompts that templates make. All that is wrong with them is said at once. */
-  async function withPrompts(tasks: readonly Located[]): Promise<NewTask[]> {
-    const names = tasks.flatMap(({ template, agent_type }) => (template == null ? [] : [agent_type]))
+  /** The prompts that templates make; '' where that cannot be said. */
+  async function withPrompts(
+    tasks: readonly Located[],
+    known: ReadonlySet<string>,
+    problems: TaskProblems,
+  ): Promise<NewTask[]> {
+    const names = tasks.flatMap(({ template, agent_type: name }) => (template == null ? [] : [name]))
     const types = new Map<string, AgentTypeSummary>()
-    for (const name of new Set(names)) types.set(name, await parts.viaRedis(parts.types.current(name)))
-    const issues: Issue[] = []
-    const prompted = tasks.map((task, index): NewTask => {
-      const { prompt: _given, ...others } = task
-      try {
-        const { prompt, vars } = withPrompt(requestOf(task), types.get(task.agent_type) ?? null, {
-          isInherited: false,
-          priorityNumber: task.priority_number ?? null,
-        })
-        return { ...others, prompt, vars }
-      } catch (error) {
-        if (!isDroverError(error) || error.code !== 'invalid_request') throw error
-        issues.push(...issuesOfTask(index, error))
-        return { ...others, prompt: '' }
-      }
-    })
-    if (issues.length > 0) throw invalidRequest(issues)
-    return prompted
+    for (const name of new Set(names)) {
+      if (known.has(name)) types.set(name, await parts.viaRedis(parts.types.current(name)))
+    }
+    return await Promise.all(
+      tasks.map(async (task, index): Promise<NewTask> => {
+        const { prompt: _given, ...others } = task
+        const type = types.get(task.agent_type) ?? null
+        // Of a type that is not known its templates are not known either.
+        if (task.template != null && type === null) return { ...others, prompt: '' }
+        const made = await problems.gather({ index, member: '' }, ['invalid_request'], () =>
+          withPrompt(requestOf(task), type, {
+            isInherited: false,
+            priorityNumber: task.priority_number ?? null,
+          }),
+        )
+        return made === null ? { ...others, prompt: '' } : { ...others, prompt: made.prompt, vars: made.vars }
+      }),
+    )
   }
 
   /** A task is a session that its agent causes: bounded as if it had asked for that. */
@@ -107,8 +134,15 @@ export function createAddTasks(parts: AddTasksParts): AddTasks {
       ...task,
       workspace_dir: task.workspace_dir ?? parts.defaultWorkspace,
     }))
-    await refuseUnfit(located)
-    const tasks = await withPrompts(located)
+    const problems = createTaskProblems()
+    const tasks = await withPrompts(located, await noteUnfit(located, problems), problems)
+    for (const [index, task] of tasks.entries()) {
+      const place = { index, member: '' }
+      if (!problems.has(index)) {
+        await problems.gather(place, ['idempotency_conflict'], () => presentAs(task))
+      }
+    }
+    problems.refuse()
     const added = tasks.filter((task) => presentAs(task) === null)
     const named = priorities ?? []
     if (by.createdBy !== null) await parts.viaRedis(countAsChildren(by.createdBy, added))
@@ -131,21 +165,13 @@ function requestOf(task: Located): Parameters<typeof withPrompt>[0] {
   return { agent_type, task_id, workspace_dir, template, vars, ...(prompt == null ? {} : { prompt }) }
 }
 
-function issuesOfTask(index: number, { details }: DroverError): Issue[] {
-  const issues = details['issues'] as readonly Issue[]
-  return issues.map(({ path, message }) => ({ path: `tasks.${index}.${path}`, message }))
-}
-
-function refuseRepeatedIds(tasks: readonly Located[]): void {
+function noteRepeatedIds(tasks: readonly Located[], problems: TaskProblems): void {
   const seen = new Set<string>()
-  const issues = tasks.flatMap(({ task_id }, index) => {
-    const repeated = seen.has(task_id)
-    seen.add(task_id)
-    return repeated
-      ? [{ path: `tasks.${index}.task_id`, message: `"${task_id}" is there a second time` }]
-      : []
-  })
-  if (issues.length > 0) throw invalidRequest(issues)
+  for (const [index, { task_id: id }] of tasks.entries()) {
+    const issue = { path: 'task_id', message: `"${id}" is there a second time` }
+    if (seen.has(id)) problems.note(index, '', invalidRequest([issue]))
+    seen.add(id)
+  }
 }
 
 function isSame(present: TaskView, task: NewTask): boolean {

@@ -14,7 +14,7 @@ import { endedToRestart } from './restart-plan.ts'
 import { LEDGER_WAIT_MS } from './spawn.ts'
 import type { ViaRedis } from './via-redis.ts'
 
-const NOTHING_TO_KILL = ': there is nothing to kill.'
+const NOTHING_TO_KILL = (): string => ': there is nothing to kill.'
 
 export interface ControlParts {
   readonly ledger: LedgerReader

@@ -9,6 +9,7 @@ import type {
   SendAnswer,
   sendBodySchema,
 } from '../core/follow-up.ts'
+import { howToGoOn } from '../core/restart-by-hand.ts'
 import type { LedgerReader } from '../ledger/ledger.ts'
 import type { FollowUp, Told } from '../producer/follow-up.ts'
 import type { Recorder } from '../recorder/recorder.ts'
@@ -53,7 +54,7 @@ export function createBoardFollowUp(parts: BoardFollowUpParts): BoardFollowUp {
       return { answer, isRecorded }
     } catch (error) {
       if (!isDroverError(error) || error.code !== 'session_not_found') throw error
-      throw goneFromRedis(ledger, sessionId, `. To go on from it: drover restart ${sessionId}.`)
+      throw goneFromRedis(ledger, sessionId, (status) => `. ${howToGoOn(sessionId, status)}`)
     }
   }
 

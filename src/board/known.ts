@@ -11,7 +11,9 @@ export function sessionNotFound(ledger: LedgerReader, sessionId: string): Drover
   const agent = ledger.agents.get(sessionId)
   const known = ledger.sessions.list({ limit: COMPARED }).rows.map((row) => row.session_id)
   const hint =
-    agent === null ? meant(sessionId, known) : ` It is an agent of the session ${agent.session_id}.`
+    agent === null
+      ? (ofType(ledger, sessionId) ?? meant(sessionId, known))
+      : ` It is an agent of the session ${agent.session_id}.`
   return notFound('session_not_found', 'session', sessionId, hint, { session_id: sessionId })
 }
 
@@ -20,7 +22,8 @@ export function requireAgent(ledger: LedgerReader, agentId: string): AgentView {
   const found = ledger.agents.get(agentId)
   if (found !== null) return found
   const known = ledger.agents.list({ limit: COMPARED }).rows.map((row) => row.agent_id)
-  throw notFound('agent_not_found', 'agent', agentId, meant(agentId, known), { agent_id: agentId })
+  const hint = ofType(ledger, agentId) ?? meant(agentId, known)
+  throw notFound('agent_not_found', 'agent', agentId, hint, { agent_id: agentId })
 }
 
 /** Throws `task_not_found`. `others`: tasks that exist beside those of the ledger. */
@@ -29,6 +32,13 @@ export function requireTask(ledger: LedgerReader, taskId: string, others: readon
   if (found !== null) return found
   const known = ledger.tasks.list({ limit: COMPARED }).rows.map((row) => row.task_id)
   throw notFound('task_not_found', 'task', taskId, meant(taskId, [...others, ...known]), { task_id: taskId })
+}
+
+/** Where the name of an agent type stands for one of its agents. */
+function ofType(ledger: LedgerReader, name: string): string | null {
+  const [newest] = ledger.sessions.list({ limit: 1, agentType: name }).rows
+  if (newest === undefined) return null
+  return ` It is an agent type; its newest session is ${newest.session_id} (${newest.status}).`
 }
 
 function meant(name: string, known: readonly string[]): string {

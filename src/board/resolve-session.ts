@@ -1,7 +1,7 @@
 /** Sessions by the id of one, or of one of its agents; and those that Redis does not have. */
 import { DroverError } from '../core/errors.ts'
 import { isSessionId } from '../core/ids.ts'
-import { isEnded } from '../core/state.ts'
+import { isEnded, type EndState } from '../core/state.ts'
 import type { LedgerReader } from '../ledger/ledger.ts'
 import { requireAgent, sessionNotFound } from './known.ts'
 
@@ -21,14 +21,22 @@ export function resolveSession(ledger: LedgerReader, id: string): NamedSession {
 /**
  * What to say where Redis has no such session: it ended long ago, or Redis has lost it, or it never was.
  *
- * @param sequel of the sentence that says how it ended
+ * @param sequel of the sentence that says how it ended, up to its full stop and beyond
  */
-export function goneFromRedis(ledger: LedgerReader, sessionId: string, sequel: string): DroverError {
+export function goneFromRedis(
+  ledger: LedgerReader,
+  sessionId: string,
+  sequel: (status: EndState) => string,
+): DroverError {
   const view = ledger.sessions.get(sessionId)
   if (view === null) return sessionNotFound(ledger, sessionId)
   const details = { session_id: sessionId, agent_id: view.agent_id, status: view.status }
   if (isEnded(view.status)) {
-    return new DroverError('session_ended', `The session ${sessionId} is ${view.status}${sequel}`, details)
+    return new DroverError(
+      'session_ended',
+      `The session ${sessionId} is ${view.status}${sequel(view.status)}`,
+      details,
+    )
   }
   return new DroverError(
     'redis_unavailable',

@@ -1,6 +1,6 @@
 /** The command line as a process: standard streams, signals, environment, exit code. */
 import { COMMANDS } from './commands.ts'
-import { DroverError } from '../core/errors.ts'
+import { DroverError, EXIT, messageOf } from '../core/errors.ts'
 import { sayFailure } from './failure.ts'
 import { createOutput } from './output.ts'
 import { createProgram, type Program } from './program.ts'
@@ -16,9 +16,13 @@ export async function runCommandLine(): Promise<never> {
   const args = withoutSwallowing(process.argv.slice(2))
   const output = createOutput({ stdout, stderr, env, json: wantsJson(args) })
   const signals = watchSignals((code) => process.exit(code))
+  let lost = false
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    signals.pipeClosed()
+    if (error.code === 'EPIPE') return signals.outputGone(EXIT.ok)
+    // Every further write says so again. To throw it would be a failure that is to be written there too, for ever.
+    if (!lost) output.note(`error: the answer could not be written: ${messageOf(error)}`)
+    lost = true
+    signals.outputGone(EXIT.failed)
   })
   // Whoever closed stderr does not want to read that it is closed.
   stderr.on('error', () => {})
@@ -44,7 +48,7 @@ export async function runCommandLine(): Promise<never> {
   // On some systems writes to a pipe go on in the background; exit would cut them off.
   await new Promise<void>((resolve) => stdout.write('', () => resolve()))
   // What a command left open (a kept connection) must not hold the terminal.
-  process.exit(exitCode)
+  process.exit(lost ? EXIT.failed : exitCode)
 }
 
 function currentDirectory(): string {

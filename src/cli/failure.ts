@@ -47,7 +47,7 @@ function failureOf(error: unknown, context: FailureContext): DroverError {
 /** The message, its issues on lines of their own where it lists several in one line. */
 function listIssues({ message, details }: DroverError): string[] {
   const issues: readonly Issue[] = Array.isArray(details['issues']) ? details['issues'] : []
-  const texts = issues.map(({ path, message: text }) => (path ? `${path}: ${text}` : text))
+  const texts = issues.map(({ path, message: text }) => (path ? `${path}: ${text}` : text).replace(/\.$/, ''))
   const start = message.indexOf(texts[0] ?? '\n')
   if (texts.length < 2 || start < 0 || message.includes('\n')) return [message]
   return [message.slice(0, start).trimEnd(), ...texts.map((text) => `  - ${text}`)]
@@ -59,6 +59,7 @@ function usageError(error: CommanderError, { program, args }: FailureContext): D
   const said = error.message
     .replace(/^error: /, '')
     .replaceAll('\n', ' ')
+    .replace(/ \((Did you mean .*\?)\)$/, '. $1')
     .trim()
   const sentence =
     said === '(outputHelp)' ? 'A command is missing' : said.charAt(0).toUpperCase() + said.slice(1)

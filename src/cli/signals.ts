@@ -8,8 +8,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 export interface Signals {
   /** See `Surroundings.takeSignals`. */
   readonly take: (onSecond?: () => void) => AbortSignal
-  /** Nobody reads stdout any more: the same as a signal, but no failure. */
-  readonly pipeClosed: () => void
+  /** Nothing can be written to stdout any more: the same as a signal, with an exit code of its own. */
+  readonly outputGone: (code: number) => void
 }
 
 /** The exit code of a command that was stopped, from the reason of the taken signal. By the shell's convention. */
@@ -39,8 +39,8 @@ export function watchSignals(exit: (code: number) => never): Signals {
       second = onSecond ?? null
       return first.signal
     },
-    pipeClosed() {
-      if (!taken) exit(EXIT.ok)
+    outputGone(code) {
+      if (!taken) exit(code)
       // Every further write says so again: only the first counts.
       if (!first.signal.aborted) first.abort('SIGPIPE')
     },

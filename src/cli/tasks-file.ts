@@ -4,7 +4,7 @@ import { LineCounter, parseDocument, type Document } from 'yaml'
 import { refuse } from '../config/problems.ts'
 import { readTextFile } from '../config/text-file.ts'
 import { offsetOf } from '../config/yaml-position.ts'
-import { messageOf } from '../core/errors.ts'
+import { DroverError, isDroverError, messageOf, type Issue } from '../core/errors.ts'
 import { issuesOf, tasksFileSchema, type RoadmapPriorityRequest, type TaskRequest } from '../core/request.ts'
 
 /** Bytes; the board takes no larger request. */
@@ -18,6 +18,8 @@ export interface TasksFile {
   readonly priorities: readonly RoadmapPriorityRequest[]
   /** `invalid_request` for problems that are found later; `path` as in `tasks.3.workspace_dir`. */
   refused(problems: readonly Problem[]): Error
+  /** What the board found wrong with them, with the lines of the file; any other error as it is. */
+  located(error: unknown): unknown
 }
 
 /** One problem of the file. `problem` follows the name of the key: "is there a second time". */
@@ -39,17 +41,19 @@ export function readTasksFile(file: string, cwd: string): TasksFile {
 
   const counter = new LineCounter()
   const document = parseDocument(read.text, { lineCounter: counter })
-  const refusedAt = (problems: readonly (Problem & { readonly line: number })[]): Error =>
+  const refusedAt = (problems: readonly (Problem & { readonly line: number })[]): DroverError =>
     refuse(
       'The tasks were refused',
       problems
         .toSorted((a, b) => a.line - b.line)
         .map(({ line, path, problem }) => {
           const key = path.join('.')
-          return { path: key, message: `${file}:${line}: ${key === '' ? '' : `${key} `}${problem}` }
+          // A problem is what follows the key, or a sentence of its own.
+          const joint = /^\p{Lu}/u.test(problem) ? ': ' : ' '
+          return { path: key, message: `${file}:${line}: ${key === '' ? '' : `${key}${joint}`}${problem}` }
         }),
     )
-  const refused = (problems: readonly Problem[]): Error =>
+  const refused = (problems: readonly Problem[]): DroverError =>
     refusedAt(problems.map((one) => ({ ...one, line: counter.linePos(offsetOf(one.path, document)).line })))
 
   if (document.errors.length > 0) {
@@ -61,11 +65,19 @@ export function readTasksFile(file: string, cwd: string): TasksFile {
       }),
     )
   }
+  const located = (error: unknown): unknown => {
+    const issues = isDroverError(error) ? error.details['issues'] : null
+    if (!isDroverError(error) || !Array.isArray(issues)) return error
+    const { message, details } = refused(
+      (issues as Issue[]).map(({ path, message: problem }) => ({ path: path.split('.'), problem })),
+    )
+    return new DroverError(error.code, message, { ...error.details, ...details })
+  }
   const value = valueOf(document, refused)
   const problems = [...settleWorkspaces(value, dirname(file), cwd), ...repeatedIds(value)]
   const parsed = tasksFileSchema.safeParse(value)
   if (parsed.success && problems.length === 0) {
-    return { tasks: parsed.data.tasks, priorities: parsed.data.priorities ?? [], refused }
+    return { tasks: parsed.data.tasks, priorities: parsed.data.priorities ?? [], refused, located }
   }
   const ofSchema = parsed.success ? [] : issuesOf(parsed.error)
   throw refused([

@@ -124,9 +124,10 @@ export function isDroverError(value: unknown): value is DroverError {
 /** `invalid_request` with every problem of the input at once. */
 export function invalidRequest(issues: readonly Issue[]): DroverError {
   const text = issues
-    .map((issue) => (issue.path ? `${issue.path}: ${issue.message}` : issue.message))
+    .map(({ path, message }) => (path ? `${path}: ${message}` : message).replace(/\.$/, ''))
     .join('; ')
-  return new DroverError('invalid_request', `The request was refused: ${text}.`, { issues })
+  const end = text.endsWith('?') ? '' : '.'
+  return new DroverError('invalid_request', `The request was refused: ${text}${end}`, { issues })
 }
 
 /** The message of anything that was thrown. */

@@ -264,6 +264,34 @@ export function issuesOf(error: z.ZodError): Issue[] {
         message: `has a name that ${message}`,
       }))
     }
-    return [{ path: issue.path.join('.'), message: issue.message }]
+    return [{ path: issue.path.join('.'), message: inOurWords(issue) }]
   })
+}
+
+/** Zod's own sentences speak of types and arrays. Whatever a schema says itself stays. */
+function inOurWords(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type' && issue.message.startsWith('Invalid input')) {
+    const missing = issue.message.endsWith('received undefined')
+    return missing ? 'is required' : (TYPE_NAMES[issue.expected] ?? issue.message)
+  }
+  if (issue.code === 'invalid_value' && issue.message.startsWith('Invalid ')) {
+    return `must be one of ${issue.values.join(', ')}`
+  }
+  if (issue.code === 'too_small' && issue.message.startsWith('Too small')) {
+    return issue.origin === 'array' || issue.origin === 'string'
+      ? 'must not be empty'
+      : `must be at least ${issue.minimum}`
+  }
+  if (issue.code === 'too_big' && issue.message.startsWith('Too big')) {
+    const unit = { array: ' entries', string: ' characters' }[issue.origin as string] ?? ''
+    return `must ${unit === '' ? 'be' : 'have'} at most ${issue.maximum}${unit}`
+  }
+  return issue.message
+}
+
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  boolean: 'must be true or false',
+  string: 'must be text',
+  object: 'must be a JSON object',
+  array: 'must be a list',
 }

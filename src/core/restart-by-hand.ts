@@ -13,6 +13,13 @@ const FIRST: Partial<Readonly<Record<FailureReason, string>>> = {
   cancelled: 'Make good what it waited for',
 }
 
+/** How to go on where an ended session takes no message, no interrupt and no answer any more: one or two sentences. */
+export function howToGoOn(sessionId: string, status: EndState): string {
+  return status === 'completed'
+    ? 'Ask for a new one with drover spawn.'
+    : `To go on from it: drover restart ${sessionId}, and then speak to the new session.`
+}
+
 /** What is known of an ended session. */
 export interface EndedSession {
   readonly sessionId: string

@@ -21,6 +21,7 @@ import type { MessageAnswered } from '../core/events.ts'
 import type { InterruptAnswer, MessagePriority, PermissionAnswer, SendAnswer } from '../core/follow-up.ts'
 import { MOST_WAITING_MESSAGES } from '../core/follow-up.ts'
 import { messageIdOfKey, newId } from '../core/ids.ts'
+import { howToGoOn } from '../core/restart-by-hand.ts'
 import { isEnded, isLive } from '../core/state.ts'
 import type { SessionRecord, SessionStore } from '../queue/session-store.ts'
 import type { OpenQuestion, TalkStore } from '../queue/talk.ts'
@@ -215,7 +216,8 @@ function notSent(
     case 'ending':
       return new DroverError(
         'session_ended',
-        `The session ${sessionId} is ending: its agent has finished. ${goOn(sessionId)}`,
+        `The session ${sessionId} is ending: its agent has finished. Ask for a new one with drover spawn; ` +
+          'drover restart goes on from one that failed.',
         details,
       )
     case 'cancelled':
@@ -227,11 +229,9 @@ function notSent(
   }
 }
 
-const goOn = (sessionId: string): string =>
-  `To go on from it: drover restart ${sessionId}, and then send to the new session.`
-
 function ended({ sessionId, state, agentId }: SessionRecord): DroverError {
-  return new DroverError('session_ended', `The session ${sessionId} is ${state}. ${goOn(sessionId)}`, {
+  const next = isEnded(state) ? ` ${howToGoOn(sessionId, state)}` : ''
+  return new DroverError('session_ended', `The session ${sessionId} is ${state}.${next}`, {
     session_id: sessionId,
     agent_id: agentId,
     status: state,

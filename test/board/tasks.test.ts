@@ -115,6 +115,30 @@ test.each([
   expect(await count()).toBe(before)
 })
 
+test('all that is wrong with tasks is said at once, each with its place', async () => {
+  await add(task('THERE-1'))
+  const before = await count()
+  const { status, body } = await add(
+    task('W-1', { agent_type: 'architec', depends_on: ['W-2', 'NOWHERE'] }),
+    task('W-2', { depends_on: ['W-1'] }),
+    task('W-3'),
+    task('W-3', { template: 'none' }),
+    task('THERE-1', { prompt: 'another one' }),
+  )
+  expect({ status, error: body.error }).toEqual({ status: 400, error: 'invalid_request' })
+  expect(body.issues.map(({ path }: { path: string }) => path)).toEqual([
+    'tasks.3.task_id',
+    'tasks.0.agent_type',
+    'tasks.0.depends_on.1',
+    'tasks.0.depends_on',
+    'tasks.3.template',
+    'tasks.4',
+  ])
+  for (const { path, message } of body.issues)
+    expect(body.message).toContain(`${path}: ${message.replace(/\.$/, '')}`)
+  expect(await count()).toBe(before)
+})
+
 test('the longest id is found again', async () => {
   const id = `L${'-'.repeat(126)}1`
   await add(task(id))

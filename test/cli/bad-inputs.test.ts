@@ -2,11 +2,13 @@
  * The bad-input corpus on the command line (reliability §9): documented exit codes, no stack, one document on stdout
  * with `--json`; a prompt is sent as it was given; streams that are closed and a home that cannot be written harm nobody.
  */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EXIT } from '../../src/core/errors.ts'
 import { openBoard, type TestBoard } from '../board/open-board.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
-import { openCli, type Cli, type CliOptions } from './run-cli.ts'
+import { MAIN, openCli, type Cli, type CliOptions } from './run-cli.ts'
 
 /** What a shell, a parser or a terminal could take for something else. No argument holds a NUL. */
 const NASTY = [
@@ -81,5 +83,20 @@ describe('surroundings', () => {
     failing.child.stderr?.destroy()
     expect(await listing.ended).toMatchObject({ code: 0, stderr: '' })
     expect(await failing.ended).toMatchObject({ code: EXIT.usage, stdout: '' })
+  })
+
+  test('a stdout that takes nothing, as on a full disk: said once, exit 1', async () => {
+    const into = `"$0" "$@" > /dev/full`
+    const ran = promisify(execFile)(
+      'sh',
+      ['-c', into, process.execPath, MAIN, 'sessions', 'list', '--json'],
+      {
+        env: { PATH: process.env['PATH'], HOME: cli.dir, DROVER_URL: board.url },
+      },
+    )
+    await expect(ran).rejects.toMatchObject({
+      code: EXIT.failed,
+      stderr: expect.stringMatching(/^error: the answer could not be written: ENOSPC.*\n$/) as string,
+    })
   })
 })

@@ -68,13 +68,18 @@ describe('tasks add', () => {
   test.each([
     [['architekt', 'x'], 'Did you mean "architect"?', 2],
     [['architect'], 'There is no prompt.', 2],
-    [['architect', 'x', '--task-id', '99'], 'tasks.0.task_id: must be an id', 2],
+    [['architect', 'x', '--task-id', '99'], 'task_id: must be an id', 2],
+    [
+      ['architect', '--workspace', 'none', '--priority', '0'],
+      /prompt: There is no prompt.*\n {2}- workspace_dir: .*\n {2}- priority: /,
+      2,
+    ],
     [['architect', 'x', '--depends-on', 'SPEK'], 'SPEC', 2],
     [['architect', 'x', '--workspace', 'none'], 'does not exist', 2],
     [['architect', 'another one', '--task-id', 'SPEC'], 'SPEC', 4],
   ])('%j is refused', async (args, sentence, exit) => {
     const { code, stdout, stderr } = await cli.run(['tasks', 'add', ...args])
-    expect(stderr).toContain(sentence)
+    expect(stderr).toMatch(sentence)
     expect({ code, stdout }).toEqual({ code: exit, stdout: '' })
   })
 })
@@ -134,6 +139,29 @@ describe('tasks import', () => {
       expect(stderr).toContain(problem)
     }
     expect((await cli.json(['tasks', 'list', '--q', 'W-1'])).document.tasks).toEqual([])
+  })
+
+  test('what only the board knows has its lines too', async () => {
+    const plan = await file(
+      'unknown.yaml',
+      [
+        'tasks:',
+        '  - {task_id: U-1, agent_type: architekt, prompt: x}',
+        '  - task_id: U-2',
+        '    agent_type: architect',
+        '    prompt: x',
+        '    depends_on: [U-1, NOWHERE]',
+      ].join('\n'),
+    )
+    const { code, document } = await cli.json(['tasks', 'import', plan])
+    expect({ code, error: document.error }).toEqual({ code: 2, error: 'agent_type_not_found' })
+    expect(document.issues).toMatchObject([
+      {
+        path: 'tasks.0.agent_type',
+        message: expect.stringContaining('unknown.yaml:2: tasks.0.agent_type: There is'),
+      },
+      { path: 'tasks.1.depends_on.1', message: expect.stringContaining('unknown.yaml:6: ') },
+    ])
   })
 
   test.each([

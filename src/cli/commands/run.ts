@@ -32,6 +32,8 @@ export const registerRun: Register = (program, context) => {
       const [
         { loadAgentSpecs },
         { findAgentType },
+        { spawnBodySchema },
+        { makeRequest },
         { readPrompt, checkWorkspaceOption },
         { followSessions },
         { prepareHere },
@@ -39,6 +41,8 @@ export const registerRun: Register = (program, context) => {
       ] = await Promise.all([
         import('../../config/spec-file.ts'),
         import('../../config/agent-spec.ts'),
+        import('../../core/request.ts'),
+        import('../make-request.ts'),
         import('../prompt.ts'),
         import('../stack/follow.ts'),
         import('../stack/prepare.ts'),
@@ -47,8 +51,18 @@ export const registerRun: Register = (program, context) => {
       const { output } = context
       const { config } = await context.config()
       // Everything that can be wrong is said before anything is started.
-      const prompt = await readPrompt(context, promptWords, options.promptFile)
-      const workspace = await checkWorkspaceOption(resolve(context.cwd, options.workspace))
+      const workspace = resolve(context.cwd, options.workspace)
+      const sources = {
+        prompt: () => readPrompt(context, promptWords, options.promptFile),
+        workspace_dir: () => checkWorkspaceOption(workspace),
+      }
+      const body = await makeRequest(spawnBodySchema, sources, (read) => ({
+        agent_type: agentType,
+        ...read,
+        ...(options.autoRestart ? {} : { auto_restart: false }),
+        ...(options.worktree === undefined ? {} : { worktree: options.worktree }),
+        ...(options.timeout === undefined ? {} : { timeout_seconds: options.timeout }),
+      }))
       findAgentType(loadAgentSpecs({ path: config.agentSpecs, cwd: context.cwd }).specs, agentType)
       const rehearsal = scriptName(options.rehearse)
       await prepareHere(context, config, rehearsal)
@@ -65,14 +79,6 @@ export const registerRun: Register = (program, context) => {
         say: output.note,
       })
       try {
-        const body = {
-          agent_type: agentType,
-          prompt,
-          workspace_dir: workspace,
-          ...(options.autoRestart ? {} : { auto_restart: false }),
-          ...(options.worktree === undefined ? {} : { worktree: options.worktree }),
-          ...(options.timeout === undefined ? {} : { timeout_seconds: options.timeout }),
-        }
         const [answer] = await followSessions({ context, url: up.url, token: up.token, stop }, [body])
         if (answer === undefined) throw new Error('no session was asked for')
         await output.answer(answer, () => answer.output ?? answer.message ?? '')

@@ -2,9 +2,10 @@
 import { resolve } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import { Option } from '@commander-js/extra-typings'
-import { ON_BUSY, parseRequest, spawnBodySchema, WAITS } from '../../core/request.ts'
+import { ON_BUSY, spawnBodySchema, WAITS } from '../../core/request.ts'
 import type { SpawnDocument } from '../../producer/client.ts'
 import { connect, isLoopback } from '../connect.ts'
+import { makeRequest } from '../make-request.ts'
 import { collect, namedValue, wholeNumber } from '../options.ts'
 import { examples, type CliContext, type Register } from '../program.ts'
 import { checkWorkspaceOption, readPrompt, readPromptIfGiven } from '../prompt.ts'
@@ -97,16 +98,19 @@ async function requestOf(
 ): Promise<SpawnDocument> {
   const fromTask = options.taskId !== undefined
   const read = fromTask || options.template !== undefined ? readPromptIfGiven : readPrompt
-  const prompt = await read(context, words, options.promptFile)
   const workspace =
     options.workspace === undefined && fromTask ? null : resolve(context.cwd, options.workspace ?? '.')
-  if (workspace !== null && isLoopback(boardUrl)) await checkWorkspaceOption(workspace)
-  return parseRequest(spawnBodySchema, {
+  const sources = {
+    prompt: () => read(context, words, options.promptFile),
+    workspace_dir: async () =>
+      workspace !== null && isLoopback(boardUrl) ? await checkWorkspaceOption(workspace) : workspace,
+  }
+  return await makeRequest(spawnBodySchema, sources, ({ prompt, workspace_dir }) => ({
     agent_type: agentType,
-    prompt: prompt ?? undefined,
+    prompt,
     task_id: options.taskId,
     orchestrator_id: options.orchestratorId,
-    workspace_dir: workspace ?? undefined,
+    workspace_dir,
     worktree: options.worktree,
     timeout_seconds: options.timeout,
     // Without the option the agent type's own rule holds.
@@ -117,5 +121,5 @@ async function requestOf(
     vars: options.var,
     wait: options.wait,
     on_busy: options.onBusy,
-  })
+  }))
 }

@@ -1,8 +1,9 @@
 /** `drover tasks add|import|list|show`; the others are in `task-control.ts`. */
 import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
-import { parseRequest, tasksFileSchema } from '../../core/request.ts'
+import { taskSchema } from '../../core/request.ts'
 import { connect, filterOf, isLoopback } from '../connect.ts'
+import { makeRequest } from '../make-request.ts'
 import { collect, namedValue, wholeNumber } from '../options.ts'
 import { examples, type CliContext, type Program, type Register } from '../program.ts'
 import { checkWorkspaceOption, readPrompt, readPromptIfGiven, workspaceProblem } from '../prompt.ts'
@@ -40,23 +41,25 @@ export const registerTasks: Register = (program, context) => {
     .action(async (agentType, words, options) => {
       const client = await connect(context)
       const read = options.template === undefined ? readPrompt : readPromptIfGiven
-      const prompt = await read(context, words, options.promptFile)
       const workspace = resolve(context.cwd, options.workspace)
-      if (isLoopback(client.url)) await checkWorkspaceOption(workspace)
-      const task = {
+      const sources = {
+        prompt: () => read(context, words, options.promptFile),
+        workspace_dir: async () =>
+          isLoopback(client.url) ? await checkWorkspaceOption(workspace) : workspace,
+      }
+      const task = await makeRequest(taskSchema, sources, ({ prompt, workspace_dir }) => ({
         task_id: options.taskId ?? `task-${randomUUID().replaceAll('-', '').slice(0, 12)}`,
         agent_type: agentType,
         prompt,
-        workspace_dir: workspace,
+        workspace_dir,
         worktree: options.worktree,
         priority: options.priority,
         priority_number: options.priorityNumber,
         depends_on: options.dependsOn,
         template: options.template,
         vars: options.var,
-      }
-      const request = parseRequest(tasksFileSchema, { tasks: [task] })
-      const added = await client.addTasks(request.tasks)
+      }))
+      const added = await client.addTasks([task])
       const { addedText } = await import('../show-tasks.ts')
       await context.output.answer(added, () => addedText(added, 1))
     })
@@ -77,7 +80,9 @@ export const registerTasks: Register = (program, context) => {
       ])
       const read = readTasksFile(resolve(context.cwd, file), context.cwd)
       if (isLoopback(client.url)) await checkWorkspaces(read)
-      const added = await client.addTasks(read.tasks, read.priorities)
+      const added = await client.addTasks(read.tasks, read.priorities).catch((error: unknown) => {
+        throw read.located(error)
+      })
       await context.output.answer(added, () => addedText(added, read.tasks.length))
     })
 
