@@ -84,6 +84,15 @@ test('lists what is in it, shows the diff, merges it with what is not committed,
   expect(repository.git('status', '--porcelain')).toBe('')
   expect((await merge(view.session_id)).body).toMatchObject({ success: true, merged: false })
 
+  // Whoever dies before the branch is moved leaves the files of the merge, staged: a repeat moves it.
+  repository.git('update-ref', 'refs/heads/main', 'main~1')
+  expect(repository.git('status', '--porcelain')).toBe('M  README.md\nA  new.txt\n')
+  writeFileSync(at('README.md'), 'and changed since\n')
+  expect((await merge(view.session_id)).body.error).toBe('worktree_refused')
+  writeFileSync(at('README.md'), 'second\n')
+  expect((await merge(view.session_id)).body).toMatchObject({ success: true, merged: true })
+  expect(repository.git('status', '--porcelain')).toBe('')
+
   const { body: cleaned } = await clean({})
   expect(cleaned.removed).toMatchObject([{ session_id: view.session_id }])
   expect(await worktrees()).toEqual([])
@@ -99,6 +108,7 @@ test('lists what is in it, shows the diff, merges it with what is not committed,
     .all(view.session_id)
   db.close()
   expect(actions).toEqual([
+    { action: 'merge_worktree', actor_via: 'http' },
     { action: 'merge_worktree', actor_via: 'http' },
     { action: 'merge_worktree', actor_via: 'http' },
     { action: 'clean_worktree', actor_via: 'http' },

@@ -4,7 +4,8 @@
  *
  * Then the worktree's branch moves to what was not committed yet, and the base branch to the merge: by itself where no
  * checkout is on it, else after the files of that checkout, which git refuses where one would be overwritten.
- * Dying in between leaves the work committed on its branch; a repeat does the rest.
+ * Dying in between leaves the work committed on its branch, and the files of that checkout staged at most; a repeat does
+ * the rest.
  */
 import { DroverError } from '../../core/errors.ts'
 import { keep, uncommittedIn, withCheckoutGit } from './checkout-git.ts'
@@ -43,7 +44,7 @@ export async function mergeWorktree(git: Git, commonDir: string, record: Worktre
   if (target === null) throw refused(record, `The branch ${base}, which it began from, is gone.`)
   const files = await uncommittedOf(git, commonDir, record)
   const checkout = await checkoutOn(git, commonDir, base)
-  if (checkout !== null) await requireClean(git, commonDir, record, checkout)
+  const changed = checkout === null ? [] : await changedIn(git, commonDir, record, checkout)
   const identity = await identityIn(git, commonDir)
 
   const work = files.length === 0 ? tip : await commitAll(git, commonDir, record, tip, identity)
@@ -53,12 +54,22 @@ export async function mergeWorktree(git: Git, commonDir: string, record: Worktre
   const commit = (await isAncestor(git, commonDir, target, work))
     ? work
     : await mergeCommit(git, commonDir, record, { target, work, identity })
+  const isForwarded =
+    checkout !== null && changed.length > 0 && (await hasFilesOf(git, commonDir, checkout, commit))
+  if (changed.length > 0 && !isForwarded) {
+    throw refused(
+      record,
+      `The checkout ${checkout} is on ${base} and has uncommitted changes. Commit or stash them first.`,
+    )
+  }
   if (work !== tip) {
     await git(commonDir, ['update-ref', '-m', 'drover: what the session left', refOf(branch), work, tip])
     // Its index knows of the commit, too.
     await withCheckoutGit(git, { commonDir, path: record.path }, (own) => own(['read-tree', work]))
   }
-  if (checkout !== null) await forwardFiles(git, commonDir, record, { checkout, from: target, to: commit })
+  if (checkout !== null && !isForwarded) {
+    await forwardFiles(git, commonDir, record, { checkout, from: target, to: commit })
+  }
   // In the checkout, whose own log of HEAD then has it.
   const move = ['-m', `drover: merge ${branch}`, refOf(base), commit, target]
   await git(checkout ?? commonDir, ['update-ref', ...move]).catch(async (error: unknown) => {
@@ -144,26 +155,31 @@ async function checkoutOn(git: Git, commonDir: string, branch: string): Promise<
   return null
 }
 
-async function requireClean(
+/** What git knows and is not committed. */
+async function changedIn(
   git: Git,
   commonDir: string,
   record: WorktreeRecord,
   checkout: string,
-): Promise<void> {
+): Promise<readonly string[]> {
   if (!(await isThere(checkout))) {
     throw refused(
       record,
       `The checkout ${checkout} is on ${record.base_branch} and is not there. Run git worktree prune.`,
     )
   }
-  const changed = await withCheckoutGit(git, { commonDir, path: checkout }, (look) =>
-    uncommittedIn(look, 'tracked'),
-  )
-  if (changed.length === 0) return
-  throw refused(
-    record,
-    `The checkout ${checkout} is on ${record.base_branch} and has uncommitted changes. Commit or stash them first.`,
-  )
+  return await withCheckoutGit(git, { commonDir, path: checkout }, (look) => uncommittedIn(look, 'tracked'))
+}
+
+/** Does all that is not committed amount to this commit? So whoever died before the branch was moved leaves it. */
+async function hasFilesOf(git: Git, commonDir: string, checkout: string, commit: string): Promise<boolean> {
+  const wanted = await git(commonDir, ['rev-parse', `${commit}^{tree}`])
+  return await withCheckoutGit(git, { commonDir, path: checkout }, async (look) => {
+    const files = await look(['diff', '--quiet', '--ignore-submodules=dirty'], { allow: [1] })
+    if (files.code !== 0) return false
+    const index = await look(['write-tree'], { allow: [128] })
+    return index.stdout === wanted.stdout
+  })
 }
 
 /** Files and index of a checkout, from one commit to another. Git refuses where a file would be overwritten. */
