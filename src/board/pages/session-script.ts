@@ -44,6 +44,12 @@ function tokens(session) {
   return input.toLocaleString('en') + ' in · ' + session.output_tokens.toLocaleString('en') + ' out'
 }
 
+/** Messages that no agent has: yet, or for good. Those that one has are in the transcript. */
+function unreadOf(messages) {
+  const unread = messages.filter(({ status }) => status !== 'delivered').map(({ status, text }) => status + ': ' + firstLine(text))
+  return unread.length === 0 ? null : element('span', 'lines', unread.join('\n'))
+}
+
 /** What of it is not in the ledger, or not any more. */
 function recordOf(session, gaps) {
   const lost = gaps.slice(0, 5).map(({ agent_id, first, last }) =>
@@ -54,7 +60,7 @@ function recordOf(session, gaps) {
   ].filter(Boolean).join('; ')
 }
 
-function factsOf(session, children, tree, gaps) {
+function factsOf({ session, children, tree, gaps, messages }) {
   const started = session.started_at !== null
   return [
     fact('Task', session.task_id),
@@ -72,6 +78,7 @@ function factsOf(session, children, tree, gaps) {
     fact('Children', childrenOf(children), 'wide'),
     fact('Whole tree', treeOf(tree)),
     fact('Record', recordOf(session, gaps), 'wide'),
+    fact('Messages', unreadOf(messages), 'wide'),
     fact('Workspace', session.workspace_dir, 'wide'),
   ].filter(Boolean)
 }
@@ -100,11 +107,12 @@ function agentRow(agent) {
 
 async function refresh() {
   try {
-    const { session, agents, children, tree, gaps, questions } = await ask('/sessions/' + encodeURIComponent(sessionId))
+    const answer = await ask('/sessions/' + encodeURIComponent(sessionId))
+    const { session, agents, questions } = answer
     document.title = session.agent_type + ' · Drover'
     document.getElementById('title').textContent = session.agent_type
     document.getElementById('state').replaceChildren(stateOf(session.status))
-    document.getElementById('facts').replaceChildren(...factsOf(session, children, tree, gaps))
+    document.getElementById('facts').replaceChildren(...factsOf(answer))
     showPrompt(session.task_description ?? '')
     showQuestions(questions)
     showControls(session)

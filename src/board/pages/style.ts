@@ -132,6 +132,7 @@ body > .problem { margin: .8rem auto 0; max-width: 69.6rem; }
 .facts .wide { grid-column: 1 / -1; }
 dt { color: var(--quiet); font-size: .78rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
+.lines { white-space: pre-wrap; }
 .agent { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: .55rem 1rem; align-items: baseline; }
 .agent .quiet { font-size: .86rem; }
 .events { list-style: none; margin: .7rem 0 0; padding: 0; }
