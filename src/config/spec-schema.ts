@@ -204,7 +204,7 @@ const specMembers = z.strictObject(
     expect_files: listOf(workspacePath, 'paths')
       .default([])
       .describe(
-        'Files that must exist in the workspace at the end, else the session failed (`missing_files`).',
+        'Files that must exist in the workspace at the end, else the session failed (`missing_files`). Where the worker died with the success, a pod that has the workspace looks.',
       ),
     timeout: whole(1, MAX_TIMEOUT_SECONDS)
       .default(TIMEOUT_SECONDS)
