@@ -121,12 +121,15 @@ export function createAddTasks(parts: AddTasksParts): AddTasks {
   }
 
   /** A task is a session that its agent causes: bounded as if it had asked for that. */
-  async function countAsChildren(sessionId: string, [first, ...others]: readonly NewTask[]): Promise<void> {
+  async function countAsChildren(sessionId: string, tasks: readonly NewTask[]): Promise<void> {
+    const [first] = tasks
     if (first === undefined) return
     const { maxDepth, maxChildren } = parts.lineage
     refuseTooDeep(await chainOf(parts.store, sessionId, maxDepth), first.agent_type, parts.lineage)
-    if (!(await parts.countChildren(sessionId, 1 + others.length, maxChildren)))
+    const ids = tasks.map(({ task_id }) => task_id)
+    if (!(await parts.countChildren(sessionId, ids, maxChildren))) {
       throw tooManyChildren(sessionId, maxChildren)
+    }
   }
 
   return async ({ tasks: asked, priorities }, by) => {

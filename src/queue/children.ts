@@ -4,22 +4,33 @@ import type { Keys } from './keys.ts'
 
 /**
  * KEYS  1 the session's hash
- * ARGV  1 how many more · 2 how many there may be
+ * ARGV  1 how many children there may be · then the ids of tasks
+ *
+ * Its fields `task:<id>`: the ledger, which knows the tasks that are there, may be behind when one is added again.
  */
 const COUNT_SCRIPT = `
 -- One that Redis does not have (it ended long ago, or is not written back yet) counts nothing.
 if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
-if tonumber(redis.call('HGET', KEYS[1], 'children') or '0') + tonumber(ARGV[1]) > tonumber(ARGV[2]) then return 0 end
-redis.call('HINCRBY', KEYS[1], 'children', ARGV[1])
+local fresh = {}
+for i = 2, #ARGV do
+  if redis.call('HEXISTS', KEYS[1], 'task:' .. ARGV[i]) == 0 then fresh[#fresh + 1] = 'task:' .. ARGV[i] end
+end
+if tonumber(redis.call('HGET', KEYS[1], 'children') or '0') + #fresh > tonumber(ARGV[1]) then return 0 end
+for _, field in ipairs(fresh) do redis.call('HSET', KEYS[1], field, '1') end
+redis.call('HINCRBY', KEYS[1], 'children', #fresh)
 return 1`
 
 /**
- * Counts `count` children more for the session, all or none; false where that would be more than `maxChildren`. Whoever
- * dies before they are there has counted them all the same: fewer may be asked for then, never more.
+ * Counts these tasks as children of the session, all or none and each once; false where they would be more than
+ * `maxChildren`. Whoever dies before they are there has counted them all the same.
  */
-export type CountChildren = (sessionId: string, count: number, maxChildren: number) => Promise<boolean>
+export type CountChildren = (
+  sessionId: string,
+  taskIds: readonly string[],
+  maxChildren: number,
+) => Promise<boolean>
 
 export function createCountChildren(redis: Redis, keys: Pick<Keys, 'session'>): CountChildren {
-  return async (sessionId, count, maxChildren) =>
-    (await redis.eval(COUNT_SCRIPT, 1, keys.session(sessionId), count, maxChildren)) === 1
+  return async (sessionId, taskIds, maxChildren) =>
+    (await redis.eval(COUNT_SCRIPT, 1, keys.session(sessionId), maxChildren, ...taskIds)) === 1
 }

@@ -169,6 +169,15 @@ describe('a task that an agent adds', () => {
     expect((await ask({ 'drover-session': root })).body.error).toBe('lineage_limit')
   })
 
+  test('is one child, also when it is added twice before the ledger has it', async () => {
+    const root = await board.spawn()
+    const names = Array.from({ length: 6 }, (_, index) => `T-TWICE-${index}`)
+    const answers = await Promise.all([add(root, ...names), add(root, ...names)])
+    expect(answers.map(({ body }) => body.error)).toEqual([undefined, undefined])
+    for (let count = 0; count < 4; count++) await childOf(root)
+    expect((await ask({ 'drover-session': root })).body.error).toBe('lineage_limit')
+  })
+
   test('may not be too deep', async () => {
     const third = await childOf(await childOf(await childOf(await board.spawn())))
     expect(await add(third, 'T-DEEP')).toMatchObject({
