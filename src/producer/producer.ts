@@ -41,6 +41,7 @@ import { createTranscripts } from '../queue/transcripts.ts'
 import { hasLostLease } from '../queue/lease.ts'
 import { createTalkStore } from '../queue/talk.ts'
 import { createWaitStore } from '../queue/waits.ts'
+import { createCertainRead } from '../queue/certain-read.ts'
 import { createSessionStore, type SessionRecord } from '../queue/session-store.ts'
 import { createWaits } from './waits.ts'
 import { createAcceptor } from './accept.ts'
@@ -218,7 +219,8 @@ export function createProducer(options: ProducerOptions): Producer {
     const { redisUrl } = options
     const redis = await connectRedis({ url: redisUrl, mode: 'fails', name: 'producer', onError })
     const subscriber = await connectRedis({ url: redisUrl, mode: 'waits', name: 'producer-live', onError })
-    const store = createSessionStore(redis, keys)
+    const whole = createSessionStore(redis, keys)
+    const store = { ...whole, read: createCertainRead(redis, keys, whole.read) }
     const queues = createQueues(redis, keys, onError)
     const live = createLive(subscriber, keys)
     const types = createAgentTypeRegistry(redis, keys)

@@ -230,6 +230,13 @@ export async function vouch(
   await redis.eval(VOUCH_SCRIPT, 2, keys.vouched, keys.recorderLease, vouched)
 }
 
+/** Is what the ledger knows written back in this life of Redis? Before, what is not there may only be lost. */
+export async function isRestored(redis: Redis, keys: Pick<Keys, 'seeded' | 'restored'>): Promise<boolean> {
+  const runId = await runIdOf(redis)
+  const [seeded, restored] = await redis.mget(keys.seeded, keys.restored)
+  return seeded === runId || restored?.startsWith(`${runId} `) === true
+}
+
 /** Why no lease is given; null where leases are given. */
 export interface LeaseGate {
   /** Is what the ledger knows written back? */

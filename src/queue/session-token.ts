@@ -2,8 +2,8 @@
 import type { Redis } from 'ioredis'
 import { isEnded, SESSION_STATES } from '../core/state.ts'
 import { notRestored } from './call-session.ts'
+import { isRestored } from './incarnation.ts'
 import type { Keys } from './keys.ts'
-import { runIdOf } from './run-id.ts'
 
 /** Of a session that has a token and has not ended. */
 export interface SessionToken {
@@ -31,10 +31,4 @@ export async function readSessionToken(
     return null
   }
   return { hash, tools: (tools ?? '').split(',').filter((tool) => tool !== '') }
-}
-
-async function isRestored(redis: Redis, keys: Pick<Keys, 'seeded' | 'restored'>): Promise<boolean> {
-  const runId = await runIdOf(redis)
-  const [seeded, restored] = await redis.mget(keys.seeded, keys.restored)
-  return seeded === runId || restored?.startsWith(`${runId} `) === true
 }

@@ -93,6 +93,19 @@ export interface AgentPlan {
 /** What the hash still says of the agent before. */
 const NO_BEAT = { health: '', process_state: '', cpu_percent: '', memory_mb: '', beat_at: '' }
 
+/**
+ * What the hash alone has of an agent's rights. With each beat again: written back from the ledger, after Redis lost it,
+ * the hash is without them, and an agent whose lease was not lost lives on.
+ */
+function rightsOf({ lease, tokenHash, spec }: AgentPlan): Readonly<Record<string, string>> {
+  return {
+    lease_key: lease.key,
+    lease_token: lease.token,
+    token_hash: tokenHash,
+    tools: spec.orchestratorTools.join(','),
+  }
+}
+
 /** Runs one agent to its end; or answers why it was not started. Throws when Redis refuses to record it. */
 export async function runAgent(
   parts: AgentParts,
@@ -128,10 +141,7 @@ export async function runAgent(
       worktree_path: workplace.worktree?.path ?? '',
       pid: '',
       facts: '',
-      lease_key: lease.key,
-      lease_token: lease.token,
-      token_hash: plan.tokenHash,
-      tools: plan.spec.orchestratorTools.join(','),
+      ...rightsOf(plan),
       interrupted_until: '',
       waited_ms: plan.waitedMs,
       waiting_since: '',
@@ -289,7 +299,8 @@ async function supervise(
     isWaiting: () => correspondence.isWaiting(),
     onStalled,
   })
-  parts.pulse.watch(guarded, agent.epoch, watch.beat, (said) => correspondence.hear(said))
+  const beat = (): Readonly<Record<string, string | number>> => ({ ...watch.beat(), ...rightsOf(plan) })
+  parts.pulse.watch(guarded, agent.epoch, beat, (said) => correspondence.hear(said))
   const startup = after(plan.startupTimeoutMs, () => end('startup_timeout', plan.killGraceMs))
   // Waiting for people is not the session's time.
   const outOfTime = (): void => {

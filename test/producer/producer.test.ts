@@ -3,6 +3,7 @@ import { createProducer, type Producer } from '../../src/index.ts'
 import { createQueues } from '../../src/queue/jobs.ts'
 import { openNamespace, type TestNamespace } from '../support/namespace.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
+import { until } from '../support/until.ts'
 
 let server: TestRedis
 let space: TestNamespace
@@ -144,4 +145,20 @@ test('a session that Redis does not know is an error, not an endless wait', asyn
   await expect(producer.result('00000000-0000-4000-8000-000000000000')).rejects.toMatchObject({
     code: 'session_not_found',
   })
+})
+
+test('nor is one that Redis has lost and may get back: it is not known yet', async () => {
+  const { sessionId } = await producer.spawn(SPAWN)
+  const waiting = producer.result(sessionId)
+  const reading = (async () => {
+    for await (const _ of producer.events(sessionId)) continue
+  })()
+  await until(async () => (await space.redis.pubsub('NUMSUB', space.keys.live(sessionId)))[1] === 1)
+  await space.redis.del(space.keys.seeded, space.keys.session(sessionId))
+  const lost = { code: 'redis_unavailable', details: { retry_after_seconds: 2 } }
+  // As an event would, so that it is looked at now.
+  const ring = setInterval(() => void space.redis.publish(space.keys.live(sessionId), '"type":"drover.'), 20)
+  const told = await Promise.allSettled([waiting, reading, producer.kill(sessionId)])
+  clearInterval(ring)
+  for (const one of told) expect(one).toMatchObject({ status: 'rejected', reason: lost })
 })

@@ -280,6 +280,19 @@ test('a drained pod hands its session over, and the next one resumes it without 
   void seen.catch(() => {})
 })
 
+test('what only the hash has of an agent’s rights comes back with its next beat', async () => {
+  await house.startPod()
+  const key = house.keys.session(await house.spawn({ silence_ms: 60_000 }))
+  const rights = (): Promise<(string | null)[]> =>
+    house.redis.hmget(key, 'token_hash', 'tools', 'lease_key', 'lease_token')
+  await until(async () => (await house.redis.hexists(key, 'beat_at')) === 1)
+  const before = await rights()
+  await house.redis.hdel(key, 'token_hash', 'tools', 'lease_key', 'lease_token', 'beat_at')
+  await until(async () => (await house.redis.hexists(key, 'beat_at')) === 1)
+  expect(before[0]).toHaveLength(64)
+  expect(await rights()).toEqual(before)
+})
+
 test('a pod with one place runs one session at a time', async () => {
   await house.startPod({ DROVER_MAX_SESSIONS: '1' })
   const ids = await Promise.all(FIVE_TYPES.map((agentType) => house.spawn({ delay_ms: 50 }, { agentType })))
