@@ -1,9 +1,7 @@
 /** Headers that requests are asked with. */
 import { z } from 'zod'
 import { SESSION_ID_PATTERN } from '../core/ids.ts'
-
-/** 1 to 200 printable characters. */
-const IDEMPOTENCY_KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/
+import { idempotencyKeySchema } from '../core/request.ts'
 
 /** Of whatever asks for something. */
 export const callerHeaders = z.looseObject({
@@ -14,7 +12,7 @@ export const callerHeaders = z.looseObject({
     .describe('The session whose agent asks, as it says.'),
 })
 
-const key = z.string().regex(IDEMPOTENCY_KEY, 'must be 1 to 200 printable characters').optional()
+const key = idempotencyKeySchema.optional()
 
 /** Of what an agent may wait for. */
 export const waitHeaders = callerHeaders.extend({

@@ -69,6 +69,11 @@ export const templateVarsSchema = z
   )
 export type TemplateVars = Readonly<Record<string, string | number>>
 
+/** The same key is the same request. It has to fit into a header. */
+export const idempotencyKeySchema = z
+  .string()
+  .regex(/^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/, 'must be 1 to 200 printable characters')
+
 /** For other schemas that take the same. */
 export const REQUEST_FIELDS = {
   agentType,

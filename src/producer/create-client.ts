@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { Envelope } from '../core/envelope.ts'
+import { boardUrlOf } from './call-schema.ts'
 import { toCamel, toDeepCamel, toDeepSnake, toSnake, type DeepCamel } from './camel.ts'
 import { createHttpClient, type HttpClient, type SpawnDocument } from './client.ts'
 import type { EventsOptions } from './event-stream.ts'
@@ -59,7 +60,7 @@ export interface Client extends Omit<Producer, 'spawn'>, Beside {
  * const { sessions } = await client.sessions({ agentType: 'architect', status: 'failed' })
  */
 export function createClient({ url, token = null }: ClientOptions): Client {
-  const http = createHttpClient({ url: url.replace(/\/+$/, ''), token })
+  const http = createHttpClient({ url: boardUrlOf(url), token })
 
   return {
     ...besideOf(http),

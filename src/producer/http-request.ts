@@ -3,7 +3,7 @@
  * gives up on no answer by itself, where `fetch` does after 300 s and a session may take hours.
  */
 import type { IncomingMessage, request as RequestFunction } from 'node:http'
-import { DroverError, ERROR_CATALOGUE, messageOf, type ErrorCode } from '../core/errors.ts'
+import { DroverError, ERROR_CATALOGUE, invalidRequest, messageOf, type ErrorCode } from '../core/errors.ts'
 
 /** A board as its clients know it. */
 export interface Board {
@@ -33,7 +33,7 @@ const READ_TIMEOUT_MS = 30_000
  * Sends, and resolves with the answer once its head is here; the body is still to be read. An abort rejects with the
  * signal's reason.
  *
- * @throws DroverError `board_unavailable` when nobody answers
+ * @throws DroverError `board_unavailable` when nobody answers; `invalid_request` for a header that cannot be sent
  */
 export async function send(board: Board, options: BoardRequest): Promise<IncomingMessage> {
   const { method, headers, signal } = options
@@ -71,8 +71,15 @@ export async function send(board: Board, options: BoardRequest): Promise<Incomin
     })
   } catch (error) {
     signal?.throwIfAborted()
-    throw unavailable(board, error)
+    throw unsendable(error) ?? unavailable(board, error)
   }
+}
+
+/** A key or an id of the caller that no header can carry; the board would have refused it. */
+function unsendable(error: unknown): DroverError | null {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_INVALID_CHAR') return null
+  const [, name = ''] = /\["(.*)"\]/.exec(error.message) ?? []
+  return invalidRequest([{ path: name, message: 'must have printable characters only (of ASCII)' }])
 }
 
 /** Sends and reads. Throws what `send` and `readAnswer` throw. */

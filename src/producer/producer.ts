@@ -17,9 +17,10 @@ import {
   type SendAnswer,
 } from '../core/follow-up.ts'
 import { DroverError, invalidRequest, isDroverError } from '../core/errors.ts'
-import { NAMESPACE_PATTERN, SESSION_ID_PATTERN } from '../core/ids.ts'
+import { NAMESPACE_PATTERN } from '../core/ids.ts'
 import type { LineageLimits } from '../core/lineage.ts'
 import {
+  issuesOf,
   killBodySchema,
   parseRequest,
   restartBodySchema,
@@ -44,6 +45,7 @@ import { createWaitStore } from '../queue/waits.ts'
 import { createCertainRead } from '../queue/certain-read.ts'
 import { createSessionStore, type SessionRecord } from '../queue/session-store.ts'
 import { createWaits } from './waits.ts'
+import { callSchema, redisUrlOf } from './call-schema.ts'
 import { createAcceptor } from './accept.ts'
 import { completedAnswer, startedAnswer } from './answers.ts'
 import { toCamel, toSnake, type Camel } from './camel.ts'
@@ -208,15 +210,17 @@ export interface Producer {
 export function createProducer(options: ProducerOptions): Producer {
   const namespace = options.namespace ?? 'default'
   if (!NAMESPACE_PATTERN.test(namespace)) {
-    throw invalidRequest([{ path: 'namespace', message: 'must match ^[a-z0-9-]{1,32}$' }])
+    throw invalidRequest([
+      { path: 'namespace', message: 'must be a name such as "team-a" (a-z, 0-9 and -, at most 32)' },
+    ])
   }
+  const redisUrl = redisUrlOf(options.redisUrl)
   const onError = options.onError ?? ((): void => {})
   const keys = keysOf(namespace)
   let connecting: ReturnType<typeof connect> | null = null
   let parts: Awaited<ReturnType<typeof connect>> | null = null
 
   async function connect() {
-    const { redisUrl } = options
     const redis = await connectRedis({ url: redisUrl, mode: 'fails', name: 'producer', onError })
     const subscriber = await connectRedis({ url: redisUrl, mode: 'waits', name: 'producer-live', onError })
     const whole = createSessionStore(redis, keys)
@@ -295,7 +299,7 @@ export function createProducer(options: ProducerOptions): Producer {
   /** Whatever Redis does not answer is `redis_unavailable`. */
   async function viaRedis<T>(work: Promise<T>): Promise<T> {
     return await work.catch((error: unknown) => {
-      throw isDroverError(error) ? error : redisUnavailable(options.redisUrl, error)
+      throw isDroverError(error) ? error : redisUnavailable(redisUrl, error)
     })
   }
 
@@ -328,15 +332,19 @@ export function createProducer(options: ProducerOptions): Producer {
   }
 
   return {
-    async spawn({ signal, idempotencyKey, createdBy, vars, workspaceDir = process.cwd(), ...body }) {
-      refuseNoSessionId(createdBy)
+    async spawn({ signal, idempotencyKey, createdBy, vars, workspaceDir = process.cwd(), ...options }) {
       // The names of variables are the caller's own.
-      const document = { ...toSnake({ ...body, workspaceDir }), vars }
-      const { wait, on_busy, ...asked } = parseRequest(wholeSpawnBodySchema, document)
+      const document = { ...toSnake({ ...options, workspaceDir }), vars }
+      const call = callSchema.safeParse({ idempotencyKey, createdBy })
+      const body = wholeSpawnBodySchema.safeParse(document)
+      if (!call.success || !body.success) {
+        throw invalidRequest([call, body].flatMap((part) => (part.success ? [] : issuesOf(part.error))))
+      }
+      const { wait, on_busy, ...asked } = body.data
       if (asked.task_id != null || (asked.depends_on ?? []).length > 0) {
         throw invalidRequest([
           {
-            path: 'task_id',
+            path: asked.task_id == null ? 'depends_on' : 'task_id',
             message: 'tasks are checked where the ledger is: spawn over HTTP with createClient',
           },
         ])
@@ -353,7 +361,7 @@ export function createProducer(options: ProducerOptions): Producer {
           onBusy: on_busy,
         })
         .catch((error: unknown) => {
-          throw isDroverError(error) ? error : redisUnavailable(options.redisUrl, error)
+          throw isDroverError(error) ? error : redisUnavailable(redisUrl, error)
         })
       if (wait === 'accepted') return toCamel(answer)
       const enough = (record: SessionRecord): boolean => wait === 'started' && record.startedAt !== null
@@ -397,6 +405,7 @@ export function createProducer(options: ProducerOptions): Producer {
     },
 
     async send(sessionId, text, { idempotencyKey, messageId, priority } = {}) {
+      parseRequest(callSchema, { idempotencyKey })
       const body = parseRequest(sendBodySchema, { text, priority, message_id: messageId })
       const { followUp } = await connected()
       const { answer } = await viaRedis(
@@ -447,11 +456,6 @@ export function createProducer(options: ProducerOptions): Producer {
       redis.disconnect()
     },
   }
-}
-
-function refuseNoSessionId(createdBy: string | undefined): void {
-  if (createdBy === undefined || SESSION_ID_PATTERN.test(createdBy)) return
-  throw invalidRequest([{ path: 'createdBy', message: 'must be the id of a session, a UUID in lower case' }])
 }
 
 /** Waiting for a start that failed is an error; a session that started and then failed is an answer. */

@@ -107,3 +107,26 @@ test('errors have their code and details', async () => {
   const stranger = createClient({ url: board.url })
   await expect(stranger.sessions()).rejects.toMatchObject({ code: 'unauthorized', exitCode: 4 })
 })
+
+test('what cannot be a key, an address or a parent is refused before anything is asked', async () => {
+  const ofRedis = createProducer({ redisUrl: redis.url, namespace: board.namespace })
+  for (const door of [ofRedis, client]) {
+    for (const idempotencyKey of ['', 'two\nlines', 'ключ']) {
+      const key = { code: 'invalid_request', message: /idempotency.?key: must/i }
+      await expect(door.spawn({ ...work, idempotencyKey })).rejects.toMatchObject({
+        ...key,
+        message: expect.stringMatching(key.message) as string,
+      })
+    }
+  }
+  await expect(
+    ofRedis.spawn({ ...work, prompt: ' ', createdBy: 'me', idempotencyKey: '' }),
+  ).rejects.toMatchObject({
+    details: {
+      issues: [{ path: 'idempotencyKey' }, { path: 'createdBy' }, { path: 'prompt' }],
+    },
+  })
+  await ofRedis.close()
+  expect(() => createClient({ url: 'board' })).toThrow(/url: must be an http/)
+  expect(() => createProducer({ redisUrl: 'redis' })).toThrow(/redisUrl: must be the address of a Redis/)
+})
