@@ -268,12 +268,13 @@ describe.skipIf(chromium === null)('in Chromium', () => {
     const agent = await playSession(board, id)
     const questions = [
       await agent.ask(`rm -r build ${'and-all-of-it/'.repeat(40)}`),
-      await agent.ask(`echo ${EVIL}`),
+      await agent.ask(`echo ${EVIL}\n# \u202Eoof`),
     ]
     const page = await open(`/sessions/${id}`)
     const rows = page.locator('#questions li')
     await rows.nth(1).waitFor()
-    await rows.filter({ hasText: '<img src=x' }).waitFor()
+    const evil = await rows.filter({ hasText: '<img src=x' }).locator('pre').innerText()
+    expect(evil).toBe(`echo ${EVIL}\n# \\u{202e}oof`)
     await picture(page, 'session-asks')
     await noSidewaysScroll(page)
     // Nobody can allow what he does not see whole.

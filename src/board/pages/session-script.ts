@@ -157,7 +157,8 @@ function textOf(content) {
 /** The few arguments that say what a tool call is about. */
 function aim(input) {
   if (typeof input !== 'object' || input === null) return ''
-  const said = input.command ?? input.file_path ?? input.path ?? input.pattern ?? input.query ?? input.url ?? input.description
+  const said = input.command ?? input.file_path ?? input.path ?? input.pattern ?? input.query ?? input.url ?? input.task ?? input.prompt ?? input.text ??
+    input.description
   return typeof said === 'string' ? firstLine(said) : ''
 }
 

@@ -105,7 +105,8 @@ body > .problem { margin: .8rem auto 0; max-width: 69.6rem; }
 .asks .rows { margin: 0; border-color: var(--wait); }
 .question { padding: .8rem 1rem; }
 /* Whole, however long: what is out of sight would be allowed unread. */
-.question pre { margin: .5rem 0; padding: .6rem .8rem; background: var(--code); border-radius: 8px; font: .82rem/1.45 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
+.input { margin: .5rem 0; }
+.question pre { margin: .2rem 0 .5rem; padding: .6rem .8rem; background: var(--code); border-radius: 8px; font: .82rem/1.45 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
 .choices { display: flex; gap: .5rem; align-items: center; flex-wrap: wrap; }
 .bad { color: var(--bad); }
 .button { padding: .3rem .9rem; font: inherit; font-size: .88rem; color: var(--text); background: var(--card);

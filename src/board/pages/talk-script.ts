@@ -23,6 +23,20 @@ function pathTo(what) {
 
 // ---- its questions
 
+/** Signs that turn, hide or join what is read stand for themselves: an agent chose them, and a person trusts his eyes. */
+function visible(text) {
+  return text.replace(/[^\P{C}\n\t]|[\u2028\u2029]/gu, (sign) => '\\u{' + sign.codePointAt(0).toString(16) + '}')
+}
+
+/** What the tool would be given, member by member; the lines of a command are lines. */
+function inputOf(input) {
+  const members = typeof input === 'object' && input !== null ? Object.entries(input) : [['input', input]]
+  return element('dl', 'input', ...members.flatMap(([name, value]) => [
+    element('dt', '', visible(name)),
+    element('dd', '', element('pre', '', cut(visible(typeof value === 'string' ? value : JSON.stringify(value, null, 2))))),
+  ]))
+}
+
 function questionRow(question) {
   const refused = element('span', 'bad')
   refused.setAttribute('role', 'alert')
@@ -35,7 +49,7 @@ function questionRow(question) {
   return element('li', 'question',
     element('div', '', 'Asks to use ', element('span', 'mono', question.tool_name),
       element('span', 'quiet', '. Without an answer it is denied at ' + stamp(question.until) + '.')),
-    element('pre', '', cut(JSON.stringify(question.input, null, 2))),
+    inputOf(question.input),
     element('div', 'choices', ...buttons, refused))
 }
 
