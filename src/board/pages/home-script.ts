@@ -75,7 +75,8 @@ function sessionRow(session) {
 
 function numbersOf(session) {
   if (session.status === 'queued' && session.waiting_for.length > 0) return 'waits for ' + session.waiting_for.join(', ')
-  return [session.failure_reason?.replaceAll('_', ' '), ranFor(session), session.estimated_cost_usd > 0 ? money(session.estimated_cost_usd) : null, ago(session.created_at)]
+  const why = session.status === 'failed' ? session.failure_reason?.replaceAll('_', ' ') : null
+  return [why, ranFor(session), session.estimated_cost_usd > 0 ? money(session.estimated_cost_usd) : null, ago(session.created_at)]
     .filter(Boolean).join(' · ')
 }
 

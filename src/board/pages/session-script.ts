@@ -118,7 +118,7 @@ async function refresh() {
     showControls(session)
     const problem = document.getElementById('problem')
     problem.hidden = !session.error_message
-    problem.textContent = [session.failure_reason, session.error_message].filter(Boolean).join(': ')
+    problem.textContent = [session.status === 'failed' ? session.failure_reason : null, session.error_message].filter(Boolean).join(': ')
     document.getElementById('agents-section').hidden = agents.length === 0
     document.getElementById('agents').replaceChildren(element('ul', 'rows', ...agents.map(agentRow)))
     sayOffline(null)
@@ -212,7 +212,11 @@ function lineOfDrover({ type, agent_id, payload }) {
     case 'drover.session.restarting':
       return ['own bad', 'Restart ' + payload.restarts + ': ' + payload.message]
     case 'drover.session.ended':
+      // Who ended it is in the message.
+      if (payload.status === 'cancelled' && payload.message) return ['own bad', payload.message]
       return [payload.status === 'completed' ? 'own' : 'own bad', 'Session ' + payload.status + (payload.message ? ': ' + payload.message : '')]
+    case 'drover.session.cancel_requested':
+      return ['own bad', 'Its end asked for from ' + (payload.actor?.via ?? '?')]
     case 'drover.session.waiting_input':
       return ['own bad', payload.reason === 'interrupted'
         ? 'Interrupted: waits for a message until ' + stamp(payload.until)
