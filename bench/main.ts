@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [names…] [--quick] [--json] [--ledger DIR]`: measures Drover against the bare things that it stands on, each in
+ * `npm run bench -- [names…] [--quick] [--json | --markdown] [--ledger DIR]`: measures Drover against the bare things that it stands on, each in
  * one run and in pairs. A missed goal changes nothing; a benchmark that breaks makes the exit code 1.
  */
 import { resolve } from 'node:path'
@@ -19,7 +19,7 @@ import { benchQueuedTasks } from './queued-tasks.ts'
 import { benchRecorder } from './recorder.ts'
 import { benchRecording } from './recording.ts'
 import { benchRecovery } from './recovery.ts'
-import { format, isMet, type Result } from './report.ts'
+import { format, formatMarkdown, isMet, type Result } from './report.ts'
 import { benchSession } from './session.ts'
 import { benchSpawnCommand } from './spawn-command.ts'
 import { openStage, type Stage } from './stage.ts'
@@ -67,18 +67,20 @@ const NEED_BUILD = [
   'waits',
 ]
 
-const USAGE = `Usage: npm run bench -- [names…] [--quick] [--json] [--ledger DIR]
+const USAGE = `Usage: npm run bench -- [names…] [--quick] [--json | --markdown] [--ledger DIR]
 
   names         ${[...BENCHES.keys()].join(', ')}; all of them by default
   --quick       one or two iterations each: whether they work, not what they measure
   --json        one JSON document on stdout, everything else on stderr
+  --markdown    a table as in docs/benchmarks.md on stdout, everything else on stderr
   --ledger DIR  big-ledger: asks the ledger that is kept there, made first where none is
 `
 
 interface Choice {
   readonly names: readonly string[]
   readonly quick: boolean
-  readonly json: boolean
+  /** What stdout gets beside what is said as it goes; then that goes to stderr. */
+  readonly document: 'json' | 'markdown' | null
   readonly ledgerDir: string | null
 }
 
@@ -90,25 +92,27 @@ function readArguments(args: readonly string[]): Choice | null {
     options: {
       quick: { type: 'boolean' },
       json: { type: 'boolean' },
+      markdown: { type: 'boolean' },
       ledger: { type: 'string' },
       help: { type: 'boolean', short: 'h' },
     },
   })
   if (values.help === true) return null
+  if (values.json === true && values.markdown === true) throw new Error('One of --json and --markdown.')
   const unknown = positionals.find((name) => !BENCHES.has(name))
   if (unknown !== undefined) throw new Error(`There is no benchmark "${unknown}".`)
   return {
     names: positionals.length > 0 ? positionals : [...BENCHES.keys()],
     quick: values.quick === true,
-    json: values.json === true,
+    document: values.json === true ? 'json' : values.markdown === true ? 'markdown' : null,
     ledgerDir: values.ledger === undefined ? null : resolve(values.ledger),
   }
 }
 
 /** Runs the chosen ones, one after the other; answers the exit code. */
 async function runBenches(choice: Choice, interruption: Interruption): Promise<number> {
-  const { names, quick, json } = choice
-  const say = json ? console.error : console.log
+  const { names, quick, document } = choice
+  const say = document === null ? console.log : console.error
   const machine = await readMachine()
   say(formatMachine(machine))
   if (quick) say('--quick: these numbers say that the benchmarks work, and no more')
@@ -128,14 +132,10 @@ async function runBenches(choice: Choice, interruption: Interruption): Promise<n
       say(`\n${name}: BROKEN\n  ${error instanceof Error ? error.stack : String(error)}`)
     }
   }
-  if (json) {
-    const document = {
-      machine,
-      quick,
-      results: results.map((result) => ({ ...result, met: isMet(result) })),
-      broken,
-    }
-    console.log(JSON.stringify(document, null, 2))
+  if (document === 'markdown') console.log(`${formatMachine(machine)}\n\n${formatMarkdown(results)}`)
+  if (document === 'json') {
+    const met = results.map((result) => ({ ...result, met: isMet(result) }))
+    console.log(JSON.stringify({ machine, quick, results: met, broken }, null, 2))
   }
   return broken.length === 0 ? EXIT.ok : EXIT.failed
 }

@@ -87,19 +87,52 @@ const DIGITS: Readonly<Record<Unit, number>> = {
 
 /** A result as lines for people. */
 export function format(result: Result): string {
-  const { bench, title, unit, measured, goal, details } = result
+  const { bench, title, unit, measured, goal } = result
   const show = (value: number): string => value.toFixed(DIGITS[unit])
   const { p10, p90, p99, min, max, n } = measured
   const slowest = goal?.p99 === true ? `, p99 ${show(p99)}` : ''
   const spread = `p10 ${show(p10)}, p90 ${show(p90)}${slowest}, least ${show(min)}, most ${show(max)}, n ${n}`
   const verdict = goal === null ? '' : ` · goal ${wordsOf(goal, unit)}: ${isMet(result) ? 'met' : 'MISSED'}`
-  const beside = details.map(({ label, value, unit }) => `${label} ${value.toFixed(digitsOf(value))} ${unit}`)
+  const beside = besideOf(result)
   return [
     `${bench}: ${title}`,
     `  ${show(measured.median)} ${unit} (${spread})${verdict}`,
     ...(beside.length > 0 ? [`  ${beside.join(' · ')}`] : []),
   ].join('\n')
 }
+
+/** Results as a Markdown table, and what stands beside them as a list: what docs/benchmarks.md has. */
+export function formatMarkdown(results: readonly Result[]): string {
+  const rows = results.map((result) => {
+    const { bench, title, unit, measured, goal } = result
+    const show = (value: number): string => value.toFixed(DIGITS[unit])
+    const { median, p10, p90, p99, min, max, n } = measured
+    const worst = goal?.p99 === true ? `p99 ${show(p99)}` : show(goal?.op === '>=' ? min : max)
+    const met = { true: 'met', false: '**missed**', null: '' }[
+      String(isMet(result)) as 'true' | 'false' | 'null'
+    ]
+    const cells =
+      n === 1
+        ? [`${show(median)} ${unit}`, '', '']
+        : [`${show(median)} ${unit}`, `${show(p10)} … ${show(p90)}`, worst]
+    const aim = goal === null ? '–' : signs(wordsOf(goal, unit))
+    return `| \`${bench}\` | ${title} | ${cells.join(' | ')} | ${n} | ${aim} | ${met} |`
+  })
+  const beside = results
+    .filter(({ details }) => details.length > 0)
+    .map((result) => `- \`${result.bench}\`, ${result.title}: ${besideOf(result).join(', ')}.`)
+  return [
+    '| name | what | median | p10 … p90 | worst | n | goal | |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    ...rows,
+    ...(beside.length > 0 ? ['', 'Beside them:', '', ...beside] : []),
+  ].join('\n')
+}
+
+const signs = (text: string): string => text.replace('<=', '≤').replace('>=', '≥')
+
+const besideOf = ({ details }: Result): string[] =>
+  details.map(({ label, value, unit }) => `${label} ${value.toFixed(digitsOf(value))} ${unit}`.trimEnd())
 
 function wordsOf({ op, value, always = false, p99 = false }: Goal, unit: Unit): string {
   return `${p99 ? 'p99 ' : ''}${op} ${value} ${unit}${always ? ' always' : ''}`

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { format, isMet, summarize, type Result } from '../../bench/report.ts'
+import { format, formatMarkdown, isMet, summarize, type Result } from '../../bench/report.ts'
 
 const result = (median: number, goal: Result['goal']): Result => ({
   bench: 'session',
@@ -63,6 +63,31 @@ describe('format', () => {
         'session: a session against the CLI alone',
         '  120.0 ms (p10 1.0, p90 9.0, least 0.5, most 150.0, n 24) · goal <= 100 ms: MISSED',
         '  claude -p 561 ms',
+      ].join('\n'),
+    )
+  })
+})
+
+describe('formatMarkdown', () => {
+  it('is a table, with what stands beside it below', () => {
+    const { details: _none, ...plain } = result(2, { op: '>=', value: 0.7 })
+    const others = [
+      { ...plain, details: [] },
+      { ...result(1, { op: '<=', value: 98, p99: true }), details: [] },
+      { ...result(3, null), measured: summarize([3]), details: [] },
+    ]
+    expect(formatMarkdown([result(120, { op: '<=', value: 100 }), ...others])).toBe(
+      [
+        '| name | what | median | p10 … p90 | worst | n | goal | |',
+        '| --- | --- | --- | --- | --- | --- | --- | --- |',
+        '| `session` | a session against the CLI alone | 120.0 ms | 1.0 … 9.0 | 150.0 | 24 | ≤ 100 ms | **missed** |',
+        '| `session` | a session against the CLI alone | 2.0 ms | 1.0 … 9.0 | 0.5 | 24 | ≥ 0.7 ms | met |',
+        '| `session` | a session against the CLI alone | 1.0 ms | 1.0 … 9.0 | p99 99.0 | 24 | p99 ≤ 98 ms | **missed** |',
+        '| `session` | a session against the CLI alone | 3.0 ms |  |  | 1 | – |  |',
+        '',
+        'Beside them:',
+        '',
+        '- `session`, a session against the CLI alone: claude -p 561 ms.',
       ].join('\n'),
     )
   })
