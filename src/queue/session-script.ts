@@ -203,6 +203,8 @@ if op.kind == 'start' then
   local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
   local gate = tonumber(redis.call('HGET', hash, 'not_before') or '0')
   if gate > now then return {'early', string.format('%.0f', gate - now)} end
+  -- Two claims may have read it before either of them began, where its type has several slots.
+  if op.seen and op.seen ~= epoch then return {'early', '0'} end
   if op.restarts and op.restarts ~= tonumber(redis.call('HGET', hash, 'restarts') or '0') then return {'early', '0'} end
   local last = tonumber(redis.call('GET', KEYS[3]) or '0')
   local fresh = string.format('%.0f', math.max(last + 1, now))

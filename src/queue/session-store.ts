@@ -137,7 +137,11 @@ export interface SessionStore {
       readonly agentIdPrefix: string
       readonly set: Fields
       readonly events: readonly OwnEvent[]
-      /** As the caller has read it: where somebody has reset it meanwhile, it is `early`, to be read again. */
+      /**
+       * As the caller has read them: where another agent has begun meanwhile, or somebody has reset the counter, it is
+       * `early`, to be read again.
+       */
+      readonly epoch?: string
       readonly restarts?: number
     },
   ): Promise<Started>
@@ -264,6 +268,7 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks: Partial<Stor
         ...next('start'),
         token: start.token,
         prefix: start.agentIdPrefix,
+        seen: start.epoch,
         restarts: start.restarts,
         set: start.set,
       }

@@ -32,7 +32,8 @@ const READ_TRIES = 3
  */
 const PUT_SCRIPT = `
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
-if not epoch then return 'missing' end
+-- A lower one: Redis has lost that this agent began, and its pod has not sent it again yet.
+if not epoch or tonumber(epoch) < tonumber(ARGV[1]) then return 'missing' end
 if epoch ~= ARGV[1] then return 'stale' end
 if redis.call('HGET', KEYS[3], 'version') == ARGV[2] then return 'ok' end
 if redis.call('HGET', KEYS[2], 'version') ~= ARGV[2] then redis.call('UNLINK', KEYS[2]) end
@@ -58,7 +59,7 @@ export interface TranscriptHead {
   readonly pieces: number
 }
 
-/** `stale`: the session has another agent by now. `missing`: Redis has no such session. */
+/** `stale`: the session has another agent by now. `missing`: Redis has no such session, or not this agent of it. */
 export type Put =
   | { readonly ok: true; readonly version: string }
   | { readonly ok: false; readonly refused: 'stale' | 'missing' }

@@ -147,6 +147,7 @@ export async function runAgent(
       waiting_since: '',
       ...NO_BEAT,
     },
+    epoch: record.epoch,
     restarts: record.restarts,
     events: [
       { type: 'drover.agent.spawned', payload: spawned },

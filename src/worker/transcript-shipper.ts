@@ -26,6 +26,8 @@ export interface ShipperParts {
   readonly clock: Clock
   /** What `onPinned` was last told for this session, by an earlier agent. */
   readonly wasPinned: boolean
+  /** Resolves when Redis has back what it lost of the agent; at once mostly. */
+  readonly settled: (agent: AgentRef) => Promise<unknown>
   /** The conversation cannot travel any more (`true`), or can again. Told once per change. */
   readonly onPinned: (agent: AgentRef, pinned: boolean) => Promise<void>
   readonly onError: (error: unknown) => void
@@ -49,6 +51,8 @@ export function createShipper(parts: ShipperParts): Shipper {
   let told = parts.wasPinned
   /** The session has another agent: nothing of this one is taken any more. */
   let superseded = false
+  /** The last copy found no such agent: Redis has lost it. */
+  let isMissing = false
 
   async function look(of: AgentRef): Promise<void> {
     // The first copy soon: until there is one, a machine that is lost takes the whole conversation with it.
@@ -77,6 +81,7 @@ export function createShipper(parts: ShipperParts): Shipper {
     const packed = await transcript.pack()
     if (packed === null) return
     const put = await transcripts.put(of, { podId, ...packed })
+    isMissing = !put.ok && put.refused === 'missing'
     if (!put.ok) {
       superseded = put.refused === 'stale'
       return
@@ -105,6 +110,9 @@ export function createShipper(parts: ShipperParts): Shipper {
       if (agent === null || superseded) return
       await forgetLostCopy(agent).catch(onError)
       await copyIfChanged(agent)
+      if (!isMissing) return
+      await parts.settled(agent).catch(onError)
+      await copyIfChanged(agent)
     },
   }
 }
@@ -119,6 +127,8 @@ export function shipperOf(parts: SessionParts, record: SessionRecord, transcript
     intervalMs: config.session.transcriptIntervalMs,
     clock,
     wasPinned: record.pinnedPod !== null,
+    // A change waits until then, also one that changes nothing.
+    settled: (agent) => store.change(agent, { events: [] }),
     async onPinned(agent, pinned) {
       const health: AgentHealth = {
         health_status: 'healthy',

@@ -208,3 +208,23 @@ test('a start that has read other counters than there are is to read again', asy
   })
   expect(await space.store.start(session, { ...start, restarts: 0 })).toMatchObject({ ok: true })
 })
+
+test('of two claims that have read the same, with a lease each, one starts an agent', async () => {
+  const session = await accepted()
+  const starts = await Promise.all(
+    [0, 1].map(async (slot) => {
+      const leaseKey = space.keys.lease('architect', slot)
+      await space.redis.set(leaseKey, TOKEN, 'PX', 60_000)
+      return await space.store.start(session, {
+        leaseKey,
+        token: TOKEN,
+        agentIdPrefix: 'architect-20260101-',
+        set: {},
+        events: [{ type: 'drover.agent.spawned', payload: {} }],
+        epoch: '0',
+        restarts: 0,
+      })
+    }),
+  )
+  expect(starts).toMatchObject([{ ok: true }, { ok: false, refused: 'early', waitMs: 0 }])
+})

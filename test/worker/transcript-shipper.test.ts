@@ -56,7 +56,14 @@ async function newAgent(sessionId: string): Promise<AgentRef> {
 }
 
 /** Counts what is sent; `intervalMs` is long where only the end is looked at. */
-function shipper(options: { intervalMs?: number; limit?: number; wasPinned?: boolean } = {}): {
+function shipper(
+  options: {
+    intervalMs?: number
+    limit?: number
+    wasPinned?: boolean
+    settled?: () => Promise<unknown>
+  } = {},
+): {
   readonly shipper: Shipper
   readonly puts: () => number
   readonly most: () => number
@@ -90,6 +97,7 @@ function shipper(options: { intervalMs?: number; limit?: number; wasPinned?: boo
       intervalMs,
       clock: systemClock,
       wasPinned,
+      settled: options.settled ?? (() => Promise.resolve()),
       onPinned: async (_, pinned) => void pins.push(pinned),
       onError: (error) => errors.push(error),
     }),
@@ -140,6 +148,22 @@ it('copies again what Redis has lost since', async () => {
   await transcripts.remove(agent.sessionId)
   await it.finish()
   expect(await arrived()).toBe(true)
+})
+
+it.each(['the session', 'that the agent began'])('copies the rest when Redis has back %s', async (lost) => {
+  const key = space.keys.session(agent.sessionId)
+  const { epoch, ...before } = await space.redis.hgetall(key)
+  const { shipper: it } = shipper({
+    intervalMs: 60_000,
+    settled: async () => await space.redis.hset(key, { ...before, epoch }),
+  })
+  it.start(agent)
+  await writeFile(file, 'all of it\n')
+  await space.redis.del(key)
+  if (lost !== 'the session') await space.redis.hset(key, { ...before, epoch: '0' })
+  await it.finish()
+  expect(await arrived()).toBe(true)
+  expect(errors).toEqual([])
 })
 
 it('does nothing where no agent was started, or the session has another one', async () => {
