@@ -11,46 +11,29 @@ import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Config } from '../config/settings.ts'
+import { createClosing } from '../core/closing.ts'
 import { messageOf } from '../core/errors.ts'
 import { createRedactor } from '../core/redact.ts'
 import { parseToken } from '../core/token.ts'
 import { openLedger, openLedgerReader } from '../ledger/open.ts'
-import { createAcceptor } from '../producer/accept.ts'
-import { createFollower } from '../producer/follow.ts'
-import { createFollowUp } from '../producer/follow-up.ts'
-import { createKill } from '../producer/kill.ts'
-import { createRestarter } from '../producer/restart.ts'
+import { createSessionOperations } from '../producer/session-operations.ts'
 import { createTasks } from '../producer/tasks.ts'
-import { createWaits } from '../producer/waits.ts'
-import { createAgentTypeRegistry, summaryOf } from '../queue/agent-types.ts'
+import { summaryOf } from '../queue/agent-types.ts'
 import { createCountChildren } from '../queue/children.ts'
 import { readBeats } from '../queue/beats.ts'
 import { connectRedis } from '../queue/connection.ts'
 import { createOutage } from '../queue/outage.ts'
-import { createQueues } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
-import { createMailStore } from '../queue/mail.ts'
-import { createPodDirectory } from '../queue/pods.ts'
-import { createLocks } from '../queue/lock.ts'
-import { createSessionRequests } from '../queue/session-requests.ts'
-import { createTalkStore } from '../queue/talk.ts'
-import { createTidying } from '../queue/tidying.ts'
-import { createTranscripts } from '../queue/transcripts.ts'
-import { hasLostLease } from '../queue/lease.ts'
 import { createSessionStore } from '../queue/session-store.ts'
+import { createMailStore } from '../queue/mail.ts'
+import { createLocks } from '../queue/lock.ts'
 import { readSessionToken } from '../queue/session-token.ts'
 import { createGit, type GitEnvironment } from '../session/worktree/git.ts'
-import { createEnsureJobs } from '../recorder/ensure-jobs.ts'
 import { checkAtStart } from '../ledger/check-at-start.ts'
 import { aboutFile } from '../ledger/database.ts'
-import { createHousekeeping } from '../recorder/housekeeping.ts'
-import { createLostSessions } from '../recorder/lost-sessions.ts'
-import { createMailKeeper } from '../recorder/mail-keeper.ts'
-import { createRecorder } from '../recorder/recorder.ts'
-import { createWaitStore } from '../queue/waits.ts'
+import { createRecording } from '../recorder/recording.ts'
 import { createAlarms } from '../telemetry/alarms.ts'
-import { createSearchFiller } from '../recorder/search-filler.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
 import { createProcessMetrics } from '../telemetry/exposition.ts'
 import { createAddTasks } from './add-tasks.ts'
@@ -178,24 +161,20 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const ledger = openLedgerReader(path)
     closing.add(() => ledger.close())
 
+    const live = createLive(subscriber, keys)
+    const { maxRestarts } = config.restart
     const store = createSessionStore(redis, keys)
-    const queues = createQueues(redis, keys, onError)
-    closing.add(() => queues.close())
-    const types = createAgentTypeRegistry(redis, keys)
-    const waits = createWaits({ store: createWaitStore(redis, keys, onError), types, onError })
-    const acceptor = createAcceptor({
+    const { queues, types, waits, tidying, acceptor, kill, restarter, followUp } = createSessionOperations({
+      redis,
       store,
-      queues,
-      types,
-      pods: createPodDirectory(redis, keys),
+      live,
       keys,
       lineage: config.lineage,
-      waits,
+      maxRestarts,
       onError,
     })
+    closing.add(() => queues.close())
     const tasks = createTasks({ redis, keys, acceptor, queues })
-    const mail = createMailStore(redis, keys)
-    const live = createLive(subscriber, keys)
     const commits = watchCommits(subscriber, keys, onError)
 
     // Always there: the configuration's default is the current directory.
@@ -203,78 +182,31 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     let { specs } = parts
     const announce = (): Promise<void> => types.announce([...specs.values()].map(summaryOf))
     const announceTypes = (): void => void announce().catch(onError)
-    const ensureJobs = createEnsureJobs({
+    const recording = createRecording({
+      redis,
+      recorderRedis,
+      keys,
       ledger: writer,
+      config,
       dispatch: createDispatch({ tasks, store, defaultWorkspace }),
+      onDamage: (problem) => ledger.condemn(problem),
+      onRestored: announceTypes,
+      onError,
+      alarms,
+      limiter,
       log,
     })
+    const { recorder } = recording
+    closing.add(() => recording.stop())
     const processMetrics = createProcessMetrics()
     closing.add(() => processMetrics.stop())
-    const searchFiller = createSearchFiller({ search: writer.search, limiter })
-    const recorder = createRecorder({
-      redis: recorderRedis,
-      keys,
-      ledger: writer,
-      log,
-      leaseTtlMs: config.lease.ttlMs,
-      alarms,
-      onCommit(summary) {
-        searchFiller.afterCommit()
-        ensureJobs.afterCommit(summary)
-        for (const sessionId of writer.messages.addressed(summary.endedSessionIds)) {
-          mail.forget(sessionId).catch(onError)
-        }
-      },
-      onRestored() {
-        announceTypes()
-        ensureJobs.lookAtAll()
-      },
-    })
-
-    const housekeeping = createHousekeeping({
-      ledger: writer,
-      limits: config.ledger,
-      backupKeep: config.ledger.backupKeep,
-      recording: () => recorder.recording,
-      onDamage(problem) {
-        writer.condemn(problem)
-        ledger.condemn(problem)
-      },
-      alarms,
-      log,
-    })
-
-    const lostSessions = createLostSessions({
-      redis,
-      keys,
-      ledger: writer,
-      recorder,
-      log,
-      onWrittenBack: (sessionId) => ensureJobs.afterCommit({ acceptedSessionIds: [sessionId], taskIds: [] }),
-    })
-
-    const mailKeeper = createMailKeeper({ redis, keys, ledger: writer, recorder, log })
 
     const viaRedis = createViaRedis(redisUrl)
-    const { maxRestarts } = config.restart
-    const requests = createSessionRequests(redis, keys)
-    const follower = createFollower(redis, keys, store, live)
-    const tidying = createTidying(redis, keys)
-    const kill = createKill({
-      store,
-      tidying,
-      hasLostLease: (lease) => hasLostLease(redis, keys, lease),
-      requests,
-      queues,
-      transcripts: createTranscripts(redis, keys),
-      follower,
-      onError,
-    })
     const control = createControl({
       ledger,
       store,
       kill,
-      restarter: createRestarter({ store, requests, acceptor, follower, namespace, maxRestarts }),
+      restarter,
       defaultWorkspace,
       recorder,
       viaRedis,
@@ -291,12 +223,6 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       viaRedis,
     })
     const controlAll = createControlAll({ ledger, control, monitor, maxRestarts })
-    const followUp = createBoardFollowUp({
-      ledger,
-      followUp: createFollowUp({ store, talk: createTalkStore(redis, keys), follower }),
-      recorder,
-      viaRedis,
-    })
     const shared = {
       ledger,
       namespace,
@@ -341,7 +267,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
         viaRedis,
       }),
       monitor,
-      followUp,
+      followUp: createBoardFollowUp({ ledger, followUp, recorder, viaRedis }),
       addTasks: createAddTasks({
         ...shared,
         tasks,
@@ -352,7 +278,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       postOffice: createPostOffice({
         ...shared,
         store,
-        mail,
+        mail: createMailStore(redis, keys),
         redact: parts.redact ?? createRedactor({ secrets: [] }).text,
       }),
       taskControl: createTaskControl({ ...shared, store, tasks, kill }),
@@ -367,13 +293,6 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
         onError,
       },
     })
-    closing.add(() => ensureJobs.stop())
-    closing.add(() => searchFiller.stop())
-    // After the recorder, which ends what this waits for.
-    closing.add(() => lostSessions.stop())
-    closing.add(() => mailKeeper.stop())
-    closing.add(() => recorder.stop())
-    closing.add(() => housekeeping.stop())
     closing.add(() => app.bullBoard.stop())
     // Before what it answers from.
     closing.add(async () => {
@@ -390,12 +309,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     closing.add(() => redis.off('ready', announceTypes))
 
     const port = await listen(app.fastify, config.board.host, config.board.port)
-    recorder.start()
-    ensureJobs.start()
-    searchFiller.start()
-    housekeeping.start(checked)
-    lostSessions.start()
-    mailKeeper.start()
+    recording.start(checked)
     const healthWatch = watchHealth({
       monitor,
       ledger,
@@ -427,29 +341,6 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
         log.info({ url }, 'board stopped')
       },
     }
-  }
-}
-
-/** What is to be closed, the last first. */
-function createClosing(): { add(close: () => unknown): void; run(): Promise<void> } {
-  const steps: (() => unknown)[] = []
-  let running: Promise<void> | null = null
-
-  async function closeAll(): Promise<void> {
-    const errors: unknown[] = []
-    for (const close of steps.toReversed()) {
-      try {
-        await close()
-      } catch (error) {
-        errors.push(error)
-      }
-    }
-    if (errors.length > 0) throw errors[0]
-  }
-
-  return {
-    add: (close) => void steps.push(close),
-    run: () => (running ??= closeAll()),
   }
 }
 

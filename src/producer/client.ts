@@ -58,7 +58,7 @@ import type {
 } from '../core/worktree-view.ts'
 import { followEvents, type EventsOptions } from './event-stream.ts'
 import { readText, request, type Board, type BoardRequest } from './http-request.ts'
-import { createPatience } from './patience.ts'
+import { untilAnswered } from './until-answered.ts'
 import { waitForSession, type Waited, type WaitOptions } from './wait-for-session.ts'
 
 /** Which board, and as whom. */
@@ -426,32 +426,8 @@ async function accept(
     : untilAnswered<AcceptedAnswer>(board, asked, patienceMs))
 }
 
-/** Asks again while the answer is lost. A board that was never there is said at once. */
-async function untilAnswered<T>(board: Board, asked: BoardRequest, patienceMs?: number): Promise<T> {
-  const patience = createPatience(patienceMs)
-  let wasThere = false
-  for (;;) {
-    try {
-      return await request<T>(board, asked)
-    } catch (error) {
-      // A cut means that the board was there, and may have done what was asked for.
-      wasThere ||= wasCut(error)
-      if (!wasThere) throw error
-      await patience.lost(error, asked.signal)
-      asked.signal?.throwIfAborted()
-    }
-  }
-}
-
 function sessionHeader(sessionId: string | null | undefined): Readonly<Record<string, string>> {
   return sessionId == null ? {} : { 'drover-session': sessionId }
-}
-
-/** The connection was made, and lost before the answer was here. */
-function wasCut(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : null
-  const code = cause instanceof Error && 'code' in cause ? cause.code : null
-  return code === 'ECONNRESET' || code === 'EPIPE'
 }
 
 function queryOf(filter: object): string {

@@ -19,13 +19,21 @@ import type { Actor } from '../core/envelope.ts'
 import { DroverError } from '../core/errors.ts'
 import type { MessageAnswered } from '../core/events.ts'
 import type { InterruptAnswer, MessagePriority, PermissionAnswer, SendAnswer } from '../core/follow-up.ts'
-import { MOST_WAITING_MESSAGES } from '../core/follow-up.ts'
 import { messageIdOfKey, newId } from '../core/ids.ts'
-import { howToGoOn } from '../core/restart-by-hand.ts'
 import { isEnded, isLive } from '../core/state.ts'
 import type { SessionRecord, SessionStore } from '../queue/session-store.ts'
 import type { OpenQuestion, TalkStore } from '../queue/talk.ts'
 import type { Follower } from './follow.ts'
+import {
+  anotherRuns,
+  answeredOtherwise,
+  beingKilled,
+  ended,
+  notAnswered,
+  notRunning,
+  notSent,
+  questionNotFound,
+} from './follow-up-refusals.ts'
 import { requireRecord } from './kill.ts'
 
 /** The doorbell, the line to the CLI, and its word that it has stopped. */
@@ -192,76 +200,6 @@ function sentText(agentId: string | null, repeated: boolean): string {
     : `${agentId} gets it, with its next tool result or as its next turn.`
 }
 
-function notSent(
-  record: SessionRecord | null,
-  sessionId: string,
-  messageId: string,
-  refused: string,
-): DroverError {
-  const details = { session_id: sessionId, message_id: messageId, status: record?.state }
-  switch (refused) {
-    case 'conflict':
-      return new DroverError(
-        'idempotency_conflict',
-        `The message ${messageId} was sent to session ${sessionId} before, with another text or priority.`,
-        details,
-      )
-    case 'full':
-      return new DroverError(
-        'inbox_full',
-        `The session ${sessionId} has too much waiting for it already (at most ${MOST_WAITING_MESSAGES} messages). ` +
-          'Send this one when its agent has taken some.',
-        { ...details, retry_after_seconds: 30 },
-      )
-    case 'ending':
-      return new DroverError(
-        'session_ended',
-        `The session ${sessionId} is ending: its agent has finished. Ask for a new one with drover spawn; ` +
-          'drover restart goes on from one that failed.',
-        details,
-      )
-    case 'cancelled':
-      return new DroverError('session_ended', `The session ${sessionId} is being killed.`, details)
-    default:
-      return record === null
-        ? new DroverError('session_not_found', `Redis knows no session ${sessionId}.`, details)
-        : ended(record)
-  }
-}
-
-function ended({ sessionId, state, agentId }: SessionRecord): DroverError {
-  const next = isEnded(state) ? ` ${howToGoOn(sessionId, state)}` : ''
-  return new DroverError('session_ended', `The session ${sessionId} is ${state}.${next}`, {
-    session_id: sessionId,
-    agent_id: agentId,
-    status: state,
-  })
-}
-
-function notRunning({ sessionId, state }: SessionRecord): DroverError {
-  return new DroverError(
-    'session_not_running',
-    `The session ${sessionId} is ${state}: no turn of it runs that could be interrupted. ` +
-      'drover kill ends it, drover send leaves a message for its next agent.',
-    { session_id: sessionId, status: state },
-  )
-}
-
-function anotherRuns({ sessionId, agentId, state }: SessionRecord, named: string): DroverError {
-  return new DroverError(
-    'process_not_found',
-    `The agent ${named} has ended; of its session ${sessionId} ${agentId} runs now.`,
-    { agent_id: named, session_id: sessionId, status: state },
-  )
-}
-
-function beingKilled({ sessionId, state }: SessionRecord): DroverError {
-  return new DroverError('session_ended', `The session ${sessionId} is being killed.`, {
-    session_id: sessionId,
-    status: state,
-  })
-}
-
 function interrupted(
   before: SessionRecord,
   after: SessionRecord,
@@ -306,43 +244,10 @@ function theQuestion(
   throw questionNotFound(sessionId, state, requestId, open)
 }
 
-function questionNotFound(
-  sessionId: string,
-  state: string,
-  requestId: string | undefined,
-  open: string,
-): DroverError {
-  const what = requestId === undefined ? 'no open question' : `no open question ${requestId}`
-  const hint = open === '' ? '' : ` Open: ${open}.`
-  return new DroverError(
-    'question_not_found',
-    `The session ${sessionId} (${state}) has ${what}. A question ends with its agent, and a new agent asks again.${hint}`,
-    { session_id: sessionId, request_id: requestId ?? null, status: state },
-  )
-}
-
-function notAnswered(record: SessionRecord, requestId: string, refused: string): DroverError {
-  if (refused === 'ended') return ended(record)
-  if (refused === 'cancelled') return beingKilled(record)
-  return questionNotFound(record.sessionId, record.state, requestId, '')
-}
-
 function isSameAnswer(a: MessageAnswered, b: MessageAnswered): boolean {
   const said = ({ behavior, message, updated_input, interrupt }: MessageAnswered): string =>
     JSON.stringify([behavior, message, updated_input, interrupt])
   return said(a) === said(b)
-}
-
-function answeredOtherwise({ sessionId, state }: SessionRecord, given: MessageAnswered): DroverError {
-  const who =
-    given.actor.via === 'drover'
-      ? 'nobody answered in time, so it was denied'
-      : `it was ${given.behavior === 'allow' ? 'allowed' : 'denied'}`
-  return new DroverError(
-    'already_answered',
-    `The question ${given.request_id} of session ${sessionId} has an answer already: ${who}.`,
-    { session_id: sessionId, request_id: given.request_id, behavior: given.behavior, status: state },
-  )
 }
 
 function answeredWith(

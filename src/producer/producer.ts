@@ -30,30 +30,18 @@ import {
   type Wait,
 } from '../core/request.ts'
 import { isEnded } from '../core/state.ts'
-import { createAgentTypeRegistry } from '../queue/agent-types.ts'
 import { connectRedis, redisUnavailable } from '../queue/connection.ts'
-import { createQueues } from '../queue/jobs.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
-import { createPodDirectory } from '../queue/pods.ts'
-import { createSessionRequests } from '../queue/session-requests.ts'
-import { createTidying } from '../queue/tidying.ts'
-import { createTranscripts } from '../queue/transcripts.ts'
-import { hasLostLease } from '../queue/lease.ts'
-import { createTalkStore } from '../queue/talk.ts'
-import { createWaitStore } from '../queue/waits.ts'
 import { createCertainRead } from '../queue/certain-read.ts'
 import { createSessionStore, type SessionRecord } from '../queue/session-store.ts'
-import { createWaits } from './waits.ts'
 import { callSchema, redisUrlOf } from './call-schema.ts'
-import { createAcceptor } from './accept.ts'
 import { completedAnswer, startedAnswer } from './answers.ts'
 import { toCamel, toSnake, type Camel } from './camel.ts'
-import { createFollower } from './follow.ts'
-import { createFollowUp } from './follow-up.ts'
-import { createKill, requireRecord } from './kill.ts'
+import { requireRecord } from './kill.ts'
+import { createSessionOperations } from './session-operations.ts'
 import { withPrompt } from './with-prompt.ts'
-import { createRestarter, endedOfRecord, type Restarted, type RestartOptions } from './restart.ts'
+import { endedOfRecord, type Restarted, type RestartOptions } from './restart.ts'
 
 const ACTOR: Actor = { via: 'typescript', name: null }
 /** The configuration's default: a service straight at Redis has none. */
@@ -223,58 +211,19 @@ export function createProducer(options: ProducerOptions): Producer {
   async function connect() {
     const redis = await connectRedis({ url: redisUrl, mode: 'fails', name: 'producer', onError })
     const subscriber = await connectRedis({ url: redisUrl, mode: 'waits', name: 'producer-live', onError })
+    const live = createLive(subscriber, keys)
     const whole = createSessionStore(redis, keys)
     const store = { ...whole, read: createCertainRead(redis, keys, whole.read) }
-    const queues = createQueues(redis, keys, onError)
-    const live = createLive(subscriber, keys)
-    const types = createAgentTypeRegistry(redis, keys)
-    const waits = createWaits({ store: createWaitStore(redis, keys, onError), types, onError })
-    const acceptor = createAcceptor({
-      store,
-      queues,
-      types,
-      pods: createPodDirectory(redis, keys),
-      keys,
-      lineage: LINEAGE,
-      waits,
-      onError,
-    })
-    const requests = createSessionRequests(redis, keys)
-    const follower = createFollower(redis, keys, store, live)
-    const tidying = createTidying(redis, keys)
-    const kill = createKill({
-      store,
-      tidying,
-      hasLostLease: (lease) => hasLostLease(redis, keys, lease),
-      requests,
-      queues,
-      transcripts: createTranscripts(redis, keys),
-      follower,
-      onError,
-    })
-    const restarter = createRestarter({
-      store,
-      requests,
-      acceptor,
-      follower,
-      namespace,
-      maxRestarts: MAX_RESTARTS,
-    })
-    const followUp = createFollowUp({ store, talk: createTalkStore(redis, keys), follower })
-    return {
+    const sessions = createSessionOperations({
       redis,
       store,
-      queues,
-      types,
-      waits,
       live,
-      acceptor,
-      follower,
-      kill,
-      restarter,
-      followUp,
-      tidying,
-    }
+      keys,
+      lineage: LINEAGE,
+      maxRestarts: MAX_RESTARTS,
+      onError,
+    })
+    return { ...sessions, redis, store, live }
   }
 
   function connected(): ReturnType<typeof connect> {

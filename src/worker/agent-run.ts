@@ -22,7 +22,6 @@ import type {
 import { agentIdPrefix, newId } from '../core/ids.ts'
 import type { LivenessLimits } from '../core/liveness.ts'
 import type { Redactor } from '../core/redact.ts'
-import { absentServers, inWords, lacksRequired } from '../core/mcp-servers.ts'
 import { isSettled, type Asked, type StreamFacts } from '../core/outcome.ts'
 import { GuardLost, type Guard, type GuardedAgent } from '../guard/client.ts'
 import { SPOOL_FILE, STDERR_FILE } from '../guard/protocol.ts'
@@ -36,6 +35,7 @@ import { createAgentStream } from './agent-stream.ts'
 import { watchAgent } from './agent-watch.ts'
 import { createCorrespondence, type Patience } from './correspondence.ts'
 import type { Flow } from './flow.ts'
+import { createMcpWatch } from './mcp-watch.ts'
 import type { Pulse } from './pulse.ts'
 import { readStderrTail } from './stderr-tail.ts'
 import { stopOf } from './stop.ts'
@@ -226,7 +226,7 @@ async function supervise(
   }
   const onFacts = (facts: StreamFacts): void => {
     watch.hear(facts)
-    noteServers(facts)
+    if (!ending) servers.hear(facts)
     if (facts.sawInit && !confirmed && asked !== 'mcp_failed') {
       confirmed = true
       clearTimeout(startup)
@@ -257,26 +257,13 @@ async function supervise(
     onDone,
   )
 
-  let heardServers: StreamFacts['mcpServers'] = []
-  const warned = new Set<string>()
-  /** A turn has begun: the agent goes on without a server that is not there, and is ended without one that must be. */
-  const noteServers = ({ mcpServers, sawInit }: StreamFacts): void => {
-    if (!sawInit || ending || mcpServers === heardServers) return
-    heardServers = mcpServers
-    const isLacking = lacksRequired(mcpServers, plan.requiredServers)
-    const absent = absentServers(mcpServers).filter(({ name }) => !warned.has(name))
-    for (const { name } of absent) warned.add(name)
-    if (absent.length > 0) {
-      const health: AgentHealth = {
-        health_status: isLacking ? 'failed' : 'healthy',
-        cpu_percent: null,
-        memory_mb: null,
-        message: inWords(absent),
-      }
-      parts.store.change(agent, { events: [{ type: 'drover.agent.health', payload: health }] }).catch(failed)
-    }
-    if (isLacking) end('mcp_failed', plan.killGraceMs)
-  }
+  const servers = createMcpWatch({
+    store: parts.store,
+    agent,
+    required: plan.requiredServers,
+    onLacking: () => end('mcp_failed', plan.killGraceMs),
+    onFailure: failed,
+  })
 
   // A message that was queued makes one more turn after the input was closed: that one is waited for.
   const endIfSettled = (): void => {
