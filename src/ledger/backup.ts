@@ -102,7 +102,7 @@ function isPlaced(part: string, file: string): boolean {
  * @throws DroverError `ledger_unavailable`; also where there is a file `part` already
  */
 export function copyTo(source: string, part: string, what: string): void {
-  reserve(part, what)
+  reserve(source, part, what)
   try {
     const db = openDatabaseReadOnly(source)
     try {
@@ -121,9 +121,12 @@ export function copyTo(source: string, part: string, what: string): void {
 }
 
 /** An empty file, which `VACUUM INTO` takes: so what cannot be written is told from what cannot be read. */
-function reserve(part: string, what: string): void {
+/** For no more users than the source. */
+function reserve(source: string, part: string, what: string): void {
+  const from = seen(() => statSync(source, { throwIfNoEntry: false }))
+  const rights = typeof from === 'object' ? from.mode & 0o777 : 0
   try {
-    closeSync(openSync(part, 'wx', 0o644))
+    closeSync(openSync(part, 'wx', rights | 0o600))
   } catch (error) {
     throw new DroverError(
       'ledger_unavailable',

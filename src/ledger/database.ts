@@ -1,5 +1,5 @@
 /** One SQLite file: opened with the settings that the ledger's promises need, its errors as sentences. */
-import { accessSync, constants, existsSync, statSync } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, openSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { DroverError, isDroverError, messageOf } from '../core/errors.ts'
 import { restoreHint } from './backups.ts'
@@ -21,6 +21,7 @@ export function openDatabase(path: string): Db {
   refuseIrregular(path)
   // SQLite opens what it may not write read-only, and says so at the first write.
   if (existsSync(path)) accessSync(path, constants.W_OK)
+  else makePrivate(path)
   const db = new Database(path, { timeout: BUSY_TIMEOUT_MS })
   try {
     refuseForeign(db)
@@ -32,6 +33,18 @@ export function openDatabase(path: string): Db {
   } catch (error) {
     db.close()
     throw error
+  }
+}
+
+/**
+ * What agents said is for Drover's user alone; SQLite gives the journal the rights of the file. Whoever wants others to
+ * read it changes them, and they stay.
+ */
+function makePrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'a', 0o600))
+  } catch {
+    // SQLite says so in a moment, in its words.
   }
 }
 

@@ -1,6 +1,15 @@
 /** Copies of the ledger, and what else writes the file anew as a whole: never over another, never of a damaged one. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
@@ -55,7 +64,9 @@ describe('a backup', () => {
 
   it('takes no name that another one has, and replaces one only where that is asked for', () => {
     const file = join(temp.dir, 'copy.sqlite')
+    chmodSync(temp.path, 0o640)
     backup(temp.path, { file })
+    expect(statSync(file).mode & 0o777).toBe(0o640)
     expect(() => backup(temp.path, { file })).toThrow(/is there already \(--force replaces it\)/)
     const before = statSync(file).ino
     backup(temp.path, { file, force: true })

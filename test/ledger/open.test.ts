@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { lstatSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -32,6 +40,8 @@ describe('openLedger', () => {
     const ledger = openLedger(path)
     expect(ledger.applied).toEqual(readMigrations().map(({ name }) => name))
     expect(ledger.linked).toBe(true)
+    // What agents said is for nobody else.
+    for (const file of [path, `${path}-wal`]) expect(statSync(file).mode & 0o777).toBe(0o600)
     expect(readlinkSync(join(temp.dir, 'deep', 'data', 'claude_invocations.db'))).toBe('orchestrator.db')
     ledger.close()
     const again = openLedger(path)
