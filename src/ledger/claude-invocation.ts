@@ -17,6 +17,9 @@ export interface StartedInvocation {
 export interface InvocationResult {
   readonly agent_id: string
   readonly session_id: string
+  readonly epoch: number
+  /** Its number among the agent's lines. */
+  readonly line: number | null
   readonly num_turns: number
   readonly suspect: boolean
   readonly final_result: string | null
@@ -28,6 +31,7 @@ export interface ClaudeInvocationTable {
   start(invocation: StartedInvocation): void
   /** The model that the CLI resolved. */
   setModel(agentId: string, sessionId: string, model: string): void
+  /** Counts it. What it says stands unless a later line of the agent says it, whichever of them came first. */
   addResult(result: InvocationResult): void
   /** Ends it where it has no end; `error` only where no result said one. */
   end(agentId: string, sessionId: string, status: AgentState, ts: string, error: string | null): void
@@ -51,10 +55,17 @@ export function createClaudeInvocationTable(db: Db): ClaudeInvocationTable {
   )
   const updateResult = db.prepare(`
     UPDATE claude_invocations SET
-      num_turns = num_turns + @num_turns, results = results + 1,
-      cost_suspect = max(cost_suspect, @suspect), final_result = @final_result, stop_reason = @stop_reason,
-      error = @error
+      num_turns = num_turns + @num_turns, results = results + 1, cost_suspect = max(cost_suspect, @suspect)
     WHERE invocation_id = @agent_id AND session_id = @session_id`)
+  const updateWords = db.prepare(`
+    UPDATE claude_invocations AS i SET
+      final_result = @final_result, stop_reason = @stop_reason,
+      error = coalesce(@error, iif(status = 'superseded', NULL, (
+        SELECT error_message FROM agent_lifecycle AS a WHERE a.agent_id = i.agent_id AND a.epoch = @epoch)))
+    WHERE invocation_id = @agent_id AND session_id = @session_id AND NOT EXISTS (
+      SELECT 1 FROM session_event AS e
+      WHERE e.agent_id = @agent_id AND e.epoch = @epoch AND e.line > @line
+        AND (e.type = 'claude.result' OR e.type LIKE 'claude.result.%'))`)
   const updateEnded = db.prepare(`
     UPDATE claude_invocations SET
       status = @status, completed_at = @ts, duration_ms = ${wallTime('@ts')}, error = coalesce(error, @error)
@@ -83,7 +94,11 @@ export function createClaudeInvocationTable(db: Db): ClaudeInvocationTable {
   return {
     start: (invocation) => void insert.run(invocation),
     setModel: (agentId, sessionId, model) => void updateModel.run({ agentId, sessionId, model }),
-    addResult: (result) => void updateResult.run({ ...result, suspect: Number(result.suspect) }),
+    addResult({ num_turns, suspect, ...words }) {
+      const { agent_id, session_id } = words
+      updateResult.run({ agent_id, session_id, num_turns, suspect: Number(suspect) })
+      updateWords.run(words)
+    },
     end: (agentId, sessionId, status, ts, error) =>
       void updateEnded.run({ agentId, sessionId, status, ts, error }),
     endSuperseded: (sessionId, ts) => updateSuperseded.all({ sessionId, ts }),

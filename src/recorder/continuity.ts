@@ -25,8 +25,8 @@ export interface Continuity {
    * repeat, also where retention has taken the event away since.
    */
   wasHere(event: RawEvent): boolean
-  /** The event is new and in the ledger. True for a line that comes behind later ones of its agent. */
-  took(event: RawEvent): boolean
+  /** The event is new and in the ledger. */
+  took(event: RawEvent): void
   /** The agent has said its last. In the order of events, so that it does not matter how they are batched. */
   closed(spool: ClosedSpool): void
   /**
@@ -89,19 +89,15 @@ export function createContinuity(tables: Tables, ts: string): Continuity {
     lastSeqs.set(sessionId, seq)
   }
 
-  function tookLine(spool: Spool, line: number, payloadText: string): boolean {
+  function tookLine(spool: Spool, line: number, payloadText: string): void {
     spool.lines += 1
     spool.digest?.add(line, payloadText)
-    if (line <= spool.lastLine) {
-      fill(spool.key, line)
-      return true
-    }
+    if (line <= spool.lastLine) return fill(spool.key, line)
     if (line > spool.lastLine + 1) {
       const reason = tables.gaps.hasOpen(spool.key.session_id) ? 'not_on_stream' : 'not_sent'
       note(spool.key, spool.lastLine + 1, line - 1, reason)
     }
     spool.lastLine = line
-    return false
   }
 
   return {
@@ -113,10 +109,10 @@ export function createContinuity(tables: Tables, ts: string): Continuity {
     },
     took({ header, payloadText }) {
       const { session_id, seq, agent_id, epoch, line } = header
-      if (session_id === null || seq === null) return false
+      if (session_id === null || seq === null) return
       tookSeq(session_id, seq)
-      if (line === null || agent_id === null) return false
-      return tookLine(spoolOf(session_id, agent_id, epoch), line, payloadText)
+      if (line !== null && agent_id !== null)
+        tookLine(spoolOf(session_id, agent_id, epoch), line, payloadText)
     },
     closed(said) {
       closed.push(said)

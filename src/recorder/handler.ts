@@ -25,8 +25,8 @@ export interface Effects {
   /** Agents that have said their last with this event, and how many lines that was: taken out at once. */
   readonly closed: ClosedSpool[]
   /**
-   * Agents whose use beyond their results may have changed, since they ended or said something after it: the lowest
-   * line that is new, Infinity for none.
+   * Agents whose use beyond their results may have changed if they have ended: the lowest line that is new, Infinity
+   * for none.
    */
   readonly unbilled: Map<string, number>
 }

@@ -30,6 +30,8 @@ export function onResult(
   tables.invocations.addResult({
     agent_id: header.agent_id,
     session_id: header.session_id,
+    epoch: header.epoch,
+    line: header.line,
     num_turns,
     suspect,
     final_result: textOrNull(line.result),

@@ -10,7 +10,7 @@ import { createContinuity } from './continuity.ts'
 import type { StreamEntry } from './event-stream.ts'
 import { mergeEffects, noEffects, type Effects } from './handler.ts'
 import { project } from './projection.ts'
-import { markLateLine, settle } from './settle.ts'
+import { markLine, settle } from './settle.ts'
 
 /** Another recorder has claimed the ledger: this one must not write any more. */
 export class RecorderSuperseded extends Error {}
@@ -144,9 +144,9 @@ function writeEntries(
       continue
     }
     if (event.header.session_id !== null) effects.sessionIds.add(event.header.session_id)
-    const cameLate = continuity.took(event) || event.header.late === true
+    continuity.took(event)
     projected(tables, event, effects)
-    if (cameLate) markLateLine(effects, event.header)
+    markLine(effects, event.header)
     for (const spool of effects.closed.splice(0)) continuity.closed(spool)
   }
   const { alarms, sessionIds } = continuity.settle()

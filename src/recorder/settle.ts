@@ -14,11 +14,12 @@ export function markUnbilled(effects: Effects, agentId: string, line = Number.PO
   effects.unbilled.set(agentId, Math.min(line, effects.unbilled.get(agentId) ?? line))
 }
 
-/** A line that comes when its agent may have ended, or behind later ones. Of a running agent it changes nothing. */
-export function markLateLine(effects: Effects, { agent_id, session_id, line }: EventHeader): void {
-  if (line === null || agent_id === null || session_id === null) return
-  markUnbilled(effects, agent_id, line)
-  effects.unsettled.add(session_id)
+/**
+ * Any line, since only the rows tell whether its agent has ended: one that a pod sends late, that fills a gap, or that
+ * comes after all behind a closing event that knew no tail. Of a running agent it changes nothing.
+ */
+export function markLine(effects: Effects, { agent_id, session_id, line }: EventHeader): void {
+  if (line !== null && agent_id !== null && session_id !== null) markUnbilled(effects, agent_id, line)
 }
 
 /** Brings the totals of all that the batch touched up to date. */

@@ -1,5 +1,6 @@
 /** What must be true of a ledger whatever happened to its recorder. */
 import { expect } from 'vitest'
+import { PROJECTION_TABLES } from '../../src/ledger/projections.ts'
 import { createTempLedger, type TempLedger } from '../ledger/temp-ledger.ts'
 import { recordTexts } from './scripted-session.ts'
 import { witnessLine, type WitnessedSession } from './session-writer.ts'
@@ -31,15 +32,6 @@ export function expectTheWitness(temp: TempLedger, sessions: readonly WitnessedS
   ])
 }
 
-const PROJECTIONS = [
-  'agent_sessions',
-  'agent_lifecycle',
-  'agent_lifecycle_events',
-  'claude_invocations',
-  'orchestrator_task',
-  'task_dependency',
-]
-
 /** The projections are what the same events give in one go, without a death. */
 export function expectWhatTheEventsSay(temp: TempLedger, sessions: readonly WitnessedSession[]): void {
   const fresh = createTempLedger()
@@ -49,7 +41,7 @@ export function expectWhatTheEventsSay(temp: TempLedger, sessions: readonly Witn
     for (const row of temp.rows('SELECT session_id FROM session_event ORDER BY event_id'))
       texts.push(left.get(String(row['session_id']))?.next().value ?? '')
     for (let at = 0; at < texts.length; at += 1000) recordTexts(fresh.ledger, texts.slice(at, at + 1000))
-    for (const table of PROJECTIONS) {
+    for (const { name: table } of PROJECTION_TABLES) {
       const all = `SELECT * FROM ${table}`
       expect(sorted(temp.rows(all)), table).toEqual(sorted(fresh.rows(all)))
     }

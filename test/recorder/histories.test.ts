@@ -5,74 +5,13 @@
  */
 import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { PROJECTION_TABLES } from '../../src/ledger/projections.ts'
+import { rebuild } from '../../src/recorder/rebuild.ts'
 import { createTempLedger, type TempLedger } from '../ledger/temp-ledger.ts'
-import { pendingTask, recordTexts, scriptedSession, type ScriptedAgent } from './scripted-session.ts'
+import { eventsOf, histories } from './any-history.ts'
+import { recordTexts, scriptedSession } from './scripted-session.ts'
 
 const RUNS = 15
-
-/** One agent of a session: what it says, how it ends, and whether its last words come when the next one runs. */
-const agentLife = fc.record({
-  lines: fc.array(
-    fc.oneof(
-      fc.record({ kind: fc.constant('said' as const), text: fc.string({ unit: 'grapheme', maxLength: 20 }) }),
-      fc.record({ kind: fc.constant('result' as const), micros: fc.nat({ max: 5000 }) }),
-      fc.record({
-        kind: fc.constant('health' as const),
-        health_status: fc.constantFrom('healthy', 'stalled'),
-      }),
-    ),
-    { maxLength: 6 },
-  ),
-  started: fc.boolean(),
-  status: fc.constantFrom('completed', 'failed', 'killed', 'stalled'),
-  isAway: fc.boolean(),
-})
-const sessionLife = fc.record({
-  agents: fc.array(agentLife, { maxLength: 3 }),
-  hasTask: fc.boolean(),
-  isCancelled: fc.boolean(),
-  end: fc.constantFrom('completed', 'failed', 'cancelled', null),
-})
-type SessionLife = typeof sessionLife extends fc.Arbitrary<infer T> ? T : never
-
-/** The events of the `index`th session, its task's first. */
-function eventsOf(life: SessionLife, index: number): string[] {
-  const taskId = `T${index}`
-  const session = scriptedSession(`s${index}`).accepted(life.hasTask ? { task_id: taskId } : {})
-  session.own('drover.session.claimed', { pod_id: 'pod-1' })
-  let away: (() => void) | null = null
-  let micros = 0
-  for (const [nth, { lines, started, status, isAway }] of life.agents.entries()) {
-    const number = index * 10 + nth + 1
-    const agent: ScriptedAgent = {
-      agentId: `architect-20261120-${String(number).padStart(3, '0')}`,
-      epoch: number,
-    }
-    session.spawned(agent, { retry_count: nth, resumed: nth > 0 })
-    away?.()
-    away = null
-    if (started) session.started(agent)
-    const speak = (late: boolean): void => {
-      for (const line of lines) {
-        if (line.kind === 'said')
-          session.line(agent, 'claude.assistant', { type: 'assistant', text: line.text }, late)
-        else if (line.kind === 'result') session.result(agent, { usd: line.micros / 1e6 }, late)
-        else if (!late) session.own('drover.agent.health', { ...line, cpu_percent: 1, memory_mb: 1 }, agent)
-        if (line.kind === 'result') micros += line.micros
-      }
-      session.exited(agent, { status }, late).closed(agent, {}, late)
-    }
-    if (isAway && nth < life.agents.length - 1) away = () => speak(true)
-    else speak(false)
-    if (nth < life.agents.length - 1) session.own('drover.session.restarting', { restarts: nth + 1 }, agent)
-  }
-  if (life.isCancelled) {
-    const actor = { via: 'cli', name: null }
-    session.own('drover.session.cancel_requested', { actor, reason: 'no', grace_seconds: null, force: false })
-  }
-  if (life.end !== null) session.ended({ status: life.end, cost_micros: micros })
-  return life.hasTask ? [pendingTask(taskId), ...session.events] : session.events
-}
 
 /** Steps of a reader: so many events on, having gone so many back first. */
 const reading = fc.array(fc.record({ back: fc.nat({ max: 15 }), on: fc.integer({ min: 1, max: 15 }) }), {
@@ -129,13 +68,12 @@ const recorded = (stream: readonly string[], steps: Reading): Record<string, str
     return contentOf(ledger)
   })
 
-const lives = fc.array(sessionLife, { minLength: 1, maxLength: 4 })
 const picks = fc.array(fc.nat({ max: 3 }), { maxLength: 30 })
 
 it('any histories, batches, repeats and neighbours give the same tables', () => {
   fc.assert(
-    fc.property(lives, picks, reading, (histories, order, steps) => {
-      const lists = histories.map(eventsOf)
+    fc.property(histories, picks, reading, (lives, order, steps) => {
+      const lists = lives.map(eventsOf)
       expect(recorded(interleaved(lists, order), steps)).toEqual(recorded(lists.flat(), []))
     }),
     { numRuns: RUNS },
@@ -144,13 +82,20 @@ it('any histories, batches, repeats and neighbours give the same tables', () => 
 
 const isLine = (text: string): boolean => !text.includes('"line":null')
 
-it('lines that come after all that follows them give the same tables', () => {
+it('lines that come after all that follows them give the same tables, and so does a rebuild', () => {
   fc.assert(
-    fc.property(lives, reading, fc.infiniteStream(fc.boolean()), (histories, steps, isHeld) => {
-      const stream = histories.flatMap(eventsOf)
+    fc.property(histories, reading, fc.infiniteStream(fc.boolean()), (lives, steps, isHeld) => {
+      const stream = lives.flatMap(eventsOf)
       const held = stream.filter((text) => isLine(text) && isHeld.next().value === true)
       const first = stream.filter((text) => !held.includes(text))
-      expect(recorded([...first, ...held], steps)).toEqual(recorded(stream, []))
+      const inOrder = recorded(stream, [])
+      withLedger((ledger) => {
+        record(ledger, [...first, ...held], steps)
+        expect(contentOf(ledger)).toEqual(inOrder)
+        ledger.ledger.close()
+        expect(Object.values(rebuild(ledger.path).changed)).toEqual(PROJECTION_TABLES.map(() => 0))
+        expect(contentOf(ledger)).toEqual(inOrder)
+      })
     }),
     { numRuns: RUNS },
   )

@@ -1,5 +1,5 @@
 /** Checks of Drover's own: ledger, agent types, the board's port. */
-import { existsSync, statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Config } from '../../config/settings.ts'
@@ -21,7 +21,12 @@ const CHECKED_BYTES = 500 * 1024 * 1024
 /** Sound, with the schema of this version? How large, and how old is its last backup? None is made. */
 export function checkLedger(dataDir: string): Check {
   const file = join(dataDir, 'orchestrator.db')
-  if (!existsSync(file)) return missingLedger(file)
+  try {
+    if (statSync(file, { throwIfNoEntry: false }) === undefined) return missingLedger(file)
+    for (const path of [dataDir, file]) accessSync(path, constants.R_OK | constants.W_OK)
+  } catch (error) {
+    return fail('ledger', messageOf(error), `Give this user read and write access to ${dataDir} and ${file}.`)
+  }
   try {
     openLedgerReader(file).close()
     const { bytes, schema } = readFileFacts(file)
