@@ -5,14 +5,38 @@
  */
 import type { Envelope } from '../core/envelope.ts'
 import { isMail } from '../core/mail-events.ts'
-import { visible } from '../core/visible.ts'
 import type { SessionView } from '../ledger/ledger.ts'
+import { code, fence } from './fences.ts'
+import { createToolCalls, type ToolCalls } from './tool-calls.ts'
 
 type Json = Record<string, unknown>
 
-/** What an agent says is kept longer than what its tools say. */
+/** What an agent says is kept longer than what it gives to its tools, and that longer than what they say. */
 const LONGEST_SAID = 100_000
+const LONGEST_INPUT = 20_000
 const LONGEST_TOOL = 4000
+
+/** A transcript while it is written: answers are told by the calls that they belong to. */
+export interface Transcript {
+  /** What an event is in the transcript; empty where only programs need it. In the order of the session. */
+  of(event: Envelope): string
+}
+
+/** Of one session. */
+export function createTranscript(): Transcript {
+  const calls = createToolCalls()
+  return {
+    of(event) {
+      const payload = isRecord(event.payload) ? event.payload : {}
+      const parts = event.type.startsWith('claude.')
+        ? ofClaude(event.type, payload, calls)
+        : ofDrover(event, payload)
+      return parts
+        .map(({ title, text }) => `${title}  ·  ${event.ts}\n\n${text === null ? '' : `${text}\n\n`}`)
+        .join('')
+    },
+  }
+}
 
 /** The head: what was asked for and what became of it. */
 export function transcriptHead(session: SessionView): string {
@@ -35,20 +59,15 @@ export function transcriptHead(session: SessionView): string {
       `$${session.estimated_cost_usd.toFixed(6)}${session.cost_estimated ? ' (partly estimated)' : ''}`,
     ],
     ['Record', session.incomplete ? 'incomplete: something of this session is known to be missing' : null],
+    [
+      'Lines',
+      session.pruned_at === null ? null : `what was said was taken away by retention at ${session.pruned_at}`,
+    ],
   ]
   const lines = facts.flatMap(([name, value]) =>
     value === null ? [] : [`- ${name}: ${code(String(value))}`],
   )
   return `# Session ${code(session.session_id)}\n\n${lines.join('\n')}\n\n`
-}
-
-/** What an event is in the transcript; empty where only programs need it. */
-export function transcriptOf(event: Envelope): string {
-  const payload = isRecord(event.payload) ? event.payload : {}
-  const parts = event.type.startsWith('claude.') ? ofClaude(event.type, payload) : ofDrover(event, payload)
-  return parts
-    .map(({ title, text }) => `${title}  ·  ${event.ts}\n\n${text === null ? '' : `${text}\n\n`}`)
-    .join('')
 }
 
 interface Part {
@@ -77,7 +96,7 @@ function ofDrover({ type, agent_id }: Envelope, payload: Json): readonly Part[] 
       ]
     case 'drover.message.answered':
       if (isMail(payload)) return []
-      return [ofFacts(type, [payload['behavior'], payload['tool_name'], payload['message']])]
+      return [ofFacts(type, [payload['behavior'], payload['tool_name'], payload['message']], payload)]
     case 'drover.session.waiting_input':
       return [ofFacts(type, [payload['reason'], payload['tool_name']])]
     case 'drover.session.interrupt_requested':
@@ -89,20 +108,21 @@ function ofDrover({ type, agent_id }: Envelope, payload: Json): readonly Part[] 
     case 'drover.agent.exited':
     case 'drover.session.ended':
       return [
-        ofFacts(type, [
-          payload['status'],
-          payload['reason'] ?? payload['failure_reason'],
-          payload['message'],
-        ]),
+        ofFacts(
+          type,
+          [payload['status'], payload['reason'] ?? payload['failure_reason'], payload['message']],
+          payload,
+        ),
       ]
     default:
       return []
   }
 }
 
-/** What happened, in a line. */
-function ofFacts(type: string, facts: readonly unknown[]): Part {
-  const words = facts.filter((fact) => typeof fact === 'string').map(code)
+/** What happened, in a line, and who asked for it where somebody did. */
+function ofFacts(type: string, facts: readonly unknown[], asked: Json = {}): Part {
+  const by = isRecord(asked['actor']) ? [byWhom(asked)] : []
+  const words = [...facts, ...by].filter((fact) => typeof fact === 'string').map(code)
   return {
     title: `**${type.replace('drover.', '').replaceAll(/[._]/g, ' ')}** ${words.join(' ')}`.trim(),
     text: null,
@@ -115,11 +135,12 @@ function byWhom({ actor }: Json): string {
   return ['by', via, name].filter((word) => typeof word === 'string').join(' ')
 }
 
-function ofClaude(type: string, payload: Json): readonly Part[] {
+function ofClaude(type: string, payload: Json, calls: ToolCalls): readonly Part[] {
   if (type.startsWith('claude.result')) return [ofResult(payload)]
   if (type !== 'claude.assistant' && type !== 'claude.user') return []
-  const within = typeof payload['parent_tool_use_id'] === 'string' ? ' (subagent)' : ''
-  return blocksOf(payload).flatMap((block) => ofBlock(block, type === 'claude.user', within))
+  const { parent_tool_use_id: parent } = payload
+  const within = typeof parent === 'string' ? ` (subagent${spaced(calls.what(parent))})` : ''
+  return blocksOf(payload).flatMap((block) => ofBlock(block, type === 'claude.user', within, calls))
 }
 
 function ofResult(payload: Json): Part {
@@ -131,33 +152,41 @@ function ofResult(payload: Json): Part {
   return { title: `**result** ${code(facts.join(', '))}`, text: null }
 }
 
-function ofBlock(block: Json, isUser: boolean, within: string): readonly Part[] {
+function ofBlock(block: Json, isUser: boolean, within: string, calls: ToolCalls): readonly Part[] {
   switch (block['type']) {
     case 'text':
       return [
         {
-          title: isUser ? `**message${within}**` : `**says${within}**`,
+          title: `${isUser ? '**message**' : '**says**'}${within}`,
           text: fence(textOf(block['text']), LONGEST_SAID),
         },
       ]
     case 'thinking': {
       const thought = textOf(block['thinking'])
-      return thought === '' ? [] : [{ title: `**thinks${within}**`, text: fence(thought, LONGEST_TOOL) }]
+      return thought === '' ? [] : [{ title: `**thinks**${within}`, text: fence(thought, LONGEST_TOOL) }]
     }
-    case 'tool_use':
+    case 'tool_use': {
+      const name = textOf(block['name'])
+      calls.made(block['id'], name, block['input'])
       return [
-        {
-          title: `**tool${within}** ${code(textOf(block['name']))}`,
-          text: fence(textOf(block['input']), LONGEST_TOOL),
-        },
+        { title: `**tool**${within} ${code(name)}`, text: fence(inputText(block['input']), LONGEST_INPUT) },
       ]
+    }
     case 'tool_result': {
-      const title = block['is_error'] === true ? `**tool failed${within}**` : `**tool answers${within}**`
-      return [{ title, text: fence(resultText(block['content']), LONGEST_TOOL) }]
+      const title = block['is_error'] === true ? '**tool failed**' : '**tool answers**'
+      const whose = spaced(calls.answered(block['tool_use_id']))
+      return [{ title: `${title}${within}${whose}`, text: fence(resultText(block['content']), LONGEST_TOOL) }]
     }
     default:
       return []
   }
+}
+
+const LONGEST_CALL = 80
+
+/** Its name within a title, behind a space; nothing where it is not known. */
+function spaced(call: string): string {
+  return call === '' ? '' : ` ${code(call.length > LONGEST_CALL ? `${call.slice(0, LONGEST_CALL)}…` : call)}`
 }
 
 function tokensOf(session: SessionView): string {
@@ -169,33 +198,22 @@ function tokensOf(session: SessionView): string {
   ].join(', ')
 }
 
-/** A block that the text cannot end: its fence is longer than any row of backticks in it. */
-function fence(text: string, longest: number): string {
-  const cut =
-    text.length <= longest ? text : `${text.slice(0, longest)}\n[cut: ${text.length} characters in all]`
-  const shown = cut.toWellFormed().split(/\r?\n/).map(visible).join('\n')
-  const ticks = '`'.repeat(Math.max(3, longestRow(shown) + 1))
-  return `${ticks}text\n${shown}\n${ticks}`
-}
-
-/** Text within a line. */
-function code(text: string): string {
-  const shown = visible(text.slice(0, LONGEST_TOOL).toWellFormed().replaceAll(/\s+/g, ' ')).trim()
-  if (shown === '') return ''
-  const ticks = '`'.repeat(longestRow(shown) + 1)
-  const room = shown.startsWith('`') || shown.endsWith('`') ? ' ' : ''
-  return `${ticks}${room}${shown}${room}${ticks}`
-}
-
-function longestRow(text: string): number {
-  return Math.max(0, ...Array.from(text.matchAll(/`+/g), ([row]) => row.length))
-}
-
 function blocksOf(payload: Json): readonly Json[] {
   const message = payload['message']
   const content = isRecord(message) ? message['content'] : null
   if (typeof content === 'string') return [{ type: 'text', text: content }]
   return Array.isArray(content) ? content.filter(isRecord) : []
+}
+
+/** A tool's input as it is read: a file that is written, or a script, with its lines as lines. */
+function inputText(input: unknown): string {
+  if (!isRecord(input)) return textOf(input)
+  return Object.entries(input)
+    .map(([name, value]) => {
+      const text = textOf(value)
+      return /[\r\n]/.test(text) ? `${name}:\n${text.replaceAll(/^/gm, '  ')}` : `${name}: ${text}`
+    })
+    .join('\n')
 }
 
 function resultText(content: unknown): string {

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Envelope } from '../../src/core/envelope.ts'
-import { transcriptOf } from '../../src/board/transcript.ts'
+import { createTranscript } from '../../src/board/transcript.ts'
 
 const HEADER = {
   session_id: 's',
@@ -16,7 +16,7 @@ const HEADER = {
 
 function transcript(type: string, payload: unknown): string {
   const event: Envelope = { ...HEADER, type, payload }
-  return transcriptOf(event)
+  return createTranscript().of(event)
 }
 const message = (block: object): object => ({ message: { content: [block] } })
 
@@ -26,16 +26,16 @@ test('what was said, and what tools were asked and answered', () => {
   )
   expect(
     transcript('claude.assistant', message({ type: 'tool_use', name: 'Bash', input: { command: 'ls' } })),
-  ).toContain('**tool** `Bash`  ·  2026-11-20T10:00:00.000Z\n\n```text\n{\n  "command": "ls"\n}\n```')
+  ).toContain('**tool** `Bash`  ·  2026-11-20T10:00:00.000Z\n\n```text\ncommand: ls\n```')
   expect(
     transcript(
       'claude.user',
       message({ type: 'tool_result', is_error: true, content: [{ type: 'text', text: 'no' }] }),
     ),
   ).toContain('**tool failed**')
-  expect(transcript('claude.user', message({ type: 'tool_result', content: 'x'.repeat(9000) }))).toContain(
-    '[cut: 9000 characters in all]',
-  )
+  expect(
+    transcript('claude.user', message({ type: 'tool_result', content: `${'x'.repeat(8999)}!` })),
+  ).toMatch(/x\n\[cut: 5000 of 9000 characters are left out here\]\nx+!\n/)
   expect(transcript('drover.session.accepted', { request: { prompt: 'Do `it`' } })).toContain('## Prompt')
   expect(
     transcript('drover.session.ended', {
@@ -58,7 +58,41 @@ test('what was said to it, and by whom; mail is where it is read', () => {
   )
   const answer = { behavior: 'deny', tool_name: 'Bash', message: 'Not here', actor }
   expect(transcript('drover.message.answered', answer)).toMatch(
-    /^\*\*message answered\*\* `deny` `Bash` `Not here`  ·  /,
+    /^\*\*message answered\*\* `deny` `Bash` `Not here` `by cli ci`  ·  /,
+  )
+})
+
+test('a file that is written stands line by line, and an answer names its call', () => {
+  const { of } = createTranscript()
+  const line = (type: string, block: object, parent: string | null = null): string =>
+    of({ ...HEADER, type, payload: { ...message(block), parent_tool_use_id: parent } })
+  const input = { file_path: 'a.mjs', content: "import x from 'y'\n\nx()\n", lines: [1] }
+  expect(line('claude.assistant', { type: 'tool_use', id: 't1', name: 'Write', input })).toContain(
+    "```text\nfile_path: a.mjs\ncontent:\n  import x from 'y'\n  \n  x()\n  \nlines:\n  [\n    1\n  ]\n```",
+  )
+  for (const [id, description] of [
+    ['t2', 'Count sheep'],
+    ['t3', 'Count goats'],
+  ])
+    line('claude.assistant', { type: 'tool_use', id, name: 'Agent', input: { description } })
+  expect(line('claude.assistant', { type: 'text', text: '7' }, 't3')).toMatch(
+    /^\*\*says\*\* \(subagent `Agent: Count goats`\)  ·/,
+  )
+  const answers = ['t3', 't1', 't1', 'unknown'].map(
+    (id) => line('claude.user', { type: 'tool_result', tool_use_id: id, content: 'ok' }).split('  ·')[0],
+  )
+  expect(answers).toEqual([
+    '**tool answers** `Agent: Count goats`',
+    '**tool answers** `Write`',
+    '**tool answers**',
+    '**tool answers**',
+  ])
+})
+
+test('who ended it is said', () => {
+  const actor = { via: 'http', name: 'ci' }
+  expect(transcript('drover.session.cancel_requested', { reason: 'No need', actor })).toMatch(
+    /^\*\*session cancel requested\*\* `No need` `by http ci`  ·  /,
   )
 })
 

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { parseEvent } from '../../core/envelope.ts'
 import { EXPORT_FORMATS, type ExportFormat } from '../../core/export-format.ts'
 import type { LedgerReader, SessionView } from '../../ledger/ledger.ts'
-import { transcriptHead, transcriptOf } from '../transcript.ts'
+import { createTranscript, transcriptHead } from '../transcript.ts'
 import type { BoardApp } from '../zod-routes.ts'
 import { recordedSession, type SessionRoutesParts } from './sessions.ts'
 
@@ -74,8 +74,9 @@ async function* lines(ledger: LedgerReader, { session_id }: SessionView): AsyncG
 
 async function* markdown(ledger: LedgerReader, session: SessionView): AsyncGenerator<string, void, void> {
   yield transcriptHead(session)
+  const transcript = createTranscript()
   for (const text of texts(ledger, session.session_id)) {
-    const said = transcriptOf(parseEvent(text))
+    const said = transcript.of(parseEvent(text))
     if (said !== '') yield said
   }
 }
