@@ -49,6 +49,7 @@ import { createMonitor } from './monitor.ts'
 import { createDispatch } from './dispatch.ts'
 import { createPostOffice } from './mail.ts'
 import { createSpawn } from './spawn.ts'
+import { createTasksOfWaits } from './tasks-of-waits.ts'
 import { createTaskControl } from './task-control.ts'
 import { readVersion } from '../config/version.ts'
 import { createViaRedis } from './via-redis.ts'
@@ -171,6 +172,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       keys,
       lineage: config.lineage,
       maxRestarts,
+      tasks: createTasksOfWaits(ledger),
       onError,
     })
     closing.add(() => queues.close())

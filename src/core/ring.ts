@@ -2,10 +2,10 @@
  * Sessions that would wait for one another for ever.
  *
  * A session that runs goes on when everything has ended that its agent waits for; one that waits for nothing ends some
- * time. One that is queued begins when one slot of its type is free, or is held by a session that can end. So a wait
- * closes a ring when what is waited for cannot end before the one that asks does, and could if that one did: it waits
- * for it, itself or through others, or for a slot of a type of which all slots are held by sessions that do, or that
- * wait for such a slot.
+ * time. One that is queued begins when the tasks that it depends on are done, whose sessions end then, and one slot of
+ * its type is free, or is held by a session that can end. So a wait closes a ring when what is waited for cannot end
+ * before the one that asks does, and could if that one did: it waits for it, itself or through others, for its task, or
+ * for a slot of a type of which all slots are held by sessions that do, or that wait for such a slot.
  */
 import { DroverError } from './errors.ts'
 import { isLive, type SessionState } from './state.ts'
@@ -29,6 +29,8 @@ export interface Awaited {
   readonly sessionId: string | null
   readonly agentType: string
   readonly state: SessionState
+  /** Of one that has no session yet: the sessions of the tasks that it depends on. */
+  readonly dependencies?: readonly string[]
 }
 
 export interface KnownWaits {
@@ -36,6 +38,8 @@ export interface KnownWaits {
   readonly waits: readonly SessionWait[]
   /** Those sessions, the one that asks with them. */
   readonly sessions: ReadonlyMap<string, WaitingSession>
+  /** By queued session: the sessions of the tasks that it depends on, through other tasks too. */
+  readonly dependencies?: ReadonlyMap<string, readonly string[]>
   /** How many agents of a type may run at once. */
   readonly maxInstances: (agentType: string) => number
 }
@@ -54,7 +58,7 @@ export function refuseRing(waiter: string, awaited: Awaited, known: KnownWaits):
   const canEnd = endsOf(waiter, false, known, links)
   if (awaited.sessionId !== waiter && isFree(awaited, canEnd, known, links)) return
   if (!isFree(awaited, endsOf(waiter, true, known, links), known, links)) return
-  throw wouldWaitForItself([asking, ...chainBack(awaited, waiter, canEnd, links)], known)
+  throw wouldWaitForItself([asking, ...chainBack(awaited, waiter, canEnd, links)], known, links)
 }
 
 /** What is known, by whom it is asked for. */
@@ -63,9 +67,11 @@ interface Links {
   readonly awaitedBy: ReadonlyMap<string, readonly WaitingSession[]>
   /** By type: the sessions that have a slot of it. */
   readonly holders: ReadonlyMap<string, readonly WaitingSession[]>
+  /** What a queued one depends on. */
+  readonly dependencies: (queued: Awaited) => readonly WaitingSession[]
 }
 
-function linksOf({ waits, sessions }: KnownWaits): Links {
+function linksOf({ waits, sessions, dependencies }: KnownWaits): Links {
   const awaited = waits.flatMap((wait) => {
     const session = sessions.get(wait.awaited)
     return session === undefined ? [] : [{ waiter: wait.waiter, session }]
@@ -79,6 +85,10 @@ function linksOf({ waits, sessions }: KnownWaits): Links {
       ]),
     ),
     holders: Map.groupBy(live, ({ agentType }) => agentType),
+    dependencies: (queued) =>
+      (queued.dependencies ?? dependencies?.get(queued.sessionId ?? '') ?? []).flatMap(
+        (id) => sessions.get(id) ?? [],
+      ),
   }
 }
 
@@ -100,13 +110,15 @@ function endsOf(waiter: string, waiterEnds: boolean, known: KnownWaits, links: L
 
 /** Whether it can end when these can. */
 function isFree(
-  { sessionId, agentType, state }: Awaited,
+  awaited: Awaited,
   canEnd: ReadonlySet<string>,
   { maxInstances }: Pick<KnownWaits, 'maxInstances'>,
   links: Links,
 ): boolean {
+  const { sessionId, agentType, state } = awaited
   if (sessionId !== null && canEnd.has(sessionId)) return true
   if (state === 'queued') {
+    if (!links.dependencies(awaited).every((one) => canEnd.has(one.sessionId))) return false
     const held = (links.holders.get(agentType) ?? []).filter((holder) => !canEnd.has(holder.sessionId))
     return held.length < maxInstances(agentType)
   }
@@ -114,21 +126,35 @@ function isFree(
   return (links.awaitedBy.get(sessionId ?? '') ?? []).every((one) => canEnd.has(one.sessionId))
 }
 
-function wouldWaitForItself(ring: readonly Awaited[], { maxInstances }: KnownWaits): DroverError {
+function wouldWaitForItself(
+  ring: readonly Awaited[],
+  { maxInstances }: KnownWaits,
+  links: Links,
+): DroverError {
   const queued = ring.findLastIndex(({ state }) => state === 'queued')
   const awaited = ring[queued]
-  // The one that waits for a slot is the last, whoever has it the first.
+  // The one that waits in a queue is the last, what it waits for the first.
   const chain = [...ring.slice(queued + 1), ...ring.slice(0, queued + 1)]
   const [first] = chain
   const names = [...chain, ...(awaited === undefined && first !== undefined ? [first] : [])].map(
     ({ sessionId, agentType }) => (sessionId === null ? agentType : `${agentType} (${sessionId})`),
   )
+  const isForTask =
+    awaited !== undefined &&
+    links.dependencies(awaited).some(({ sessionId }) => sessionId === first?.sessionId)
+  const why =
+    awaited === undefined
+      ? 'they wait for one another'
+      : isForTask
+        ? 'the last of them depends on the task of the first'
+        : slotsText(awaited.agentType, maxInstances)
+  const elsewhere = isForTask ? '' : ', give it to another agent type'
   return new DroverError(
     'self_deadlock',
-    `${names.join(' → ')} would wait for ever: ${awaited === undefined ? 'they wait for one another' : slotsText(awaited.agentType, maxInstances)}. ` +
-      'Do the work in this session, give it to another agent type, or ask for it without waiting.',
+    `${names.join(' → ')} would wait for ever: ${why}. ` +
+      `Do the work in this session${elsewhere}, or ask for it without waiting.`,
     {
-      ...(awaited === undefined
+      ...(awaited === undefined || isForTask
         ? {}
         : { agent_type: awaited.agentType, max_instances: maxInstances(awaited.agentType) }),
       chain: chain.flatMap(({ sessionId, agentType, state }) =>
@@ -149,7 +175,7 @@ function chainBack(
   awaited: Awaited,
   waiter: string,
   canEnd: ReadonlySet<string>,
-  { awaitedBy, holders }: Links,
+  { awaitedBy, holders, dependencies }: Links,
 ): readonly Awaited[] {
   if (awaited.sessionId === waiter) return []
   const seen = new Set<string>()
@@ -157,8 +183,11 @@ function chainBack(
     const longer: (readonly Awaited[])[] = []
     for (const way of ways) {
       const end = way.at(-1) ?? awaited
-      const next = end.state === 'queued' ? holders.get(end.agentType) : awaitedBy.get(end.sessionId ?? '')
-      for (const session of next ?? []) {
+      const next =
+        end.state === 'queued'
+          ? [...dependencies(end), ...(holders.get(end.agentType) ?? [])]
+          : (awaitedBy.get(end.sessionId ?? '') ?? [])
+      for (const session of next) {
         if (session.sessionId === waiter) return way
         if (canEnd.has(session.sessionId) || seen.has(session.sessionId)) continue
         seen.add(session.sessionId)

@@ -95,7 +95,9 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
       const known = mustLook && mayRepeat && (await isKnown(sessionId))
       if (isChild && !known) {
         refuseTooDeep(await chainOf(store, createdBy, parts.lineage.maxDepth), type.name, parts.lineage)
-        if (options.awaited === true) await parts.waits.refuseAsking(createdBy, type.name)
+        if (options.awaited === true) {
+          await parts.waits.refuseAsking(createdBy, type.name, options.waitingFor ?? [])
+        }
       }
       if (options.onBusy === 'fail' && !known) await refuseWhenBusy(parts, type, sessionId)
       const waitingFor = options.waitingFor ?? []

@@ -21,7 +21,7 @@ import { createFollower, type Follower } from './follow.ts'
 import { createFollowUp, type FollowUp } from './follow-up.ts'
 import { createKill, type Kill } from './kill.ts'
 import { createRestarter, type Restarter } from './restart.ts'
-import { createWaits, type Waits } from './waits.ts'
+import { createWaits, type TasksOfWaits, type Waits } from './waits.ts'
 
 export interface SessionOperationsParts {
   /** Fails at once while Redis is away. */
@@ -31,6 +31,8 @@ export interface SessionOperationsParts {
   readonly keys: Keys
   readonly lineage: LineageLimits
   readonly maxRestarts: number
+  /** Where there is a ledger. */
+  readonly tasks?: TasksOfWaits
   readonly onError: (error: unknown) => void
 }
 
@@ -49,10 +51,15 @@ export interface SessionOperations {
 
 /** Opens nothing of its own. */
 export function createSessionOperations(parts: SessionOperationsParts): SessionOperations {
-  const { redis, store, live, keys, lineage, maxRestarts, onError } = parts
+  const { redis, store, live, keys, lineage, maxRestarts, tasks, onError } = parts
   const queues = createQueues(redis, keys, onError)
   const types = createAgentTypeRegistry(redis, keys)
-  const waits = createWaits({ store: createWaitStore(redis, keys, onError), types, onError })
+  const waits = createWaits({
+    store: createWaitStore(redis, keys, onError),
+    types,
+    ...(tasks === undefined ? {} : { tasks }),
+    onError,
+  })
   const pods = createPodDirectory(redis, keys)
   const acceptor = createAcceptor({ store, queues, types, pods, keys, lineage, waits, onError })
   const requests = createSessionRequests(redis, keys)

@@ -8,9 +8,10 @@ export interface Waits {
   /**
    * Refuses to wait for a session of the type that is about to be asked for.
    *
+   * @param waitingFor tasks that have to be done before it
    * @throws DroverError `self_deadlock`
    */
-  refuseAsking(waiter: string, agentType: string): Promise<void>
+  refuseAsking(waiter: string, agentType: string, waitingFor: readonly string[]): Promise<void>
   /**
    * The session's agent waits for another one from now on, until the answered function is called. It is noted before
    * it is looked at, so that of two that close a ring together one at least sees the other. Without Redis nothing is
@@ -21,18 +22,34 @@ export interface Waits {
   begin(waiter: string, sessionId: string): Promise<() => void>
 }
 
+/** What the ledger knows of sessions that wait for tasks. */
+export interface TasksOfWaits {
+  /** The tasks that a session waits for. */
+  waitingFor(sessionId: string): readonly string[]
+  /** The sessions of these tasks, and of those that they wait for, as far as they are not done. */
+  sessionsOf(taskIds: readonly string[]): readonly string[]
+}
+
 export interface WaitsParts {
   readonly store: WaitStore
   readonly types: Pick<AgentTypeRegistry, 'require'>
+  /** Where there is a ledger; without one tasks are not looked at. */
+  readonly tasks?: TasksOfWaits
   readonly onError: (error: unknown) => void
 }
 
-export function createWaits({ store, types, onError }: WaitsParts): Waits {
-  /** What is known of `ids` and of all that wait. */
+export function createWaits({ store, types, tasks, onError }: WaitsParts): Waits {
+  /** What is known of `ids`, of all that wait, and of the sessions of the tasks that those depend on. */
   async function look(ids: readonly string[]): Promise<KnownWaits> {
     const waits = await store.list()
-    const all = [...ids, ...waits.flatMap(({ waiter, awaited }) => [waiter, awaited])]
-    const sessions = await store.sessions([...new Set(all)])
+    const all = new Set([...ids, ...waits.flatMap(({ waiter, awaited }) => [waiter, awaited])])
+    const waiting = await store.sessions([...all])
+    const queued = [...waiting.values()].filter(({ state }) => state === 'queued')
+    const dependencies = new Map(
+      queued.map(({ sessionId: id }) => [id, tasks?.sessionsOf(tasks.waitingFor(id)) ?? []] as const),
+    )
+    const others = [...new Set([...dependencies.values()].flat())].filter((id) => !all.has(id))
+    const sessions = others.length === 0 ? waiting : new Map([...waiting, ...(await store.sessions(others))])
     const names = new Set([...sessions.values()].map(({ agentType }) => agentType))
     const slots = new Map<string, number>()
     for (const name of names) {
@@ -40,13 +57,19 @@ export function createWaits({ store, types, onError }: WaitsParts): Waits {
       const type = await types.require(name).catch(() => null)
       slots.set(name, type?.max_instances ?? Number.POSITIVE_INFINITY)
     }
-    return { waits, sessions, maxInstances: (agentType) => slots.get(agentType) ?? Number.POSITIVE_INFINITY }
+    return {
+      waits,
+      sessions,
+      dependencies,
+      maxInstances: (agentType) => slots.get(agentType) ?? Number.POSITIVE_INFINITY,
+    }
   }
 
   return {
-    async refuseAsking(waiter, agentType) {
-      const awaited: Awaited = { sessionId: null, agentType, state: 'queued' }
-      refuseRing(waiter, awaited, await look([waiter]))
+    async refuseAsking(waiter, agentType, waitingFor) {
+      const dependencies = tasks?.sessionsOf(waitingFor) ?? []
+      const awaited: Awaited = { sessionId: null, agentType, state: 'queued', dependencies }
+      refuseRing(waiter, awaited, await look([waiter, ...dependencies]))
     },
 
     async begin(waiter, sessionId) {

@@ -3,7 +3,12 @@ import { refuseRing, type Awaited, type WaitingSession } from '../../src/core/ri
 import type { SessionState } from '../../src/core/state.ts'
 
 /** `a1` is a session of the type `a`; `a1>b1`: its agent waits for `b1`. */
-function world(states: Readonly<Record<string, SessionState>>, waits: readonly string[], slots = 1) {
+function world(
+  states: Readonly<Record<string, SessionState>>,
+  waits: readonly string[],
+  slots = 1,
+  dependencies: Readonly<Record<string, readonly string[]>> = {},
+) {
   const sessions = new Map(
     Object.entries(states).map(([sessionId, state]) => {
       const session: WaitingSession = { sessionId, agentType: sessionId.slice(0, 1), state }
@@ -13,14 +18,15 @@ function world(states: Readonly<Record<string, SessionState>>, waits: readonly s
   const known = {
     sessions,
     maxInstances: () => slots,
+    dependencies: new Map(Object.entries(dependencies)),
     waits: waits.map((wait) => {
       const [waiter = '', awaited = ''] = wait.split('>')
       return { waiter, awaited }
     }),
   }
   return {
-    asks: (waiter: string, agentType: string): void => {
-      const awaited: Awaited = { sessionId: null, agentType, state: 'queued' }
+    asks: (waiter: string, agentType: string, after: readonly string[] = []): void => {
+      const awaited: Awaited = { sessionId: null, agentType, state: 'queued', dependencies: after }
       refuseRing(waiter, awaited, known)
     },
     waits: (waiter: string, sessionId: string): void => {
@@ -42,6 +48,23 @@ describe('a ring is refused, with its chain', () => {
     const { asks } = world({ a1: live, b1: live, c1: live }, ['a1>b1', 'b1>c1'])
     expect(() => asks('c1', 'a')).toThrow('a (a1) → b (b1) → c (c1) → a would wait for ever')
     expect(() => asks('c1', 'b')).toThrow('b (b1) → c (c1) → b would wait for ever')
+  })
+
+  test('of one that waits for what depends on its own task, or for who waits for that', () => {
+    const { asks, waits } = world({ a1: live, b1: live, c1: 'queued', d1: 'queued' }, ['b1>c1'], 1, {
+      c1: ['a1'],
+      d1: ['c1', 'a1'],
+    })
+    const why =
+      'would wait for ever: the last of them depends on the task of the first. Do the work in this session, or'
+    expect(() => asks('a1', 'c', ['a1'])).toThrow(`a (a1) → c ${why}`)
+    expect(() => waits('a1', 'c1')).toThrow(`a (a1) → c (c1) ${why}`)
+    expect(() => waits('a1', 'b1')).toThrow(`a (a1) → b (b1) → c (c1) ${why}`)
+    expect(() => waits('a1', 'd1')).toThrow(`a (a1) → d (d1) ${why}`)
+    // Whoever is not in it may wait, and so may everybody once the task is done.
+    expect(() => waits('b1', 'd1')).not.toThrow()
+    const { waits: later } = world({ a1: live, a0: 'completed', c1: 'queued' }, [], 1, { c1: ['a0'] })
+    expect(() => later('a1', 'c1')).not.toThrow()
   })
 
   test('of one that waits for a session in the queue of its own slot, or for who waits for that', () => {

@@ -134,3 +134,25 @@ test('who begins to wait later closes the ring, and is the one that is refused',
   await played.end({ output: 'done' })
   expect((await spawned).document).toMatchObject({ success: true, output: 'done' })
 })
+
+test('who runs a task may not wait for what depends on it', async () => {
+  const add = async (task_id: string, more: object): Promise<unknown> =>
+    await board.post('/api/v1/tasks', { tasks: [{ task_id, prompt: 'x', ...more }] })
+  const sessionOf = async (task: string): Promise<string | null> =>
+    (await board.get(`/api/v1/tasks/${task}`)).body.task.session_id
+  await add('FIRST', { agent_type: 'alpha' })
+  await add('BETWEEN', { agent_type: 'alpha', depends_on: ['FIRST'] })
+  await add('LAST', { agent_type: 'beta', depends_on: ['BETWEEN'] })
+  const alpha = await runs(await until(async () => await sessionOf('FIRST')), 'stdio')
+  const ofLast = { ...asked('beta'), task_id: 'LAST' }
+  for (const { isError, document } of [
+    await alpha.mcp.call('spawn_agent', ofLast),
+    await alpha.mcp.call('wait_session', {
+      session_id: (await alpha.mcp.call('spawn_agent_async', ofLast)).document.session_id,
+    }),
+  ]) {
+    expect({ isError, document }).toMatchObject({ isError: true, document: { error: 'self_deadlock' } })
+    expect(document.message).toContain('the last of them depends on the task of the first')
+    expect(document.chain[0]).toMatchObject({ session_id: alpha.id })
+  }
+})
