@@ -131,10 +131,9 @@ test('a conflict is told with its files and changes nothing', async () => {
   repository.commit({ 'README.md': 'ours\n' })
   const before = state()
   const { status, body } = await merge(view.session_id)
-  expect({ status, error: body.error, files: body.files }).toEqual({
+  expect({ status, body }).toMatchObject({
     status: 409,
-    error: 'merge_conflict',
-    files: ['README.md'],
+    body: { error: 'merge_conflict', session_id: view.session_id, files: ['README.md'] },
   })
   expect(state()).toBe(before)
   expect(readFileSync(join(view.path, 'README.md'), 'utf8')).toBe('theirs\n')

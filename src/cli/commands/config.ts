@@ -28,6 +28,6 @@ export const registerConfig: Register = (program, context) => {
 
 function shown(value: unknown): string {
   if (value === null) return '–'
-  if (Array.isArray(value)) return value.join(':')
+  if (Array.isArray(value)) return value.join(', ')
   return typeof value === 'string' ? value : JSON.stringify(value)
 }

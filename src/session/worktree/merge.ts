@@ -202,12 +202,15 @@ async function identityIn(git: Git, dir: string): Promise<Readonly<Record<string
   return known.code === 0 ? {} : NOBODY
 }
 
-function conflict({ branch, base_branch, path }: WorktreeRecord, files: readonly string[]): DroverError {
+function conflict(
+  { branch, base_branch, path, session_id }: WorktreeRecord,
+  files: readonly string[],
+): DroverError {
   return new DroverError(
     'merge_conflict',
     `${branch} cannot be merged into ${base_branch} by itself: ${files.join(', ')} ${files.length === 1 ? 'was' : 'were'} changed on both sides. ` +
       `Nothing has changed. Merge ${base_branch} in ${path} and resolve it there, or merge by hand.`,
-    { branch, base_branch, files },
+    { session_id, branch, base_branch, files },
   )
 }
 
