@@ -14,6 +14,7 @@ import { registerMcp } from './commands/mcp.ts'
 import { registerMessages } from './commands/messages.ts'
 import { registerMigrate } from './commands/migrate.ts'
 import { registerMonitor } from './commands/monitor.ts'
+import { registerPods } from './commands/pods.ts'
 import { registerRestart } from './commands/restart.ts'
 import { registerRun } from './commands/run.ts'
 import { registerSend } from './commands/send.ts'
@@ -42,6 +43,7 @@ export const COMMANDS: readonly CommandGroup[] = [
       registerInterrupt,
       registerSessions,
       registerAgents,
+      registerPods,
       registerEvents,
       registerCost,
       registerTasks,

@@ -3,6 +3,7 @@ import type { MonitorAnswer, MonitoredAgent } from '../core/monitor.ts'
 import { counted, seconds, usd } from './format.ts'
 import type { Colors, Output } from './output.ts'
 import { visible } from './safe-text.ts'
+import { spaced } from './show-pods.ts'
 import { table } from './table.ts'
 
 /** Green: nothing to do. Yellow and red: somebody should look. */
@@ -16,11 +17,16 @@ const HEALTH_COLORS = {
 
 const HEADS = ['agent', 'health', 'cpu', 'memory', 'beat', 'up', 'cost', 'doing']
 
-/** `drover monitor` */
-export function monitorText(answer: MonitorAnswer, { colors, width }: Output): string {
-  if (answer.agents.length === 0) return 'No agent runs.'
+/** `drover monitor`; `notes`: what is to be said below, of the pods. */
+export function monitorText(
+  answer: MonitorAnswer,
+  notes: readonly string[],
+  { colors, width }: Output,
+): string {
   const rows = answer.agents.map((agent) => rowOf(agent, colors))
-  return `${headline(answer, colors)}\n\n${table(HEADS, rows, width)}`
+  const agents =
+    rows.length === 0 ? ['No agent runs.'] : [headline(answer, colors), '', table(HEADS, rows, width)]
+  return [...agents, ...spaced(notes)].join('\n')
 }
 
 function headline(answer: MonitorAnswer, colors: Colors): string {

@@ -8,6 +8,7 @@ import type { Colors, Output } from './output.ts'
 import { createEventRenderer } from './render-event.ts'
 import { visible } from './safe-text.ts'
 import { modelsTable, treeTable } from './show-cost.ts'
+import { spaced } from './show-pods.ts'
 import { table } from './table.ts'
 
 /** Events of one request: the server bounds a page's bytes. */
@@ -48,17 +49,19 @@ export async function readEvents(client: HttpClient, sessionId: string): Promise
   }
 }
 
-/** State and figures, agents, models and tree, then everything that was said and done. */
+/** State and figures, `notes` (why it does not start), agents, models and tree, then everything that was said and done. */
 export function sessionText(
   document: SessionDocument,
   events: readonly Envelope[],
   { colors, width, isTerminal }: Output,
+  notes: readonly string[] = [],
 ): string {
   const { session, agents, gaps, models } = document
   const render = createEventRenderer({ width: isTerminal ? width : Number.POSITIVE_INFINITY, colors })
   const tables = [agentsTable(agents), modelsTable(models), treeTable(session.session_id, document)]
   return [
     facts(session, gaps ?? [], colors),
+    ...spaced(notes.map(colors.yellow)),
     ...waitingText(document, colors),
     ...tables.filter((text) => text !== '').flatMap((text) => ['', text]),
     '',

@@ -16,6 +16,7 @@ import type { CostReport } from '../core/cost.ts'
 import type { eventsDocumentSchema, Freshness, searchDocumentSchema } from '../core/documents.ts'
 import { parseEvent, type Envelope } from '../core/envelope.ts'
 import type { MonitorAnswer } from '../core/monitor.ts'
+import type { PodRow } from '../core/pod-row.ts'
 import type {
   InterruptAnswer,
   MessagePriority,
@@ -212,6 +213,8 @@ export interface HttpClient {
   exported(sessionId: string, format: ExportFormat, signal?: AbortSignal): AsyncGenerator<string, void, void>
   agents(filter?: ListFilter): Promise<ListDocument<'agents', AgentView>>
   agent(agentId: string): Promise<{ readonly success: true; readonly agent: AgentView }>
+  /** The pods of the namespace, as each says of itself. */
+  pods(): Promise<ListDocument<'pods', PodRow>>
   /** How every running agent is; with an id that one alone, also after its end. */
   monitor(query?: { readonly agent_id?: string | undefined }): Promise<MonitorAnswer>
   /** What was spent since `since` (ISO time), in groups. */
@@ -350,6 +353,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       }),
     agents: (filter) => get('/agents', filter),
     agent: (agentId) => get(`/agents/${one(agentId)}`),
+    pods: () => get('/pods'),
     monitor: (query) => get('/monitor', query),
     cost: (query) => get('/cost', query),
     tasks: (filter) => get('/tasks', filter),

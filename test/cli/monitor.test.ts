@@ -36,7 +36,7 @@ const output = createOutput({ stdout: process.stdout, stderr: process.stderr, en
 test('a table in which colours mean something; what an agent wrote moves no cursor', () => {
   const stalled = { ...AGENT, agent_id: 'architect-20260131-002', health_status: 'stalled' } as const
   const dead = { ...AGENT, health_status: 'dead', doing: 'Bash \u001B[2Jrm', cpu_percent: null } as const
-  const text = monitorText(monitorAnswer([AGENT, stalled, dead], AT), {
+  const text = monitorText(monitorAnswer([AGENT, stalled, dead], AT), [], {
     ...output,
     colors: pc.createColors(true),
     width: 120,
@@ -53,7 +53,9 @@ test('a table in which colours mean something; what an agent wrote moves no curs
 })
 
 test('nothing to show', () => {
-  expect(monitorText(monitorAnswer([], AT), output)).toBe('No agent runs.')
+  expect(monitorText(monitorAnswer([], AT), ['pod-1 is full'], output)).toBe(
+    'No agent runs.\n\npod-1 is full',
+  )
 })
 
 let redis: TestRedis

@@ -15,11 +15,19 @@ const FORMER_SCREEN = '\u001B[?1049l'
 /** Cursor to the top left, then "erase to the end of the screen": flickers less than a cleared one. */
 const REDRAW = '\u001B[H\u001B[J'
 
+/** How agents are, and what is to be said of the pods. */
+interface Look {
+  readonly answer: MonitorAnswer
+  readonly notes: readonly string[]
+}
+
 /** Declares `drover monitor`. */
 export const registerMonitor: Register = (program, context) => {
   program
     .command('monitor')
-    .description('Shows how every running agent is: process, CPU, memory, heartbeat, health.')
+    .description(
+      'Shows how every running agent is: process, CPU, memory, heartbeat, health; and which pods take no session.',
+    )
     .option('--agent-id <id>', 'only this agent, also after its end')
     .option('--watch', 'look again every two seconds, until Ctrl-C')
     .addHelpText(
@@ -32,11 +40,21 @@ export const registerMonitor: Register = (program, context) => {
     )
     .action(async ({ agentId, watch }) => {
       const client = await connect(context)
-      const look = (): Promise<MonitorAnswer> => client.monitor({ agent_id: agentId })
+      const look = async (): Promise<Look> => {
+        const asked = client.monitor({ agent_id: agentId })
+        // Of one agent, and for programs, the answer is all.
+        if (agentId !== undefined || context.output.json) return { answer: await asked, notes: [] }
+        const [answer, { podNotes }, { pods }] = await Promise.all([
+          asked,
+          import('../show-pods.ts'),
+          client.pods(),
+        ])
+        return { answer, notes: podNotes(pods) }
+      }
       if (watch === true) await lookOn(context, look, client)
       else {
-        const [{ monitorText }, answer] = await Promise.all([import('../show-monitor.ts'), look()])
-        await context.output.answer(answer, () => monitorText(answer, context.output))
+        const [{ monitorText }, { answer, notes }] = await Promise.all([import('../show-monitor.ts'), look()])
+        await context.output.answer(answer, () => monitorText(answer, notes, context.output))
         if (needsAttention(answer)) context.setExitCode(EXIT.failed)
       }
     })
@@ -45,7 +63,7 @@ export const registerMonitor: Register = (program, context) => {
 /** Until a signal ends it. A board that goes away in the meantime may come back. */
 async function lookOn(
   { output, takeSignals, setExitCode }: CliContext,
-  look: () => Promise<MonitorAnswer>,
+  look: () => Promise<Look>,
   client: HttpClient,
 ): Promise<void> {
   const { monitorText } = await import('../show-monitor.ts')
@@ -54,18 +72,18 @@ async function lookOn(
   const redraws = output.isTerminal && !output.json
   if (redraws) await output.raw(OWN_SCREEN)
   try {
-    for (let answer: MonitorAnswer | null = shown; !stop.aborted;) {
-      shown = answer ?? shown
-      if (answer === null) output.status(`${client.url} does not answer`)
-      else if (output.json) await output.line(JSON.stringify(answer))
-      else await output.raw(`${redraws ? REDRAW : ''}${monitorText(answer, output)}\n`)
+    for (let seen: Look | null = shown; !stop.aborted;) {
+      shown = seen ?? shown
+      if (seen === null) output.status(`${client.url} does not answer`)
+      else if (output.json) await output.line(JSON.stringify(seen.answer))
+      else await output.raw(`${redraws ? REDRAW : ''}${monitorText(seen.answer, seen.notes, output)}\n`)
       await sleep(LOOK_MS, stop)
-      if (!stop.aborted) answer = await look().catch(nothingWhenAway)
+      if (!stop.aborted) seen = await look().catch(nothingWhenAway)
     }
   } finally {
     output.status('')
     // What was seen last stays to be read.
-    if (redraws) await output.raw(`${FORMER_SCREEN}${monitorText(shown, output)}\n`)
+    if (redraws) await output.raw(`${FORMER_SCREEN}${monitorText(shown.answer, shown.notes, output)}\n`)
   }
   setExitCode(exitCodeOf(stop))
 }

@@ -1,6 +1,7 @@
 /** `drover sessions list|show|search|export|answer` */
 import { Option } from '@commander-js/extra-typings'
 import { EXPORT_FORMATS } from '../../core/export-format.ts'
+import type { HttpClient } from '../../producer/client.ts'
 import { connect, eventQueryOf, filterOf, pagesOf } from '../connect.ts'
 import { wholeNumber } from '../options.ts'
 import { examples, type CliContext, type Program, type Register } from '../program.ts'
@@ -56,14 +57,21 @@ export const registerSessions: Register = (program, context) => {
         client.session(sessionId),
       ])
       const events = await readEvents(client, sessionId)
+      const { status, agent_type: agentType } = document.session
+      const notes = status === 'queued' && !context.output.json ? await whyItWaits(client, agentType) : []
       await context.output.answer({ ...document, events }, () =>
-        sessionText(document, events, context.output),
+        sessionText(document, events, context.output, notes),
       )
     })
 
   addSearch(sessions, context)
   addExport(sessions, context)
   addAnswer(sessions, context)
+}
+
+async function whyItWaits(client: HttpClient, agentType: string): Promise<string[]> {
+  const [{ whyQueued }, { pods }] = await Promise.all([import('../show-pods.ts'), client.pods()])
+  return whyQueued(pods, agentType)
 }
 
 /** Of what was said, so many are shown where nothing else is asked for. */
