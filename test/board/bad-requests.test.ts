@@ -5,28 +5,19 @@
 import { connect } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { z } from 'zod'
 import { ERROR_CATALOGUE } from '../../src/core/errors.ts'
 import { broadcastSchema, sendMailSchema } from '../../src/core/mail.ts'
 import { killBodySchema, spawnBodySchema, tasksFileSchema } from '../../src/core/request.ts'
 import { createHttpClient } from '../../src/producer/client.ts'
 import { BAD_INPUTS } from '../core/bad-inputs.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
-import { openBoard, type Answered, type TestBoard } from './open-board.ts'
+import type { Answered } from './open-board.ts'
+import { boardOfFile } from './board-of-file.ts'
 
 const REQUEST_TIMEOUT_MS = 1000
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url, { requestTimeoutMs: REQUEST_TIMEOUT_MS })
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { board } = await boardOfFile({ requestTimeoutMs: REQUEST_TIMEOUT_MS })
 
 /** Sends bytes over a connection of its own, and resolves with all that came when the other side has closed it. */
 function raw(...parts: readonly (string | Uint8Array)[]): Promise<string> {

@@ -1,20 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createSessionRequests } from '../../src/queue/session-requests.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
-import { openBoard, type Answered, type TestBoard } from './open-board.ts'
+import type { Answered } from './open-board.ts'
 import { failed, playSession, type PlayedAgent } from './play-session.ts'
+import { boardOfFile } from './board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { board } = await boardOfFile()
 
 const kill = (id: string, body: object = {}): Promise<Answered> =>
   board.post(`/api/v1/sessions/${id}/kill`, body)

@@ -1,21 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import { createProducer } from '../../src/index.ts'
 import { createHttpClient } from '../../src/producer/client.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
-import { openBoard, WORKSPACE, type Answered, type TestBoard } from './open-board.ts'
+import { WORKSPACE, type Answered } from './open-board.ts'
+import { boardOfFile } from './board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { redis, board } = await boardOfFile()
 
 const BODY = { agent_type: 'architect', prompt: 'Design it' }
 const ask = (headers: Record<string, string>): Promise<Answered> =>

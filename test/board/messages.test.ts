@@ -1,22 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { newId } from '../../src/core/ids.ts'
 import type { MailSent } from '../../src/core/mail-events.ts'
 import { keysOf } from '../../src/queue/keys.ts'
 import { createMailStore } from '../../src/queue/mail.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
-import { openBoard, type Answered, type TestBoard } from './open-board.ts'
+import { openBoard, type Answered } from './open-board.ts'
 import { failed, playSession } from './play-session.ts'
+import { boardOfFile } from './board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { redis, board } = await boardOfFile()
 
 const as = (sessionId: string | null): Record<string, string> =>
   sessionId === null ? {} : { 'drover-session': sessionId }

@@ -1,16 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import Database from 'better-sqlite3'
 import { join } from 'node:path'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { startRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 import { openBoard, type TestBoard } from './open-board.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let redis: TestRedis
+const redis = await redisOfFile()
 let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
 beforeEach(async () => {
   board = await openBoard(redis.url)
 })

@@ -1,27 +1,17 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { watchHealth } from '../../src/board/health-watch.ts'
 import { createMonitor } from '../../src/board/monitor.ts'
 import { monitorAnswerSchema } from '../../src/core/monitor.ts'
 import { openLedgerReader } from '../../src/ledger/open.ts'
 import { readBeats } from '../../src/queue/beats.ts'
 import { lostAgentEvents } from '../../src/queue/session-end.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
-import { openBoard, type TestBoard } from './open-board.ts'
 import { failed, PID, playSession, type PlayedAgent } from './play-session.ts'
+import { boardOfFile } from './board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { board } = await boardOfFile()
 
 const monitor = async (query = ''): Promise<any> => (await board.get(`/api/v1/monitor${query}`)).body
 

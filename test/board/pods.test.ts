@@ -1,18 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createPodDirectory } from '../../src/queue/pods.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
-import { openBoard, type TestBoard } from './open-board.ts'
+import { boardOfFile } from './board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { redis, board } = await boardOfFile()
 
 test('pods are listed as they say', async () => {
   expect((await board.get('/api/v1/pods')).body).toEqual({ success: true, pods: [], next_cursor: null })

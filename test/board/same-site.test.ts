@@ -1,19 +1,9 @@
 import { connect } from 'node:net'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { isLoopback } from '../../src/board/address.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
-import { openBoard, type TestBoard } from './open-board.ts'
+import { boardOfFile } from './board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { board } = await boardOfFile()
 
 /** `fetch` sets Host itself, so the request is written by hand. */
 async function ask(

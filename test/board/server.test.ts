@@ -4,22 +4,19 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AddressInfo } from 'node:net'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createBoard } from '../../src/board/server.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { startRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 import { openBoard, specsOf, type TestBoard } from './open-board.ts'
 import { playSession } from './play-session.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let redis: TestRedis
+const redis = await redisOfFile()
 let dataDir: string
 let opened: TestBoard[] = []
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'drover-board-'))
 })

@@ -1,25 +1,16 @@
 import * as fc from 'fast-check'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { splitEvent } from '../../src/core/envelope.ts'
 import { newSessionId } from '../../src/core/ids.ts'
 import { keysOf } from '../../src/queue/keys.ts'
 import { acceptance } from '../support/namespace.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
-import { openBoard, type TestBoard } from './open-board.ts'
+import { openBoard } from './open-board.ts'
 import { playSession, says } from './play-session.ts'
 import { openStream } from './read-stream.ts'
+import { boardOfFile } from './board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url, { heartbeatMs: 60 })
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { redis, board } = await boardOfFile({ heartbeatMs: 60 })
 
 const eventsUrl = (id: string): string => `${board.url}/api/v1/sessions/${id}/events`
 const page = async (id: string, query = ''): Promise<any> =>

@@ -1,21 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { newSessionId, sessionIdOfKey, sessionIdOfTask } from '../../src/core/ids.ts'
 import { parseEvent } from '../../src/core/envelope.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
-import { openBoard, WORKSPACE, type Answered, type TestBoard } from './open-board.ts'
+import { WORKSPACE, type Answered } from './open-board.ts'
 import { failed, PID, playSession } from './play-session.ts'
+import { boardOfFile } from './board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { board } = await boardOfFile()
 
 const ask = (body: object, headers: Record<string, string> = {}): Promise<Answered> =>
   board.post('/api/v1/sessions', { agent_type: 'architect', prompt: 'Design it', ...body }, headers)

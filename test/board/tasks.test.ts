@@ -1,20 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { sessionIdOfTask } from '../../src/core/ids.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
-import { openBoard, WORKSPACE, type Answered, type TestBoard } from './open-board.ts'
+import { WORKSPACE, type Answered } from './open-board.ts'
 import { playSession } from './play-session.ts'
+import { boardOfFile } from './board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { board } = await boardOfFile()
 
 const task = (task_id: string, more: object = {}) => ({
   task_id,

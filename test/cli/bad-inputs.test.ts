@@ -4,11 +4,10 @@
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { EXIT } from '../../src/core/errors.ts'
-import { openBoard, type TestBoard } from '../board/open-board.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
-import { MAIN, openCli, type Cli, type CliOptions } from './run-cli.ts'
+import { MAIN, type CliOptions } from './run-cli.ts'
+import { cliOfFile } from './cli-of-file.ts'
 
 /** What a shell, a parser or a terminal could take for something else. No argument holds a NUL. */
 const NASTY = [
@@ -20,19 +19,7 @@ const NASTY = [
 ]
 const CODES: readonly number[] = [EXIT.ok, EXIT.usage, EXIT.refused]
 
-let redis: TestRedis
-let board: TestBoard
-let cli: Cli
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-  cli = await openCli(board.url)
-})
-afterAll(async () => {
-  await cli.close()
-  await board.stop()
-  await redis.stop()
-})
+const { board, cli } = await cliOfFile()
 
 /** With `--json`: one document, and nothing else anywhere. */
 async function run(

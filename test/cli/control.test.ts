@@ -1,23 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openBoard, type TestBoard } from '../board/open-board.ts'
+import { expect, test } from 'vitest'
 import { failed, playSession } from '../board/play-session.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
-import { openCli, type Cli } from './run-cli.ts'
+import { cliOfFile } from './cli-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-let cli: Cli
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-  cli = await openCli(board.url)
-})
-afterAll(async () => {
-  await cli.close()
-  await board.stop()
-  await redis.stop()
-})
+const { board, cli } = await cliOfFile()
 
 test('kill: the answer as a document and as a sentence; the door is recorded', async () => {
   const one = await board.spawn()

@@ -1,15 +1,13 @@
 import { stripVTControlCharacters } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import pc from 'picocolors'
 import type { MonitoredAgent } from '../../src/core/monitor.ts'
 import { monitorAnswer } from '../../src/core/monitor.ts'
 import { createOutput } from '../../src/cli/output.ts'
 import { monitorText } from '../../src/cli/show-monitor.ts'
-import { openBoard, type TestBoard } from '../board/open-board.ts'
 import { playSession } from '../board/play-session.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
-import { openCli, type Cli } from './run-cli.ts'
+import { cliOfFile } from './cli-of-file.ts'
 
 const AGENT: MonitoredAgent = {
   agent_id: 'architect-20260131-001',
@@ -58,19 +56,7 @@ test('nothing to show', () => {
   )
 })
 
-let redis: TestRedis
-let board: TestBoard
-let cli: Cli
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-  cli = await openCli(board.url)
-})
-afterAll(async () => {
-  await cli.close()
-  await board.stop()
-  await redis.stop()
-})
+const { board, cli } = await cliOfFile()
 
 test('exit code 1 where somebody should look; --watch goes on until Ctrl-C', async () => {
   const id = await board.spawn()

@@ -1,26 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openBoard, type TestBoard } from '../board/open-board.ts'
+import { describe, expect, test } from 'vitest'
+import { openBoard } from '../board/open-board.ts'
 import { failed, PID, playSession } from '../board/play-session.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
-import { openCli, type Cli } from './run-cli.ts'
+import { cliOfFile } from './cli-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-let cli: Cli
-
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-  cli = await openCli(board.url)
-})
-afterAll(async () => {
-  await cli.close()
-  await board.stop()
-  await redis.stop()
-})
+const { redis, board, cli } = await cliOfFile()
 
 /** The session that was accepted last. */
 async function newest(agentType = 'architect'): Promise<string> {

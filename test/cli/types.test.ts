@@ -1,25 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openBoard, type TestBoard } from '../board/open-board.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
-import { openCli, type Cli } from './run-cli.ts'
+import { describe, expect, test } from 'vitest'
+import { cliOfFile } from './cli-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-let cli: Cli
+const { board, cli } = await cliOfFile()
 const nobody = { DROVER_URL: 'http://127.0.0.1:1' }
-
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-  cli = await openCli(board.url)
-})
-afterAll(async () => {
-  await cli.close()
-  await board.stop()
-  await redis.stop()
-})
 
 describe('with a board', () => {
   test('list shows what was announced, and how busy it is', async () => {

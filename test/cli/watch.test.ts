@@ -1,24 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openBoard, type TestBoard } from '../board/open-board.ts'
+import { describe, expect, test } from 'vitest'
 import { failed, playSession, says } from '../board/play-session.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
-import { openCli, type Cli } from './run-cli.ts'
+import { cliOfFile } from './cli-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-let cli: Cli
-
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-  cli = await openCli(board.url)
-})
-afterAll(async () => {
-  await cli.close()
-  await board.stop()
-  await redis.stop()
-})
+const { board, cli } = await cliOfFile()
 
 const seqsOf = (stdout: string): number[] =>
   stdout

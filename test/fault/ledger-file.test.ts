@@ -19,25 +19,21 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import { newId } from '../../src/core/ids.ts'
 import { backup } from '../../src/ledger/backup.ts'
 import { restore } from '../../src/ledger/restore.ts'
 import { openBoard, type TestBoard } from '../board/open-board.ts'
 import { createTempDir } from '../ledger/temp-ledger.ts'
 import { scriptedSession } from '../recorder/scripted-session.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let temp: ReturnType<typeof createTempDir>
 let dataDir: string
 let file: string
 let board: TestBoard | null = null
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(() => {
   temp = createTempDir()
   dataDir = join(temp.dir, 'data')

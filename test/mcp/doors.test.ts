@@ -1,22 +1,13 @@
 /** The same tools through both doors, with the official client. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openBoard, WORKSPACE, type TestBoard } from '../board/open-board.ts'
+import { WORKSPACE } from '../board/open-board.ts'
 import { playSession } from '../board/play-session.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 import { BAD_FRAMES } from './bad-frames.ts'
 import { connectMcp, type Called, type McpConnection } from './connect-mcp.ts'
+import { boardOfFile } from '../board/board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { board } = await boardOfFile()
 
 const TASK = { agent_type: 'architect', task: 'Audit the vault', workspace_dir: WORKSPACE }
 const sessions = async (query = ''): Promise<any[]> =>

@@ -1,22 +1,13 @@
 /** Mail between agents by their tools, with the official client, through both doors; and where it is recorded. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { newSessionToken, tokenHash } from '../../src/core/token.ts'
-import { openBoard, WORKSPACE, type TestBoard } from '../board/open-board.ts'
+import { WORKSPACE } from '../board/open-board.ts'
 import { playSession } from '../board/play-session.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 import { connectMcp, type McpConnection } from './connect-mcp.ts'
+import { boardOfFile } from '../board/board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url, { types: ['architect', 'code_developer', 'code_reviewer'] })
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { board } = await boardOfFile({ types: ['architect', 'code_developer', 'code_reviewer'] })
 
 const TOOLS = 'send_message,broadcast,check_inbox,reply_to,acknowledge,spawn_agent_async'
 

@@ -1,19 +1,10 @@
 /** What a session that must not wait is told, against a board without workers: who runs is played. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createPodDirectory } from '../../src/queue/pods.ts'
-import { openBoard, type Answered, type TestBoard } from '../board/open-board.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import type { Answered } from '../board/open-board.ts'
+import { boardOfFile } from '../board/board-of-file.ts'
 
-let redis: TestRedis
-let board: TestBoard
-beforeAll(async () => {
-  redis = await startRedis()
-  board = await openBoard(redis.url)
-})
-afterAll(async () => {
-  await board.stop()
-  await redis.stop()
-})
+const { board } = await boardOfFile()
 
 const spawn = (agentType: string): Promise<Answered> =>
   board.post('/api/v1/sessions', { agent_type: agentType, prompt: 'Do it', on_busy: 'fail' })

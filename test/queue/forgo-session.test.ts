@@ -1,5 +1,5 @@
 /** Of a session and its giving up there is always one and never both. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createAcceptor, type Acceptor } from '../../src/producer/accept.ts'
 import { createTasks, type ReadyTask, type Tasks } from '../../src/producer/tasks.ts'
 import { createWaits } from '../../src/producer/waits.ts'
@@ -9,17 +9,13 @@ import { createAgentTypeRegistry } from '../../src/queue/agent-types.ts'
 import { createQueues, type Queues } from '../../src/queue/jobs.ts'
 import { createPodDirectory } from '../../src/queue/pods.ts'
 import { openNamespace, type TestNamespace } from '../support/namespace.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let space: TestNamespace
 let queues: Queues
 let acceptor: Acceptor
 let tasks: Tasks
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   space = await openNamespace(server.url)
   const { redis, keys, store } = space

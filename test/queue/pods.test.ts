@@ -1,17 +1,13 @@
-import { afterEach, beforeAll, afterAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createPodDirectory, type PodDirectory } from '../../src/queue/pods.ts'
 import { openNamespace, type TestNamespace } from '../support/namespace.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let space: TestNamespace
 let pods: PodDirectory
 
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   space = await openNamespace(server.url)
   pods = createPodDirectory(space.redis, space.keys)

@@ -1,23 +1,19 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Actor } from '../../src/core/envelope.ts'
 import { newSessionId } from '../../src/core/ids.ts'
 import { cancelledEnding, endOf } from '../../src/queue/session-end.ts'
 import { createSessionRequests, type SessionRequests } from '../../src/queue/session-requests.ts'
 import type { AgentRef } from '../../src/queue/session-store.ts'
 import { acceptance, openNamespace, type TestNamespace } from '../support/namespace.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
 const ACTOR: Actor = { via: 'cli', name: null }
 const TOKEN = 'pod:1'
 
-let server: TestRedis
+const server = await redisOfFile()
 let space: TestNamespace
 let requests: SessionRequests
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   space = await openNamespace(server.url)
   requests = createSessionRequests(space.redis, space.keys)

@@ -1,15 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import { readSessionToken, type SessionToken } from '../../src/queue/session-token.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { openNamespace, type TestNamespace } from '../support/namespace.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let space: TestNamespace
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   space = await openNamespace(server.url)
 })

@@ -1,20 +1,16 @@
 /** What is said to a session, at the script that keeps it. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { MessageAnswered } from '../../src/core/events.ts'
 import { newSessionId } from '../../src/core/ids.ts'
 import type { AgentRef } from '../../src/queue/session-store.ts'
 import { createTalkStore, type TalkStore } from '../../src/queue/talk.ts'
 import { acceptance, openNamespace, type TestNamespace } from '../support/namespace.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let space: TestNamespace
 let talk: TalkStore
 let agent: AgentRef
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   space = await openNamespace(server.url)
   talk = createTalkStore(space.redis, space.keys)

@@ -1,19 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import type { AgentRef } from '../../src/queue/session-store.ts'
 import { createTranscripts, type Transcripts } from '../../src/queue/transcripts.ts'
 import { acceptance, openNamespace, type TestNamespace } from '../support/namespace.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
 const MARK = { bytes: 3, sha256: 'abc' }
-let server: TestRedis
+const server = await redisOfFile({ aof: 'always' })
 let space: TestNamespace
 let transcripts: Transcripts
-beforeAll(async () => {
-  server = await startRedis({ aof: 'always' })
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   space = await openNamespace(server.url)
   transcripts = createTranscripts(space.redis, space.keys)

@@ -1,22 +1,18 @@
 import { appendFile, link, mkdtemp, rm, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import { createLinesDigest } from '../../src/core/lines-digest.ts'
 import type { AgentRef } from '../../src/queue/session-store.ts'
 import { createAgentStream, type AgentStream } from '../../src/worker/agent-stream.ts'
 import { acceptance, openNamespace, type TestNamespace } from '../support/namespace.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let space: TestNamespace
 let dir: string
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   space = await openNamespace(server.url)
   dir = await mkdtemp(join(tmpdir(), 'drover-stream-'))

@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import type { AgentRef, SessionRecord } from '../../src/queue/session-store.ts'
 import { createTranscripts, type Transcripts } from '../../src/queue/transcripts.ts'
@@ -8,18 +8,14 @@ import { openTranscript } from '../../src/session/transcript.ts'
 import { beginConversation, type Begun } from '../../src/worker/conversation.ts'
 import { createScratch, type Scratch } from '../support/leaks.ts'
 import { acceptance, openNamespace, type TestNamespace } from '../support/namespace.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let space: TestNamespace
 let scratch: Scratch
 let transcripts: Transcripts
 let sessionId: string
 let errors: unknown[]
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   space = await openNamespace(server.url)
   scratch = await createScratch()

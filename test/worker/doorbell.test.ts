@@ -1,15 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Redis } from 'ioredis'
 import { keysOf } from '../../src/queue/keys.ts'
 import { createDoorbell } from '../../src/worker/doorbell.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
+const server = await redisOfFile()
 
 test('a ring is heard by whoever waits for that session, and by all after a reconnect', async () => {
   const keys = keysOf('bell')

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readBacklog } from '../../src/queue/backlog.ts'
 import { createRecorder, type Recorder } from '../../src/recorder/recorder.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
@@ -11,8 +11,8 @@ import type { SpoolLine } from '../../src/session/line.ts'
 import { createTempLedger, type TempLedger } from '../ledger/temp-ledger.ts'
 import { createSessionDirectory } from '../../src/session/directory.ts'
 import { openHouse, type PodHouse } from '../support/pod.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
 const SILENT = { warn: () => {}, info: () => {}, error: () => {} }
 /** Of the fake's assistant lines; init and result come on top. */
@@ -21,15 +21,11 @@ const HIGH_WATER = 200
 /** A batch of the spool's tail, which may be on its way when the mark is passed. */
 const BATCH = 500
 
-let server: TestRedis
+const server = await redisOfFile()
 let house: PodHouse
 let temp: TempLedger
 let recorder: Recorder | null
 let said: string[]
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   said = []
   recorder = null

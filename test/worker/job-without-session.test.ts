@@ -1,5 +1,5 @@
 /** Jobs that no pod can do: what ended long ago does not run again, what was lost or cannot be claimed does not wait for ever. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import { createQueues } from '../../src/queue/jobs.ts'
 import { createLostSessions } from '../../src/recorder/lost-sessions.ts'
@@ -7,17 +7,13 @@ import { createRecorder } from '../../src/recorder/recorder.ts'
 import { createTempLedger } from '../ledger/temp-ledger.ts'
 import { readWitness } from '../support/fake-claude.ts'
 import { openHouse, type PodHouse } from '../support/pod.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
 const SILENT = { warn: () => {}, info: () => {}, error: () => {} }
 
-let server: TestRedis
+const server = await redisOfFile()
 let house: PodHouse
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   house = await openHouse({ redisUrl: server.url })
 })

@@ -1,7 +1,7 @@
 /** Kills and restarts from outside, at every point of a session's life, with real processes (F34). */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Envelope } from '../../src/core/envelope.ts'
 import { createAgentTypeRegistry } from '../../src/queue/agent-types.ts'
 import { newSessionId } from '../../src/core/ids.ts'
@@ -10,15 +10,11 @@ import { createSessionStore } from '../../src/queue/session-store.ts'
 import { isTreeAlive, readWitness, violations } from '../support/fake-claude.ts'
 import { acceptance, ARCHITECT } from '../support/namespace.ts'
 import { openHouse, type PodHouse } from '../support/pod.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let house: PodHouse
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   house = await openHouse({ redisUrl: server.url })
 })

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import type { AgentRef } from '../../src/queue/session-store.ts'
 import { writeAgentRecord } from '../../src/session/agent-record.ts'
@@ -9,15 +9,11 @@ import { identityOf } from '../../src/setup/identity.ts'
 import { sendLeftovers } from '../../src/worker/leftovers.ts'
 import { createScratch, type Scratch } from '../support/leaks.ts'
 import { acceptance, openNamespace, type TestNamespace } from '../support/namespace.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let space: TestNamespace
 let scratch: Scratch
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   scratch = await createScratch()
   space = await openNamespace(server.url)

@@ -1,18 +1,15 @@
 /** What a pod notices of its agents, and what it says of itself. */
 import { createServer, type Server } from 'node:net'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createPodDirectory } from '../../src/queue/pods.ts'
 import type { Pod } from '../../src/worker/pod.ts'
 import { openHouse, type PodHouse } from '../support/pod.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { startRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let house: PodHouse
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   house = await openHouse({ redisUrl: server.url })
 })

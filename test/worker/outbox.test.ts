@@ -3,17 +3,17 @@ import { appendFile, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import { runIdOf } from '../../src/queue/run-id.ts'
 import { createSessionStore, type AgentRef, type SessionStore } from '../../src/queue/session-store.ts'
 import { createOutbox, type Outbox } from '../../src/worker/outbox.ts'
 import { createScratch, type Scratch } from '../support/leaks.ts'
 import { acceptance, openNamespace, type TestNamespace } from '../support/namespace.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let space: TestNamespace
 let scratch: Scratch
 let subscriber: Redis
@@ -23,10 +23,6 @@ let resent: string[]
 let recorded: string[]
 let errors: unknown[]
 
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   scratch = await createScratch()
   space = await openNamespace(server.url)

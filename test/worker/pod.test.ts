@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import { NO_FACTS, observe } from '../../src/core/stream-facts.ts'
 import { createQueues } from '../../src/queue/jobs.ts'
@@ -9,15 +9,12 @@ import { workspaceId } from '../../src/session/workspace.ts'
 import { readWitness, violations } from '../support/fake-claude.ts'
 import { acceptance } from '../support/namespace.ts'
 import { FIVE_TYPES, openHouse, type PodHouse } from '../support/pod.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { startRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let house: PodHouse
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   house = await openHouse({ redisUrl: server.url })
 })

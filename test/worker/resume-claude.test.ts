@@ -1,15 +1,15 @@
 /** The real CLI in rehearsal: its conversation goes on from one pod to another, each with files of its own. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { parseScript } from '../../src/rehearsal/load-script.ts'
 import { startRehearsal, type Rehearsal } from '../../src/rehearsal/rehearsal.ts'
 import { createTranscripts } from '../../src/queue/transcripts.ts'
 import type { Pod } from '../../src/worker/pod.ts'
 import { claudePath } from '../support/claude.ts'
 import { openHouse, type PodHouse } from '../support/pod.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
 /** A tool call that is open when the pod goes, and what the model says once it is asked again. */
 const SCRIPT = `description: x
@@ -19,13 +19,9 @@ agents:
       tools: [{ name: Bash, input: { command: 'echo $$ > tool.pid; exec sleep 60' } }]
     - text: The poem is done.`
 
-let server: TestRedis
+const server = await redisOfFile()
 let rehearsal: Rehearsal
 let house: PodHouse
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   rehearsal = await startRehearsal(parseScript(SCRIPT, 'x.yaml'))
   house = await openHouse({

@@ -1,21 +1,17 @@
 /** Sessions that go on: on another pod with a data directory of its own, or wait for the pod that has what they need. */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Pod } from '../../src/worker/pod.ts'
 import { createTranscripts } from '../../src/queue/transcripts.ts'
 import { openTranscript } from '../../src/session/transcript.ts'
 import { readWitness, violations, type FakeScript } from '../support/fake-claude.ts'
 import { openHouse, type PodHouse } from '../support/pod.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let house: PodHouse
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   house = await openHouse({ redisUrl: server.url })
 })

@@ -1,6 +1,6 @@
 import { appendFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { systemClock } from '../../src/core/clock.ts'
 import { newSessionId } from '../../src/core/ids.ts'
 import type { AgentRef } from '../../src/queue/session-store.ts'
@@ -9,10 +9,10 @@ import { openTranscript } from '../../src/session/transcript.ts'
 import { createShipper, type Shipper } from '../../src/worker/transcript-shipper.ts'
 import { createScratch, type Scratch } from '../support/leaks.ts'
 import { acceptance, openNamespace, type TestNamespace } from '../support/namespace.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
+import { redisOfFile } from '../support/redis-of-file.ts'
 
-let server: TestRedis
+const server = await redisOfFile()
 let space: TestNamespace
 let scratch: Scratch
 let transcripts: Transcripts
@@ -20,10 +20,6 @@ let agent: AgentRef
 let file: string
 let errors: unknown[]
 let pins: boolean[]
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
   space = await openNamespace(server.url)
   scratch = await createScratch()
