@@ -94,7 +94,7 @@ test.each([
   ['no JSON', '{"agent_type":', 'application/json', /could not be read/],
   ['no body', '', 'application/json', /empty body/],
   ['a form', 'agent_type=architect', 'application/x-www-form-urlencoded', /Content-Type: application\/json/],
-  ['an array', '[]', 'application/json', /expected object/],
+  ['an array', '[]', 'application/json', /must be a JSON object/],
   ['a prototype', '{"__proto__":{"agent_type":"architect"}}', 'application/json', /could not be read/],
 ])('refuses %s with a sentence', async (_what, body, type, message) => {
   const response = await fetch(`${board.url}/api/v1/sessions`, {
