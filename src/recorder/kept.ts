@@ -4,7 +4,7 @@
  *
  * A recorder begins with what the one before it said, adds what it records, takes off what it trims, and counts anew
  * whenever the stream has nothing more to read. Dying between a commit and saying so leaves the count one batch too
- * low, between a trim and saying so as much too high, until that next count.
+ * low, between a trim and saying so as much too high, until that next count. What is trimmed is said at once.
  */
 export interface Kept {
   /** What the recorder before has said; too late where the stream was counted since. */

@@ -26,11 +26,13 @@ export async function readLag(
     redis.time(),
     readBacklog(redis, keys),
   ])
-  if (oldest === undefined) return { ...backlog, oldest: null, lagMs: 0 }
+  // What is counted is told by the recorder, the position is the ledger's own word.
+  if (oldest === undefined) return { ...backlog, unrecorded: 0, oldest: null, lagMs: 0 }
   const nowMs = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
   const at = timeOf(oldest[0])
   return {
     ...backlog,
+    unrecorded: Math.max(1, backlog.unrecorded),
     oldest: { id: oldest[0], ts: new Date(at).toISOString() },
     lagMs: Math.max(0, nowMs - at),
   }

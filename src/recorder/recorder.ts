@@ -156,10 +156,11 @@ export function createRecorder(parts: RecorderParts): Recorder {
     ledger.tables.unbilled.forget()
     const over = new AbortController()
     const kept = createKept()
-    const announce = (upTo: string): void =>
-      void announceRecorded(redis, keys, lease.token, { streamId: upTo, kept: kept.count() }).catch(
-        redisFailed,
-      )
+    const announce = (upTo?: string): void =>
+      void announceRecorded(redis, keys, lease.token, {
+        ...(upTo === undefined ? {} : { streamId: upTo }),
+        kept: kept.count(),
+      }).catch(redisFailed)
     redis.get(keys.kept).then((count) => kept.begin(Number(count ?? 0)), redisFailed)
     const restorer = createRestorer({
       redis,
@@ -189,7 +190,11 @@ export function createRecorder(parts: RecorderParts): Recorder {
       },
       onError: redisFailed,
     })
-    const trim = createTrimming(kept)
+    const trim = createTrimming((entries) => {
+      kept.trimmed(entries)
+      // Now, since the next commit may be long in coming: what is counted too high hides what is not recorded.
+      if (entries > 0) announce()
+    })
     const close = (): void => stream.close()
     stop.addEventListener('abort', close, { once: true })
     recording = true
@@ -299,7 +304,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
   }
 
   /** Takes away what is recorded and old enough; never before the commit. */
-  function createTrimming(kept: Kept): (lastId: string, entries: number) => void {
+  function createTrimming(onTrimmed: (entries: number) => void): (lastId: string, entries: number) => void {
     const cut = (parts.createCut ?? createStreamCut)()
     let trimmedAt = Number.NEGATIVE_INFINITY
     return (lastId, entries) => {
@@ -307,7 +312,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
       const minId = cut.minId()
       if (minId === null || clock.monotonic() - trimmedAt < TRIM_EVERY_MS) return
       trimmedAt = clock.monotonic()
-      redis.xtrim(keys.events, 'MINID', minId).then(kept.trimmed, redisFailed)
+      redis.xtrim(keys.events, 'MINID', minId).then(onTrimmed).catch(redisFailed)
     }
   }
 

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openLedger } from '../../src/ledger/open.ts'
 import { keysOf, type Keys } from '../../src/queue/keys.ts'
+import { readLag } from '../../src/recorder/lag.ts'
 import { createRecorder, type CommitSummary, type Recorder } from '../../src/recorder/recorder.ts'
 import { timeOf } from '../../src/recorder/stream-id.ts'
 import { createTempLedger, type TempLedger } from '../ledger/temp-ledger.ts'
@@ -192,6 +193,31 @@ describe('the recorder', () => {
     const kept = (await redis.xrange(keys.events, '-', '+')).map(([, fields]) => fields[1])
     expect(kept.slice(0, 5)).toEqual(events.slice(15))
     expect(logged.filter((line) => line.includes('is locked'))).toHaveLength(1)
+  })
+
+  it('says how much is not recorded also behind a trim, while the ledger is locked', async () => {
+    const { recorder } = startRecorder()
+    // Long ago, so that a later batch takes it away.
+    await publish(sessionEvents(10), '1000-*')
+    await until(async () => (await redis.get(keys.kept)) === '10')
+    await until(async () => {
+      await recorder.waitFor(await publish([pendingTask('A')]), 5000)
+      return timeOf((await redis.xrange(keys.events, '-', '+', 'COUNT', 1))[0]?.[0] ?? '') > 1000
+    })
+    const blocker = new Database(temp.path)
+    blocker.exec('BEGIN IMMEDIATE')
+    await publish(sessionEvents(5, 's2'))
+    const lag = await until(async () => {
+      const { unrecorded, oldest } = await readLag(redis, keys, recorder.position)
+      return unrecorded === 5 && oldest
+    })
+    expect(lag.id).toBe((await redis.xrevrange(keys.events, '+', '-', 'COUNT', 5)).at(-1)?.[0])
+    blocker.exec('ROLLBACK')
+    blocker.close()
+    await until(async () => (await readLag(redis, keys, recorder.position)).oldest === null)
+    // Whatever was said of it: everything is recorded.
+    await redis.del(keys.kept)
+    expect((await readLag(redis, keys, recorder.position)).unrecorded).toBe(0)
   })
 
   it('reads from the beginning when Redis has lost what it was', async () => {
