@@ -53,8 +53,8 @@ test('F07 away for less than the margin: the session does not notice', async () 
 })
 
 test('F07 away for three leases: the guard ends the agent in time, and the session goes on without a try', async () => {
-  await begin('finishing')
   await begin('fenced')
+  await begin('finishing')
   // It waits in the queue all the time.
   ids.waiting = await field.spawn({ lines: 1 }, { agentType: 'fenced' })
   await field.killRedis()
