@@ -67,6 +67,14 @@ export function failureOfSpawn(problem: string): Failure {
 const PERMANENT_SPAWN_PROBLEM =
   /\b(ENOENT|EACCES|EPERM|ENOTDIR|EISDIR|E2BIG|ENOEXEC|ELOOP|ENAMETOOLONG|ERR_INVALID_ARG_\w+)\b|does not exist|not a directory|not executable|may not be executed|not found/i
 
+/** Does the machine lack something for a while, as far as the system's words say: room on its disk, memory, files? */
+export function isPassingProblem(problem: string): boolean {
+  return PASSING_PROBLEM.test(problem)
+}
+
+const PASSING_PROBLEM =
+  /\b(EAGAIN|EDQUOT|EMFILE|ENFILE|ENOMEM|ENOSPC)\b|no space left on device|disk quota exceeded|too many open files|cannot allocate memory/i
+
 /** What the CLI says when it refuses to start: wrong flags, ids and files, all of them Drover's or the spec's. */
 const REFUSED_TO_START: readonly RegExp[] = [
   /^error: (unknown option|unknown command|option '|missing required|required option|too many arguments)/m,

@@ -8,7 +8,8 @@ import { agentPrompt, MESSAGE_END, type Conversation } from '../core/agent-promp
 import { createBell, type Bell } from '../core/bell.ts'
 import type { Clock } from '../core/clock.ts'
 import type { SessionClaimed } from '../core/events.ts'
-import { isDroverError, messageOf, type DroverError } from '../core/errors.ts'
+import { isDroverError, messageOf } from '../core/errors.ts'
+import { isPassingProblem } from '../core/failure.ts'
 import { classifyOutcome, type Asked, type Outcome } from '../core/outcome.ts'
 import { isEnded, isLive } from '../core/state.ts'
 import { waitedUpTo } from '../core/waited-time.ts'
@@ -39,8 +40,9 @@ import { undelivered } from './undelivered.ts'
 import { openWorkplace } from './workplace.ts'
 import { missingWorkspace, preflightParts, waitForWorkspace } from './workspace-wait.ts'
 
-/** Until another claim tries what somebody else was in the way of. */
+/** Until another claim tries what somebody else was in the way of, or what this machine lacked. */
 const BUSY_MS = 1000
+const SHORTAGE_MS = 30_000
 
 /** Runs the session of a job to its end, unless it has ended already. */
 export async function runSession(parts: SessionParts, job: ClaimedJob): Promise<Claim> {
@@ -313,26 +315,33 @@ function remainingOf(record: SessionRecord, clock: Clock): number {
   return started + record.timeoutSeconds * 1000 + record.pausedMs + waitedUpTo(record, now) - now
 }
 
-/** What cannot be prepared ends the session: a wrong spec, or a machine that cannot. */
+/** Nothing is wrong with the session: its job is looked at again. */
+interface NotNow {
+  readonly message: string
+  readonly laterMs: number
+}
+
+/**
+ * What cannot be prepared ends the session: a wrong spec, or a machine that cannot. What passes by itself ends nothing: a
+ * pod whose disk is full would fail all that waits, one after the other.
+ */
 async function launchable<T>(
   step: Promise<T>,
-): Promise<{ readonly value: T } | { readonly problem: Ending | DroverError }> {
+): Promise<{ readonly value: T } | { readonly problem: Ending | NotNow }> {
   try {
     return { value: await step }
   } catch (error) {
-    if (isDroverError(error) && error.code === 'redis_unavailable') return { problem: error }
-    const reason = isDroverError(error) ? 'invalid_config' : 'spawn_failed'
-    return { problem: failure(reason, messageOf(error)) }
+    const message = messageOf(error)
+    const isBusy = isDroverError(error) && error.code === 'redis_unavailable'
+    if (isBusy) return { problem: { message, laterMs: BUSY_MS } }
+    if (isPassingProblem(message)) return { problem: { message, laterMs: SHORTAGE_MS } }
+    return { problem: failure(isDroverError(error) ? 'invalid_config' : 'spawn_failed', message) }
   }
 }
 
-/** What passes by itself (somebody else is busy with its worktree) ends nothing: the job is looked at again. */
-async function giveUp(
-  parts: SessionParts,
-  record: SessionRecord,
-  problem: Ending | DroverError,
-): Promise<Claim> {
-  if (!isDroverError(problem)) return await endSession(parts, record, problem)
-  parts.onError(new Error(`Session ${record.sessionId} cannot start yet. ${problem.message}`))
-  return { laterMs: BUSY_MS }
+async function giveUp(parts: SessionParts, record: SessionRecord, problem: Ending | NotNow): Promise<Claim> {
+  if (!('laterMs' in problem)) return await endSession(parts, record, problem)
+  const { message, laterMs } = problem
+  parts.onError(new Error(`Session ${record.sessionId} cannot start here now. ${message}`))
+  return { laterMs }
 }

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { failureOfResult, failureOfSilence, failureOfSpawn } from '../../src/core/failure.ts'
+import {
+  failureOfResult,
+  failureOfSilence,
+  failureOfSpawn,
+  isPassingProblem,
+} from '../../src/core/failure.ts'
 import { NO_FACTS, observe, type ResultFacts, type StreamFacts } from '../../src/core/stream-facts.ts'
 
 const result: ResultFacts = {
@@ -261,4 +266,14 @@ describe('a process that could not be started', () => {
       expect(failureOfSpawn(problem).message).toContain(problem)
     },
   )
+
+  test.each([
+    ["ENOSPC: no space left on device, mkdir '/data/sessions/1'", true],
+    ["git could not write: fatal: cannot create directory at 'src': No space left on device", true],
+    ["EMFILE: too many open files, open '/data/mcp.json'", true],
+    ["EACCES: permission denied, mkdir '/data/sessions/1'", false],
+    ['The checkout has uncommitted changes (README.md).', false],
+  ])('not now, but later: %s', (problem, expected) => {
+    expect(isPassingProblem(problem)).toBe(expected)
+  })
 })

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -354,6 +355,27 @@ describe('so do they where the worker died when it had the success', () => {
     expect(await house.producer.result(there)).toMatchObject({ success: true, output: 'Done.' })
     expect(starts()).toEqual([])
   })
+})
+
+test('a full disk ends no session: it is looked at again', async (context) => {
+  const sessions = join(house.dataDir, 'sessions')
+  await mkdir(sessions)
+  const run = (...[file = '', ...args]: string[]): boolean => spawnSync(file, args).status === 0
+  const isMounted = run('mount', '-t', 'tmpfs', '-o', 'size=4k,nr_inodes=1', 'tmpfs', sessions)
+  context.skip(!isMounted, 'a file system cannot be mounted here')
+  try {
+    await house.startPod()
+    const sessionId = await house.spawn({})
+    const job = async () =>
+      await createQueues(house.redis, house.keys, () => {})
+        .of('architect')
+        .getJob(sessionId)
+    await until(async () => (await (await job())?.getState()) === 'delayed')
+    expect(await house.redis.hget(house.keys.session(sessionId), 'state')).toBe('queued')
+    expect(starts()).toEqual([])
+  } finally {
+    run('umount', sessions)
+  }
 })
 
 test('the key of another request brings no job into the wrong queue', async () => {
