@@ -7,7 +7,8 @@
 #
 # Afterwards `node` is the Node to use.
 
-minimum_node=22.12.0
+# As src/cli/node-version.ts says, with the reasons.
+minimum_node=22.18.0
 tools=$root/data/tools
 lock=$tools/setup.lock
 log=$tools/setup.log
@@ -75,6 +76,7 @@ find_node() {
     [ -n "$candidate" ] && [ -x "$candidate" ] || continue
     version=$("$candidate" --version 2>/dev/null) || continue
     version=${version#v}
+    case $version in 23.*) continue ;; esac
     if at_least "$version" "$minimum_node"; then
       node=$candidate
       node_version=$version

@@ -6,9 +6,15 @@
  * Compiled code is kept in the package's own `node_modules/.cache`: a start takes some 30 ms less with it. Where that
  * cannot be written, Node goes on without.
  */
-import { enableCompileCache } from 'node:module'
+import module from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { nodeProblem } from './node-version.ts'
 
-enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/drover', import.meta.url)))
+const problem = nodeProblem(process.versions.node)
+if (problem !== null) {
+  process.stderr.write(`error: ${problem}\n`)
+  process.exit(3)
+}
+module.enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/drover', import.meta.url)))
 const { runCommandLine } = await import('./command-line.ts')
 await runCommandLine()

@@ -206,7 +206,7 @@ describe('Node', () => {
     await symlink(process.execPath, join(checkout, 'data/tools/node/bin/node'))
   }
 
-  it.each(['20.20.2', '22.11.9', '18.0.0', '9.99.99'])(
+  it.each(['20.20.2', '22.17.9', '23.11.1', '9.99.99'])(
     '%s is passed over for the fetched one',
     async (version) => {
       await fetchedNode()
@@ -216,7 +216,7 @@ describe('Node', () => {
     },
   )
 
-  it.each(['22.12.0', '24.0.0-rc.1', '100.0.0'])('%s is used', async (version) => {
+  it.each(['22.18.0', '24.0.0-rc.1', '100.0.0'])('%s is used', async (version) => {
     await fetchedNode()
     const run = await drover([], { env: { PATH: await systemNode(version) } })
     // Our "system Node" only says its version.

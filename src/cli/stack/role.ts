@@ -61,7 +61,7 @@ export async function startRole(options: RoleOptions): Promise<Role> {
   if (document === null || document.success !== true) {
     child.kill('SIGKILL')
     await exited
-    throw failureOf(document, options)
+    throw failureOf(document, options, howItEnded(child))
   }
   return {
     pid: child.pid ?? 0,
@@ -95,7 +95,13 @@ async function firstDocument(child: ChildProcess): Promise<Record<string, unknow
   return null
 }
 
-function failureOf(document: Record<string, unknown> | null, options: RoleOptions): DroverError {
+/** SIGKILL may have been ours. */
+function howItEnded({ exitCode, signalCode }: ChildProcess): string {
+  if (exitCode !== null) return ` (exit code ${exitCode})`
+  return signalCode === null || signalCode === 'SIGKILL' ? '' : ` (${signalCode})`
+}
+
+function failureOf(document: Record<string, unknown> | null, options: RoleOptions, how: string): DroverError {
   if (document !== null && typeof document.error === 'string') {
     const { success: _, error, message, ...details } = document
     return new DroverError(error as ConstructorParameters<typeof DroverError>[0], String(message), details)
@@ -103,6 +109,6 @@ function failureOf(document: Record<string, unknown> | null, options: RoleOption
   const where = options.logFile === undefined ? '' : ` Its log is ${options.logFile}.`
   return new DroverError(
     'setup_failed',
-    `\`drover ${options.args.join(' ')}\` ended before it was ready.${where}`,
+    `\`drover ${options.args.join(' ')}\` ended before it was ready${how}.${where}`,
   )
 }
