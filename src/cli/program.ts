@@ -53,7 +53,9 @@ export interface CommandGroup {
 export function createProgram(surroundings: Surroundings, groups: readonly CommandGroup[]): Program {
   let flags: OptionValues = {}
   const problems: Issue[] = []
-  const program = createFrame(surroundings.version).hook('preAction', (_, command) => {
+  const { version, output } = surroundings
+  const shown = output.json ? JSON.stringify({ success: true, version }) : version
+  const program = createFrame(shown).hook('preAction', (_, command) => {
     if (problems.length > 0) throw badOptions(problems, command)
     flags = command.optsWithGlobals()
   })

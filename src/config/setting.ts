@@ -158,6 +158,7 @@ export function maskedAddress(address: string): string {
   const url = URL.parse(address)
   // Not a URL: the path of a socket, with parameters of the client (a password among them) after "?".
   if (url === null) return address.replace(/\?.*/s, '?***')
+  if (`${url.username}${url.password}${url.search}` === '') return address
   if (url.password !== '') url.password = '***'
   // A name without a password may be a token that was put in its place.
   else if (url.username !== '') url.username = '***'

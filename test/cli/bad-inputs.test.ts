@@ -72,6 +72,12 @@ describe('surroundings', () => {
     expect(await failing.ended).toMatchObject({ code: EXIT.usage, stdout: '' })
   })
 
+  test('a data directory that is a file', async () => {
+    const { code, stderr } = await cli.run(['up'], { env: { DROVER_DATA_DIR: MAIN } })
+    expect(stderr).toMatch(/^error: The directory .* cannot be used for Drover's data \(EEXIST/)
+    expect(code).toBe(EXIT.unreachable)
+  })
+
   test('a stdout that takes nothing, as on a full disk: said once, exit 1', async () => {
     const into = `"$0" "$@" > /dev/full`
     const ran = promisify(execFile)(

@@ -24,6 +24,8 @@ describe('help and version', () => {
     expect(help.stdout).toContain('Usage: drover')
     expect(version).toMatchObject({ code: 0, stderr: '' })
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+    const asJson = await cli.json(['--version'])
+    expect(asJson.document).toEqual({ success: true, version: version.stdout.trim() })
   })
 
   test('of one command, with examples', async () => {

@@ -3,10 +3,11 @@
  * asked for, else one of their own, with its own port, namespace and data directory, that ends with them.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../../config/settings.ts'
 import { newToken, tokenHash, writeToken } from '../../core/token.ts'
+import { makeDataDir } from './data-dir.ts'
 import { vouchFor } from './redis.ts'
 import { startRole, type Role } from './role.ts'
 import { findUp, type RunningUp } from './up-file.ts'
@@ -55,7 +56,7 @@ const KEPT = /^(orchestrator\.db(-wal|-shm)?|claude_invocations\.db|workspace)$/
 export async function makeRunDir(config: Config, folder: string): Promise<string> {
   const stamp = new Date().toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15)
   const dir = join(config.dataDir, folder, `${stamp}-${randomBytes(2).toString('hex')}`)
-  await mkdir(dir, { recursive: true })
+  await makeDataDir(dir)
   return dir
 }
 

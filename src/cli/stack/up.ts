@@ -2,11 +2,11 @@
  * Everything on this machine: Redis if none is configured, one worker, the board; each a process of its own, so
  * that a slow query on the board never delays a lease. A role that dies is started again.
  */
-import { mkdir } from 'node:fs/promises'
 import type { Config } from '../../config/settings.ts'
 import { sleep } from '../../core/clock.ts'
 import { DroverError, messageOf } from '../../core/errors.ts'
 import { findClaude } from '../../setup/claude-cli.ts'
+import { makeDataDir } from './data-dir.ts'
 import { openRedis, type OpenRedis } from './redis.ts'
 import { startRole, type Role } from './role.ts'
 import { announceUp, findUp, type RunningUp } from './up-file.ts'
@@ -54,11 +54,11 @@ export interface Up {
 /**
  * Starts it all, and resolves when all of it is ready.
  *
- * @throws DroverError `port_in_use`, `setup_failed`, or what a role answered
+ * @throws DroverError `port_in_use`, `setup_failed`, `ledger_unavailable` where nothing can be written, or what a role answered
  */
 export async function startUp(options: UpOptions): Promise<Up> {
   const { config, env, cwd, say } = options
-  await mkdir(config.dataDir, { recursive: true })
+  await makeDataDir(config.dataDir)
   const present = await findUp(config.dataDir)
   if (present !== null) throw alreadyUp(config.dataDir, present)
 
