@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { sleep } from '../core/clock.ts'
 import type { AgentClosed, AgentExited } from '../core/events.ts'
-import { classifyOutcome, NO_FACTS, type StreamFacts } from '../core/outcome.ts'
+import { classifyOutcome, NO_FACTS, type Outcome, type StreamFacts } from '../core/outcome.ts'
 import { isLive } from '../core/state.ts'
 import { NO_TALK, observeTalk, type TalkFacts } from '../core/talk-facts.ts'
 import { waitedUpTo } from '../core/waited-time.ts'
@@ -52,13 +52,16 @@ async function closePredecessor(parts: SessionParts, job: ClaimedJob, record: Se
   }
   // What it had printed may be on this very disk, its result too; elsewhere what it had published is known.
   const left = await takeLeftSpool(parts, agent)
-  const outcome = classifyOutcome({
+  const found = classifyOutcome({
     facts: left?.facts ?? record.facts ?? NO_FACTS,
     exit: null,
     asked: record.cancel !== null ? 'cancel' : 'worker_lost',
     stderrTail: '',
     spawnError: null,
   })
+  // It had nothing to do but wait for a person: that is no try of the work.
+  const isFree = found.retry === 'again' && record.state === 'waiting_input'
+  const outcome: Outcome = isFree ? { ...found, retry: 'resume' } : found
   const exited: AgentExited = {
     status: 'superseded',
     pid: record.pid,

@@ -245,7 +245,7 @@ function expectOneAnswerEach(sessionId: string): void {
 test('F38 a wait for an answer that outlives its worker is not the time of the session', async () => {
   await conduct(ids.asks)
   // What was said meanwhile is heard by the next agent.
-  expect(await field.ended(ids.asks)).toMatchObject({ status: 'completed', result: 'second' })
+  expect(await field.ended(ids.asks)).toMatchObject({ status: 'completed', result: 'second', restarts: 0 })
   expect(toldTo(ids.asks).filter((prompt) => prompt === SECOND)).toHaveLength(1)
   expect(waitedOf(ids.asks)).toBeGreaterThanOrEqual(HOUR_MS)
 })
@@ -257,7 +257,7 @@ const waitedOf = (sessionId: string): number =>
 
 test('F38 so is a wait for a message, which goes on without an agent', async () => {
   await field.producer.send(ids.stopped, SECOND)
-  expect(await field.ended(ids.stopped)).toMatchObject({ status: 'completed', result: 'second' })
+  expect(await field.ended(ids.stopped)).toMatchObject({ status: 'completed', result: 'second', restarts: 0 })
   expect(waitedOf(ids.stopped)).toBeGreaterThanOrEqual(HOUR_MS)
 })
 
