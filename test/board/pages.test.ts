@@ -309,6 +309,7 @@ describe.skipIf(chromium === null)('in Chromium', () => {
     const id = await board.spawn({ prompt: 'First line\n\nSecond line', agent_type: 'code_developer' })
     const page = await open(`/sessions/${id}`)
     expect(await page.locator('#prompt .text').innerText()).toBe('First line\n\nSecond line')
+    await page.getByText('No pod serves code_developer.').waitFor()
     // Its answer is lost on the way: sent again, it is the same message.
     const losing = async (route: Route): Promise<void> => {
       await route.fetch()

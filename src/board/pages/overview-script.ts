@@ -38,16 +38,6 @@ async function showPods() {
   put('pods', element('div', '', ...podNotes(pods)))
 }
 
-/** How many take work, and why the others do not. */
-function podNotes(pods) {
-  if (pods.length === 0) return [element('p', 'problem late', 'No pod is there, so nothing starts: drover up, or drover worker, brings one.')]
-  const ready = pods.filter((pod) => pod.state === 'ready').length
-  // What starts is ready in a moment, and has nothing to say.
-  const others = pods.filter((pod) => pod.state !== 'ready' && pod.state !== 'starting').map((pod) =>
-    element('p', 'pod quiet', element('span', 'mono', pod.pod_id), ' takes no session: ' + (pod.why ?? pod.state)))
-  return [element('p', 'pod quiet', 'Pods that take sessions: ' + ready + ' of ' + pods.length), ...others]
-}
-
 async function showCost() {
   if (Date.now() - costAt < COST_EVERY_MS) return
   const today = new Date().toISOString().slice(0, 10)

@@ -8,7 +8,7 @@ export interface PageFacts {
 export function homePage(facts: PageFacts): string {
   return frame(
     facts,
-    ['overview.js', 'home.js'],
+    ['pods.js', 'overview.js', 'home.js'],
     `<div id="alarms" role="status" hidden></div>
     <section id="waiting-section" aria-labelledby="waiting-title" hidden>
       <h2 id="waiting-title">Waits for an answer</h2>
@@ -56,7 +56,7 @@ export function homePage(facts: PageFacts): string {
 export function sessionPage(facts: PageFacts): string {
   return frame(
     facts,
-    ['talk.js', 'session.js'],
+    ['pods.js', 'talk.js', 'session.js'],
     `<p class="crumbs"><a href="/">Sessions</a> <span aria-hidden="true">/</span> <span id="crumb" class="mono"></span></p>
     <header class="title">
       <h1 id="title">Session</h1>

@@ -60,11 +60,12 @@ function recordOf(session, gaps) {
   ].filter(Boolean).join('; ')
 }
 
-function factsOf({ session, children, tree, gaps, messages }) {
+function factsOf({ session, children, tree, gaps, messages }, why) {
   const started = session.started_at !== null
   return [
     fact('Task', session.task_id),
     fact('Waits for', session.waiting_for.join(', ')),
+    fact('Why it waits', why, 'wide'),
     fact('Accepted', stamp(session.created_at)),
     fact('Duration', ranFor(session)),
     fact('Turns', started ? session.num_turns : null),
@@ -109,10 +110,12 @@ async function refresh() {
   try {
     const answer = await ask('/sessions/' + encodeURIComponent(sessionId))
     const { session, agents, questions } = answer
+    // Left out where it cannot be asked.
+    const why = await whyQueued(session).catch(() => null)
     document.title = session.agent_type + ' · Drover'
     document.getElementById('title').textContent = session.agent_type
     document.getElementById('state').replaceChildren(stateOf(session.status))
-    document.getElementById('facts').replaceChildren(...factsOf(answer))
+    document.getElementById('facts').replaceChildren(...factsOf(answer, why))
     showPrompt(session.task_description ?? '')
     showQuestions(questions)
     showControls(session)

@@ -4,6 +4,7 @@ import { HOME_SCRIPT } from '../pages/home-script.ts'
 import { ICON } from '../pages/icon.ts'
 import { OVERVIEW_SCRIPT } from '../pages/overview-script.ts'
 import { homePage, sessionPage, type PageFacts } from '../pages/page.ts'
+import { PODS_SCRIPT } from '../pages/pods-script.ts'
 import { SESSION_SCRIPT } from '../pages/session-script.ts'
 import { SHARED_SCRIPT } from '../pages/shared-script.ts'
 import { STYLE } from '../pages/style.ts'
@@ -37,6 +38,7 @@ export function pageRoutes(app: FastifyInstance, facts: PageFacts): void {
   asset('/assets/icon.svg', 'image/svg+xml; charset=utf-8', ICON)
   asset('/assets/shared.js', 'text/javascript; charset=utf-8', SHARED_SCRIPT)
   asset('/assets/home.js', 'text/javascript; charset=utf-8', HOME_SCRIPT)
+  asset('/assets/pods.js', 'text/javascript; charset=utf-8', PODS_SCRIPT)
   asset('/assets/overview.js', 'text/javascript; charset=utf-8', OVERVIEW_SCRIPT)
   asset('/assets/talk.js', 'text/javascript; charset=utf-8', TALK_SCRIPT)
   asset('/assets/session.js', 'text/javascript; charset=utf-8', SESSION_SCRIPT)
