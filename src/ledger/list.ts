@@ -132,7 +132,7 @@ function searched<Row, View>(
 ): Asked {
   const { conditions, values } = conditionsOf(parts, query)
   const wanted = conditions.length === 0 ? '1' : conditions.join(' AND ')
-  const from = query.cursor === undefined ? null : decodeCursor(query.cursor)
+  const from = query.cursor === undefined ? null : decodeRowCursor(query.cursor)
   const behind = from === null ? '' : `AND ${indexed.place} < ${indexed.cursorPlace}`
   const sql = `SELECT ${parts.time} AS time, ${parts.id} AS id, coalesce(${wanted}, 0) AS wanted
     FROM ${indexed.from} WHERE ${indexed.matches} ${behind} ORDER BY ${indexed.place} DESC`
@@ -147,7 +147,7 @@ function listed<Row, View>(parts: ListParts<Row, View>, query: ListQuery): Asked
     conditions.push(condition)
     Object.assign(values, value)
   }
-  const from = cursor === undefined ? null : decodeCursor(cursor)
+  const from = cursor === undefined ? null : decodeRowCursor(cursor)
   if (q !== undefined && q !== '') {
     const any = parts.searched.map((column) => `${column} LIKE @q ESCAPE '\\'`).join(' OR ')
     add(`(${any})`, { q: `%${partOf(q).replace(/[\\%_]/g, '\\$&')}%` })
@@ -211,6 +211,13 @@ export function encodeCursor(place: readonly [string, string]): string {
 export function decodeCursor(cursor: string): readonly [string, string] {
   const place = placeIn(cursor)
   if (place !== null) return place
+  throw invalidRequest([{ path: 'cursor', message: CURSOR_RULE }])
+}
+
+/** Of a list of rows, which go by their time: one of the events or of a search would be a place anywhere. */
+export function decodeRowCursor(cursor: string): readonly [time: string, id: string] {
+  const [time, id] = decodeCursor(cursor)
+  if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(time)) return [time, id]
   throw invalidRequest([{ path: 'cursor', message: CURSOR_RULE }])
 }
 

@@ -2,7 +2,7 @@
 import type { Mail } from '../core/mail.ts'
 import type { Db } from './database.ts'
 import type { MessageQuery, MessageViews } from './ledger.ts'
-import { decodeCursor, encodeCursor, isoTime, limitOf, previewOf } from './list.ts'
+import { decodeRowCursor, encodeCursor, isoTime, limitOf, previewOf } from './list.ts'
 
 const COLUMNS = (text: string): string => `message_id, thread_id, in_reply_to, broadcast_id, from_session,
   from_agent_type, to_session, to_agent_type, ${text} AS text, status, created_at, delivered_at, delivered_to,
@@ -69,7 +69,7 @@ function conditionsOf(query: MessageQuery): { conditions: string[]; values: Reco
   )
   if (toOperator === true) conditions.push('to_session IS NULL AND to_agent_type IS NULL')
   if (cursor !== undefined) {
-    const [cursorTime, cursorId] = decodeCursor(cursor)
+    const [cursorTime, cursorId] = decodeRowCursor(cursor)
     conditions.push('(created_at, message_id) < (@cursorTime, @cursorId)')
     Object.assign(values, { cursorTime, cursorId })
   }

@@ -72,6 +72,8 @@ describe('lists', () => {
       'x',
       Buffer.from('[1,2]').toString('base64url'),
       Buffer.from('{}').toString('base64url'),
+      // Of the events.
+      Buffer.from('["97","9007199254740991"]').toString('base64url'),
     ]) {
       expect(() => idsOf({ cursor })).toThrow(/cursor: is not the next_cursor of an earlier page/)
     }
