@@ -23,6 +23,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import { announceRecorded } from './announce.ts'
 import { openEventStream, type EventStream, type StreamBatch } from './event-stream.ts'
 import { createKept, type Kept } from './kept.ts'
+import { missingBehind } from './older-ledger.ts'
 import { recordBatch, RecorderSuperseded, type RecordedBatch } from './record-batch.ts'
 import { holdRecorderLease, type RecorderLease } from './recorder-lease.ts'
 import { createRestorer, type RestoreMemory } from './restorer.ts'
@@ -201,8 +202,11 @@ export function createRecorder(parts: RecorderParts): Recorder {
     try {
       while (!stop.aborted) {
         const { entries, quarantine, isSound } = await readNext(stream, stop)
-        // The one before us may have died between its commit and saying so.
-        if (isSound && !said) announce(position())
+        if (isSound && !said) {
+          await sayWhatIsMissing(streamId)
+          // The one before us may have died between its commit and saying so.
+          announce(position())
+        }
         said ||= isSound
         if (entries.length === 0) {
           if (isSound) await countKept(kept, lease.token)
@@ -288,6 +292,15 @@ export function createRecorder(parts: RecorderParts): Recorder {
       })
     } catch (error) {
       limiter.warn('after_commit', 'What follows a commit failed; the commit stands.', { err: error })
+    }
+  }
+
+  async function sayWhatIsMissing(streamId: string): Promise<void> {
+    try {
+      const missing = await missingBehind(redis, keys, streamId)
+      if (missing !== null) log.error(missing)
+    } catch (error) {
+      redisFailed(error)
     }
   }
 

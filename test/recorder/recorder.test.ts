@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import Database from 'better-sqlite3'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { openLedger } from '../../src/ledger/open.ts'
+import { openLedger, type Ledger } from '../../src/ledger/open.ts'
 import { keysOf, type Keys } from '../../src/queue/keys.ts'
 import { readLag } from '../../src/recorder/lag.ts'
 import { createRecorder, type CommitSummary, type Recorder } from '../../src/recorder/recorder.ts'
@@ -218,6 +218,33 @@ describe('the recorder', () => {
     // Whatever was said of it: everything is recorded.
     await redis.del(keys.kept)
     expect((await readLag(redis, keys, recorder.position)).unrecorded).toBe(0)
+  })
+
+  it('says what may be missing where an older ledger is in its place, unless the stream has all of it', async () => {
+    const other = createTempLedger()
+    /** Records with this ledger up to there; answers whether something may be missing in it. */
+    async function saysMissing(ledger: Ledger, upTo: string): Promise<boolean> {
+      const { recorder, logged } = startRecorder(() => {}, ledger)
+      await until(async () => recorder.position === upTo && (await redis.get(keys.recorded)) === upTo)
+      await recorder.stop()
+      return logged.some((line) => line.includes('a backup or a new file is in its place'))
+    }
+    try {
+      const first = await publish(sessionEvents(3))
+      expect(await saysMissing(temp.ledger, first)).toBe(false)
+      const second = await publish(sessionEvents(3, 's2'))
+      // A file that was made anew: nobody knows what was before.
+      expect(await saysMissing(other.ledger, second)).toBe(true)
+      // What follows is on the stream still.
+      expect(await saysMissing(temp.ledger, second)).toBe(false)
+      const third = await publish(sessionEvents(3, 's3'))
+      expect(await saysMissing(temp.ledger, third)).toBe(false)
+      await redis.xtrim(keys.events, 'MINID', third)
+      expect(await saysMissing(other.ledger, third)).toBe(true)
+      expect(await saysMissing(temp.ledger, third)).toBe(false)
+    } finally {
+      other.remove()
+    }
   })
 
   it('reads from the beginning when Redis has lost what it was', async () => {
