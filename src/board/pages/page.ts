@@ -69,7 +69,7 @@ export function sessionPage(facts: PageFacts): string {
     <p id="problem" class="problem" hidden></p>
     <div id="questions" class="asks" role="region" aria-label="Questions" aria-live="polite" hidden></div>
     <form id="say" class="say" hidden>
-      <textarea id="say-text" rows="1" aria-label="Message to its agent" placeholder="Say something to its agent"></textarea>
+      <textarea id="say-text" rows="1" aria-label="Message to its agent"></textarea>
       <button class="button">Send</button>
     </form>
     <p id="done" class="done quiet" role="status"></p>

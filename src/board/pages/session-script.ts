@@ -264,6 +264,7 @@ function entry(event, [kind, body]) {
 }
 
 function add(event) {
+  if (event.type === 'drover.session.waiting_input') isInterrupted = event.payload.reason === 'interrupted'
   const atEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 40
   const entries = event.type.startsWith('claude.') ? linesOfClaude(event) : [lineOfDrover(event)].filter(Boolean)
   for (const made of entries) events.append(entry(event, made))

@@ -80,7 +80,13 @@ function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
+/** For what the session waits: its events say so. */
+let isInterrupted = false
+
 function showControls(session) {
+  sayText.placeholder = session.status === 'waiting_input' && isInterrupted
+    ? 'It was interrupted: it goes on with your message, and ends without one'
+    : 'Say something to its agent'
   say.hidden = !isOpen(session)
   killButton.hidden = !isOpen(session)
   restartButton.hidden = !AGAIN.includes(session.status)
