@@ -14,6 +14,7 @@ import type { SessionState } from '../core/state.ts'
 import { refuseTooDeep, tooManyChildren, type LineageLimits } from '../core/lineage.ts'
 import { DEFAULT_PRIORITY, requestDigest, type OnBusy, type SpawnRequest } from '../core/request.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
+import { mayBeDone, redisReason } from '../queue/connection.ts'
 import type { EndedSessionNote } from '../queue/ended-session.ts'
 import type { Queues } from '../queue/jobs.ts'
 import type { Keys } from '../queue/keys.ts'
@@ -105,7 +106,7 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
       let adding: Promise<void> | undefined
       // After the append the session is accepted, whatever becomes of the job: ensureJobs adds it.
       const addJob = (): void => void (adding = queues.add(job).catch(onError))
-      const accepted = await store.accept(
+      const accepting = store.accept(
         {
           sessionId,
           request,
@@ -130,6 +131,9 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
         // which may be refused: a job without a session is nobody's.
         waitingFor.length > 0 || mayRepeat || isChild ? undefined : addJob,
       )
+      const accepted = await accepting.catch((error: unknown) => {
+        throw mayBeDone(error) ? mayBeAccepted(sessionId, key, error) : error
+      })
       if (!accepted.created && accepted.why === 'children' && createdBy !== null) {
         throw tooManyChildren(createdBy, parts.lineage.maxChildren)
       }
@@ -224,5 +228,17 @@ function conflict(sessionId: string, key: string | null): DroverError {
     'idempotency_conflict',
     `${what} was accepted before with another request. Use a new key for a new request.`,
     { session_id: sessionId },
+  )
+}
+
+/** Redis was asked and has not answered: the one failure of which nobody knows whether something was accepted. */
+function mayBeAccepted(sessionId: string, key: string | null, error: unknown): DroverError {
+  const again = key === null ? '' : ', and asking again under the same key is the same session'
+  return new DroverError(
+    'redis_unavailable',
+    `Redis has not answered (${redisReason(error)}). Whether the session ${sessionId} was accepted is not known: ` +
+      `"drover sessions show ${sessionId}" says it once Redis answers${again}.`,
+    { session_id: sessionId, accepted: 'unknown' },
+    { cause: error },
   )
 }

@@ -82,6 +82,14 @@ export function redisUnavailable(url: string, cause: unknown): DroverError {
   )
 }
 
+/** What ioredis says of a command that was sent, and to which no answer came. */
+const UNANSWERED = /^Command timed out|^Connection is closed|^Reached the max retries per request limit/
+
+/** True where a command may have been done although nobody was told. What Redis itself refuses was not done. */
+export function mayBeDone(error: unknown): boolean {
+  return UNANSWERED.test(messageOf(error))
+}
+
 /** Why Redis did not answer. What ioredis says of a connection that is down names its options. */
 export function redisReason(cause: unknown): string {
   const message = messageOf(cause)
