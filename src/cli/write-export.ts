@@ -1,4 +1,5 @@
 /** Where an export goes: standard output, or a file that is there only when it is whole. */
+import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { rename, rm, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
@@ -16,7 +17,8 @@ interface WrittenExport {
 }
 
 /**
- * Writes the text as it comes; of a file it says that it is written, with `--json` as a document. Dying in the middle leaves `<file>.part` and an earlier `<file>` as it was.
+ * Writes the text as it comes; of a file it says that it is written, with `--json` as a document. Dying in the middle leaves
+ * `<file>.<random>.part`, and an earlier `<file>` as it was.
  *
  * @throws DroverError `invalid_request` for a file that cannot be written; what reading the text throws
  */
@@ -31,7 +33,8 @@ export async function writeExport(
     return
   }
   const path = resolve(cwd, file)
-  const unfinished = `${path}.part`
+  // Of this one alone: another export to the same file must not end up in it half written.
+  const unfinished = `${path}.${randomBytes(4).toString('hex')}.part`
   try {
     await pipeline(text, createWriteStream(unfinished))
     await rename(unfinished, path)
