@@ -49,6 +49,12 @@ export interface OutboxParts {
   readonly onError: (error: unknown) => void
 }
 
+/** A life of Redis that was restored: what `restored` said ('' for nothing), and a store that reaches no later one. */
+interface Life {
+  readonly said: string
+  readonly store: SessionStore
+}
+
 export interface Outbox {
   readonly hooks: StoreHooks
   /** What `restored` said when all of this pod was there last; a new pod has sent nothing yet. */
@@ -63,16 +69,18 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
   const sessions = new Map<string, Sent[]>()
   const listeners: ((streamId: string) => void)[] = []
   const stopped = new AbortController()
-  /** What `restored` said when this pod last sent everything again; '' for nothing. */
-  let restored = ''
-  /** What it says now that everything is sent again. */
-  let restoring = ''
-  /** How often that was announced. */
+  /** When this pod last sent everything again. */
+  let restored = lifeOf(null)
+  /** How often `restored` was announced. */
   let announcements = 0
   let checking: Promise<void> | null = null
   let recordedUpTo = '0-0'
+
   // Another store than the pod's: what is sent again is not kept once more.
-  const store = createSessionStore(redis, keys, { restored: () => restoring })
+  function lifeOf(said: string | null | undefined): Life {
+    const known = said ?? ''
+    return { said: known, store: createSessionStore(redis, keys, { restored: () => known }) }
+  }
 
   function keep(sessionId: string, sent: Sent): void {
     const kept = sessions.get(sessionId) ?? []
@@ -96,18 +104,20 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
   }
 
   /** @throws DroverError `redis_unavailable` where Redis has lost something once more */
-  async function sendAgain(sessionId: string): Promise<void> {
-    const [, recordedBefore = '0-0'] = restoring.split(' ')
+  async function sendAgain(life: Life, sessionId: string): Promise<void> {
+    const [, recordedBefore = '0-0'] = life.said.split(' ')
     for (const sent of sessions.get(sessionId) ?? []) {
       if (reached(recordedBefore, sent.streamId)) continue
       const streamId =
-        sent.kind === 'change' ? await store.repeat(sent.change) : await sendLines(sent.agent, sent.upTo)
+        sent.kind === 'change'
+          ? await life.store.repeat(sent.change)
+          : await sendLines(life, sent.agent, sent.upTo)
       if (streamId !== '') sent.streamId = streamId
     }
   }
 
   /** A spool that cannot be read is a gap in the ledger, and must not keep the rest from it. */
-  async function sendLines(agent: AgentRef, upTo: number): Promise<string> {
+  async function sendLines({ store }: Life, agent: AgentRef, upTo: number): Promise<string> {
     let failed: unknown = null
     const lines: SessionStore['lines'] = (...args) =>
       store.lines(...args).catch((error: unknown) => {
@@ -126,16 +136,16 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
     }
   }
 
-  async function sendAllAgain(): Promise<void> {
+  async function sendAllAgain(life: Life): Promise<void> {
     for (const sessionId of sessions.keys()) {
-      if ((await store.read(sessionId)) === null) await giveUp(sessionId)
-      else await sendAgain(sessionId)
+      if ((await life.store.read(sessionId)) === null) await giveUp(life, sessionId)
+      else await sendAgain(life, sessionId)
     }
   }
 
   /** The ledger had nothing of it to write back. */
-  async function giveUp(sessionId: string): Promise<void> {
-    if (((await redis.get(keys.restored)) ?? '') !== restoring) throw notRestored()
+  async function giveUp(life: Life, sessionId: string): Promise<void> {
+    if (((await redis.get(keys.restored)) ?? '') !== life.said) throw notRestored()
     onError(new Error(`Redis has lost session ${sessionId} before the ledger had it: it cannot go on.`))
     const agentType = agentTypeOf(sessions.get(sessionId))
     if (agentType !== null) await redis.hset(keys.noRecord, sessionId, agentType)
@@ -168,12 +178,12 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
   async function checkOnce(): Promise<boolean> {
     const runId = await runIdOf(redis)
     const [seeded, said, recorded] = await redis.mget(keys.seeded, keys.restored, keys.recorded)
-    restoring = said ?? ''
-    if (seeded !== runId && !restoring.startsWith(`${runId} `)) return false
-    if (restoring !== restored) {
-      await sendAllAgain()
-      parts.onResent(restoring)
-      restored = restoring
+    if (seeded !== runId && said?.startsWith(`${runId} `) !== true) return false
+    if ((said ?? '') !== restored.said) {
+      const life = lifeOf(said)
+      await sendAllAgain(life)
+      parts.onResent(life.said)
+      restored = life
     }
     if (recorded) forget(recorded)
     return true
@@ -191,12 +201,12 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
   subscriber.on('message', announced)
   subscriber.on('ready', reconnected)
   await subscriber.subscribe(keys.recorded, keys.restored)
-  restored = (await redis.get(keys.restored)) ?? ''
+  restored = lifeOf(await redis.get(keys.restored))
   recordedUpTo = (await redis.get(keys.recorded)) ?? recordedUpTo
 
   return {
     hooks: {
-      restored: () => restored,
+      restored: () => restored.said,
       settled: () => checking?.catch(() => undefined) ?? Promise.resolve(),
       onChanged: (change, streamId) => keep(change.session.sessionId, { kind: 'change', change, streamId }),
       onLines: (agent, streamId, upTo) => keep(agent.sessionId, { kind: 'lines', agent, upTo, streamId }),
@@ -204,12 +214,12 @@ export async function createOutbox(parts: OutboxParts): Promise<Outbox> {
         await check()
         // Also where only this session is concerned: what is there already is not taken twice. Where Redis has lost
         // something once more the caller hears of it by its next answer.
-        await sendAgain(sessionId).catch((error: unknown) => {
+        await sendAgain(restored, sessionId).catch((error: unknown) => {
           if (!isDroverError(error)) throw error
         })
       },
     },
-    resent: () => restored,
+    resent: () => restored.said,
     onRecorded(listener) {
       listeners.push(listener)
       listener(recordedUpTo)
