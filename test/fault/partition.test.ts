@@ -25,7 +25,8 @@ const NAMES = Object.keys(CUTS) as Case[]
 
 const COST_USD = 0.25
 const COST_MICROS = 250_000
-const LONG: FakeScript = { lines: 40, delay_ms: 80, cost_usd: COST_USD }
+/** Longer than all others need to start, on a busy machine. */
+const LONG: FakeScript = { lines: 80, delay_ms: 80, cost_usd: COST_USD }
 const SHORT: FakeScript = { lines: 10, delay_ms: 80, cost_usd: COST_USD }
 /** The guard's tick, SIGKILL and the witness's beat, on a busy machine. */
 const KILL_MS = 400
@@ -47,13 +48,14 @@ beforeAll(async () => {
       pods[name] = await field.startPod({ id: `pod-${name}`, types: [name] })
     }),
   )
-  await Promise.all(
-    NAMES.map(async (name) => {
-      ids[name] = await field.spawn(name === 'paid' ? SHORT : LONG, { agentType: name })
-      first[name] = (await field.agentOf(ids[name])).agentId
-      await field.recorded(ids[name], 'drover.agent.started')
-    }),
-  )
+  const begin = async (name: Case): Promise<void> => {
+    ids[name] = await field.spawn(name === 'paid' ? SHORT : LONG, { agentType: name })
+    first[name] = (await field.agentOf(ids[name])).agentId
+    await field.recorded(ids[name], 'drover.agent.started')
+  }
+  await Promise.all(NAMES.filter((name) => name !== 'paid').map(begin))
+  // The short one last: it is to end after the cut, too.
+  await begin('paid')
   cutAt = field.now()
   for (const name of NAMES) pods[name].proxy.mode(CUTS[name])
   await field.startPod({ id: 'rescue' })
