@@ -120,8 +120,10 @@ export function copyTo(source: string, part: string, what: string): void {
   }
 }
 
-/** An empty file, which `VACUUM INTO` takes: so what cannot be written is told from what cannot be read. */
-/** For no more users than the source. */
+/**
+ * An empty file, for no more users than the source. `VACUUM INTO` takes it: so what cannot be written is told from what
+ * cannot be read.
+ */
 function reserve(source: string, part: string, what: string): void {
   const from = seen(() => statSync(source, { throwIfNoEntry: false }))
   const rights = typeof from === 'object' ? from.mode & 0o777 : 0
