@@ -7,7 +7,7 @@ import type { PodRow } from '../core/pod-row.ts'
 import type { AgentTypeSummary } from '../core/type-view.ts'
 import type { Queues } from '../queue/jobs.ts'
 import type { PodDirectory } from '../queue/pods.ts'
-import type { SessionStore } from '../queue/session-store.ts'
+import type { SessionRecord, SessionStore } from '../queue/session-store.ts'
 
 export interface BusyParts {
   readonly queues: Pick<Queues, 'of'>
@@ -49,14 +49,18 @@ async function refuseSecond(
     'singleton_violation',
     holder === null
       ? `${type.name} has a session waiting already. With on_busy "queue" (the default) this one waits in line.`
-      : // The source document's own words.
-        `${type.name} already running (PID: ${holder.pid ?? 'starting'})`,
+      : // The source document's own words; where no process runs, what the session does instead.
+        `${type.name} already running (PID: ${(hasProcess(holder) ? holder.pid : null) ?? holder.state})`,
     {
       agent_type: type.name,
       existing_agent_id: holder?.agentId ?? null,
       existing_session_id: holder?.sessionId ?? null,
     },
   )
+}
+
+function hasProcess({ state }: SessionRecord): boolean {
+  return state === 'running' || state === 'waiting_input'
 }
 
 /** Only where pods of the type are there and each of them says that it has no room; another one may come any moment. */

@@ -39,14 +39,20 @@ export interface WaitsParts {
 }
 
 export function createWaits({ store, types, tasks, onError }: WaitsParts): Waits {
-  /** What is known of `ids`, of all that wait, and of the sessions of the tasks that those depend on. */
-  async function look(ids: readonly string[]): Promise<KnownWaits> {
+  /** What is known of `ids`, of all that wait, and of the tasks that `ids` and what those wait for depend on. */
+  async function look(asking: string, ids: readonly string[]): Promise<KnownWaits> {
     const waits = await store.list()
-    const all = new Set([...ids, ...waits.flatMap(({ waiter, awaited }) => [waiter, awaited])])
+    const all = new Set([asking, ...ids, ...waits.flatMap(({ waiter, awaited }) => [waiter, awaited])])
     const waiting = await store.sessions([...all])
-    const queued = [...waiting.values()].filter(({ state }) => state === 'queued')
+    // Not of all that wait: there may be thousands, and each is a look into the ledger.
+    const awaitedBy = Map.groupBy(waits, ({ waiter }) => waiter)
+    const chain = new Set(ids)
+    for (const id of chain) {
+      if (id !== asking) for (const { awaited } of awaitedBy.get(id) ?? []) chain.add(awaited)
+    }
+    const queued = [...chain].filter((id) => waiting.get(id)?.state === 'queued')
     const dependencies = new Map(
-      queued.map(({ sessionId: id }) => [id, tasks?.sessionsOf(tasks.waitingFor(id)) ?? []] as const),
+      queued.map((id) => [id, tasks?.sessionsOf(tasks.waitingFor(id)) ?? []] as const),
     )
     const others = [...new Set([...dependencies.values()].flat())].filter((id) => !all.has(id))
     const sessions = others.length === 0 ? waiting : new Map([...waiting, ...(await store.sessions(others))])
@@ -69,14 +75,14 @@ export function createWaits({ store, types, tasks, onError }: WaitsParts): Waits
     async refuseAsking(waiter, agentType, waitingFor) {
       const dependencies = tasks?.sessionsOf(waitingFor) ?? []
       const awaited: Awaited = { sessionId: null, agentType, state: 'queued', dependencies }
-      refuseRing(waiter, awaited, await look([waiter, ...dependencies]))
+      refuseRing(waiter, awaited, await look(waiter, dependencies))
     },
 
     async begin(waiter, sessionId) {
       let end = (): void => {}
       try {
         end = await store.keep({ waiter, awaited: sessionId })
-        const known = await look([waiter, sessionId])
+        const known = await look(waiter, [sessionId])
         const awaited = known.sessions.get(sessionId)
         if (awaited !== undefined) refuseRing(waiter, awaited, known)
       } catch (error) {
