@@ -94,23 +94,3 @@ test.for(Object.entries(CALLS))('the answer to %s is lost', async ([, callOf]) =
   expect(await recorded()).toHaveLength(1)
   await agent.end()
 })
-
-test('a session whose acceptance nobody was told of is not said to be none: it is named, and runs once', async () => {
-  const asked = { agent_type: 'architect', prompt: 'Whoever is told of this one?' }
-  proxy.mode({ kind: 'trap', match: asked.prompt, at: 'after' })
-  const asking = board.post('/api/v1/sessions', asked, { 'idempotency-key': 'lost-1' })
-  await proxy.sprung()
-  proxy.mode('close')
-  proxy.cut()
-  const { status, body } = await asking
-  proxy.mode('pass')
-  expect({ status, body }).toMatchObject({
-    status: 503,
-    body: { error: 'redis_unavailable', accepted: 'unknown', message: expect.stringContaining('not known') },
-  })
-  const again = await until(async () => {
-    const answer = await board.post('/api/v1/sessions', asked, { 'idempotency-key': 'lost-1' })
-    return answer.status < 500 && answer.body
-  })
-  expect(again).toMatchObject({ session_id: body.session_id, repeated: true })
-})
