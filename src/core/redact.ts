@@ -80,16 +80,19 @@ export function createRedactor(options: RedactorOptions): Redactor {
   ])
   const isOwnVeiled = own.some(({ source }) => gramOf(source) === null)
 
+  // Compiling an expression for a long value takes tens of milliseconds, which is done when it first runs: for most
+  // agents never.
   const spansOf = (text: string): Span[] =>
-    finders.flatMap(({ mark, find }) =>
-      [...text.matchAll(find)].map(({ index, 0: { length } }) => ({
-        start: index,
-        end: index + length,
-        mark,
-      })),
-    )
-  const text = (plain: string): string =>
-    mayHold(plain) ? cutOut(plain, 0, plain.length, spansOf(plain)) : plain
+    mayHold(text)
+      ? finders.flatMap(({ mark, find }) =>
+          [...text.matchAll(find)].map(({ index, 0: { length } }) => ({
+            start: index,
+            end: index + length,
+            mark,
+          })),
+        )
+      : []
+  const text = (plain: string): string => cutOut(plain, 0, plain.length, spansOf(plain))
   /** A string of the JSON text may hold what the JSON text as it is does not show. */
   const isVeiled = (json: string): boolean =>
     json.includes('\\') &&
