@@ -2,6 +2,7 @@
  * A one-turn session, from a warm producer to its completed answer, against `claude -p` alone: the same CLI, the same
  * command line and environment, the same scripted model; the pod is a process of its own, as in production. The bare
  * one keeps one configuration directory, as a user's does; Drover's sessions get one each, which is part of the price.
+ * An agent that is granted tools of Drover has an MCP server more, whose start the CLI waits for: that is shown apart.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -23,23 +24,35 @@ import { median, summarize, type Result } from './report.ts'
 import { measurePairs, type Stage } from './stage.ts'
 import { startWorker, type BenchWorker } from './worker.ts'
 
-/** A shipped one. */
-const AGENT_TYPE = 'architect'
+const MODEL = 'opus'
+/** Without tools of Drover's own MCP server, so that the CLI starts what it would start by itself; and as by default. */
+const PLAIN = 'plain'
+const WITH_TOOLS = 'with_tools'
+const AGENT_TYPES = {
+  [PLAIN]: { description: 'A session and nothing more', model: MODEL, orchestrator_tools: [] },
+  [WITH_TOOLS]: { description: 'One that has mail, as every type does by default', model: MODEL },
+}
+const NAMESPACE = 'bench-session'
 const PROMPT = 'Say in one sentence what you were asked.'
 
 export async function benchSession(stage: Stage): Promise<readonly Result[]> {
   const rehearsal = await startRehearsal(await loadScript('default'))
   stage.defer(() => rehearsal.stop())
   // The pod takes the scripted model for the vendor's: nothing of its way is a rehearsal's.
-  const account = rehearsal.environment(AGENT_TYPE, 'bench')
-  const worker = await startWorker(stage, { namespace: 'bench-session', claude: claudePath(), env: account })
+  const account = rehearsal.environment(PLAIN, 'bench')
+  const worker = await startWorker(stage, {
+    namespace: NAMESPACE,
+    claude: claudePath(),
+    agentTypes: AGENT_TYPES,
+    env: account,
+  })
   const producer = createProducer({ redisUrl: stage.redisUrl, namespace: worker.namespace })
   stage.defer(() => producer.close())
 
-  async function ours(): Promise<number> {
+  async function ours(agentType: string): Promise<number> {
     const start = performance.now()
     const { sessionId } = await producer.spawn({
-      agentType: AGENT_TYPE,
+      agentType,
       prompt: PROMPT,
       workspaceDir: worker.workspace,
     })
@@ -50,21 +63,32 @@ export async function benchSession(stage: Stage): Promise<readonly Result[]> {
   }
   const bare = await prepareBare(stage, worker, account)
 
-  await bare()
-  await ours()
-  const measured = await measurePairs(stage.pairs, ours, bare)
-  return [
-    {
+  async function measure(agentType: string, title: string, goal: Result['goal']): Promise<Result> {
+    await bare()
+    await ours(agentType)
+    const measured = await measurePairs(stage.pairs, () => ours(agentType), bare)
+    return {
       bench: 'session',
-      title: 'a one-turn session, warm producer to completed answer, against `claude -p` alone',
+      title,
       unit: 'ms',
       measured: summarize(measured.map((pair) => pair.ours - pair.bare)),
-      goal: { op: '<=', value: 100 },
+      goal,
       details: [
         { label: 'claude -p', value: median(measured.map((pair) => pair.bare)), unit: 'ms' },
         { label: 'session', value: median(measured.map((pair) => pair.ours)), unit: 'ms' },
       ],
-    },
+    }
+  }
+  return [
+    await measure(PLAIN, 'a one-turn session, warm producer to completed answer, against `claude -p` alone', {
+      op: '<=',
+      value: 100,
+    }),
+    await measure(
+      WITH_TOOLS,
+      "the same of a type with tools of Drover's MCP server, which the CLI starts",
+      null,
+    ),
   ]
 }
 
@@ -78,13 +102,15 @@ async function prepareBare(
     join(stage.dir, 'bare', name),
   ) as [string, string, string]
   for (const dir of [home, configDir, tmpDir]) await mkdir(dir, { recursive: true })
-  const spec = findAgentType(loadAgentSpecs({ path: null, cwd: stage.dir }).specs, AGENT_TYPE)
+  // As the pod has it.
+  const path = join(stage.dir, NAMESPACE, 'agent_specs.json')
+  const spec = findAgentType(loadAgentSpecs({ path, cwd: stage.dir }).specs, PLAIN)
   const env = buildEnvironment({
     from: { PATH: process.env.PATH, HOME: home, ...account },
     spec,
     sessionId: '',
     agentId: '',
-    agentType: AGENT_TYPE,
+    agentType: PLAIN,
     taskId: null,
     orchestratorId: null,
     attempt: 1,
