@@ -206,7 +206,8 @@ export function createProducer(options: ProducerOptions): Producer {
   const onError = options.onError ?? ((): void => {})
   const keys = keysOf(namespace)
   let connecting: ReturnType<typeof connect> | null = null
-  let parts: Awaited<ReturnType<typeof connect>> | null = null
+  /** What `connecting` has become: a warm producer's call is on its way without a turn of the event loop. */
+  let ready: Awaited<ReturnType<typeof connect>> | null = null
 
   async function connect() {
     const redis = await connectRedis({ url: redisUrl, mode: 'fails', name: 'producer', onError })
@@ -228,7 +229,7 @@ export function createProducer(options: ProducerOptions): Producer {
 
   function connected(): ReturnType<typeof connect> {
     connecting ??= connect().then(
-      (connected) => (parts = connected),
+      (connected) => (ready = connected),
       (error: unknown) => {
         connecting = null
         throw error
@@ -298,7 +299,7 @@ export function createProducer(options: ProducerOptions): Producer {
           },
         ])
       }
-      const { acceptor, follower, types, waits } = parts ?? (await connected())
+      const { acceptor, follower, types, waits } = ready ?? (await connected())
       const type = asked.template == null ? null : await viaRedis(types.current(asked.agent_type))
       const request = withPrompt(asked, type)
       const { answer } = await acceptor

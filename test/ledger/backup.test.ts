@@ -22,7 +22,7 @@ import { restore } from '../../src/ledger/restore.ts'
 import { rebuild } from '../../src/recorder/rebuild.ts'
 import { mixedStream } from '../recorder/mixed-stream.ts'
 import { recordAll } from '../recorder/scripted-session.ts'
-import { createTempLedger, type TempLedger } from './temp-ledger.ts'
+import { createTempLedger, damageIndex, type TempLedger } from './temp-ledger.ts'
 
 let temp: TempLedger
 beforeEach(() => {
@@ -118,13 +118,7 @@ test('where this user may not write, each of them says what to do', async ({ ski
 
 test('a damaged ledger is written anew by neither compact nor rebuild', async () => {
   temp.ledger.close()
-  const db = new Database(temp.path)
-  db.pragma('wal_checkpoint(TRUNCATE)')
-  // A row that its index does not have: copied as it is, nobody would see it again.
-  db.unsafeMode()
-  db.pragma('writable_schema = ON')
-  db.exec(`UPDATE sqlite_schema SET rootpage = 2 WHERE name = 'agent_sessions_created'`)
-  db.close()
+  damageIndex(temp.path)
   const before = readFileSync(temp.path)
   for (const work of [() => compact(temp.path, OFF), () => rebuild(temp.path)]) {
     expect((await refusal(work)).message).toMatch(/is damaged .*drover ledger restore/)

@@ -55,3 +55,13 @@ export function createTempLedger(): TempLedger {
     },
   }
 }
+
+/** An index whose rows are not those of its table: copied as it is, nobody would see it again. */
+export function damageIndex(path: string): void {
+  const db = new Database(path)
+  db.pragma('wal_checkpoint(TRUNCATE)')
+  db.unsafeMode()
+  db.pragma('writable_schema = ON')
+  db.exec(`UPDATE sqlite_schema SET rootpage = 2 WHERE name = 'agent_sessions_created'`)
+  db.close()
+}

@@ -9,7 +9,7 @@ import { createLinesDigest } from '../../src/core/lines-digest.ts'
 import { prune } from '../../src/ledger/prune.ts'
 import { createHousekeeping, type Housekeeping } from '../../src/recorder/housekeeping.ts'
 import { createAlarms } from '../../src/telemetry/alarms.ts'
-import { createTempLedger, type TempLedger } from '../ledger/temp-ledger.ts'
+import { createTempLedger, damageIndex, type TempLedger } from '../ledger/temp-ledger.ts'
 import { until } from '../support/until.ts'
 import { recordTexts, scriptedSession } from './scripted-session.ts'
 
@@ -189,12 +189,7 @@ describe('housekeeping', () => {
 
   it('ends writing and answering of a damaged file', async () => {
     for (const id of ['a', 'b', 'c']) record(id, 100)
-    const db = new Database(temp.path)
-    db.pragma('wal_checkpoint(TRUNCATE)')
-    db.unsafeMode()
-    db.pragma('writable_schema = ON')
-    db.exec(`UPDATE sqlite_schema SET rootpage = 2 WHERE name = 'agent_sessions_created'`)
-    db.close()
+    damageIndex(temp.path)
     const { kept, alarms } = open(1)
     kept.start(null)
     await until(() => alarms.list().some(({ name }) => name === 'ledger_damaged'))

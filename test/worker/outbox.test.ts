@@ -102,6 +102,14 @@ async function rememberServer(sessionId: string): Promise<() => Promise<void>> {
   }
 }
 
+/** A session that is recorded up to its acceptance; `failOver` loses all that comes after it. */
+async function recordedSession() {
+  const ref = session()
+  await store.accept(acceptance(ref.sessionId))
+  const upTo = (await space.store.read(ref.sessionId))?.lastId ?? ''
+  return { ref, upTo, failOver: await rememberServer(ref.sessionId) }
+}
+
 const restoredText = async (upTo: string): Promise<string> => `${await runIdOf(space.redis)} ${upTo}`
 
 async function sayRestored(upTo: string): Promise<string> {
@@ -122,10 +130,7 @@ const seen = async () =>
   }))
 
 test('what the ledger does not have is sent again, in order, with the same agent and epoch', async () => {
-  const ref = session()
-  await store.accept(acceptance(ref.sessionId))
-  const upTo = (await space.store.read(ref.sessionId))?.lastId ?? ''
-  const failOver = await rememberServer(ref.sessionId)
+  const { ref, upTo, failOver } = await recordedSession()
   const agent = await liveOn(ref)
   const before = await seen()
 
@@ -217,10 +222,7 @@ test('a change that waits for what Redis has lost is not overtaken by a later on
 })
 
 test('a new change does not pass before what Redis has lost, though the pod has not heard of that yet', async () => {
-  const ref = session()
-  await store.accept(acceptance(ref.sessionId))
-  const upTo = (await space.store.read(ref.sessionId))?.lastId ?? ''
-  const failOver = await rememberServer(ref.sessionId)
+  const { ref, upTo, failOver } = await recordedSession()
   const agent = await liveOn(ref)
   const before = await seen()
 
@@ -237,10 +239,7 @@ test('a new change does not pass before what Redis has lost, though the pod has 
 })
 
 test('nor do lines', async () => {
-  const ref = session()
-  await store.accept(acceptance(ref.sessionId))
-  const upTo = (await space.store.read(ref.sessionId))?.lastId ?? ''
-  const failOver = await rememberServer(ref.sessionId)
+  const { ref, upTo, failOver } = await recordedSession()
   const agent = await startOn(ref)
   await failOver()
   await space.redis.set(space.keys.restored, await restoredText(upTo))
@@ -255,10 +254,7 @@ test('nor do lines', async () => {
 })
 
 test('Redis that loses it once more, while it is being sent again, has all of it in the end', async () => {
-  const ref = session()
-  await store.accept(acceptance(ref.sessionId))
-  const upTo = (await space.store.read(ref.sessionId))?.lastId ?? ''
-  const failOver = await rememberServer(ref.sessionId)
+  const { ref, upTo, failOver } = await recordedSession()
   const agent = await liveOn(ref)
   const before = await seen()
 
