@@ -146,7 +146,8 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
     questions.passOn(kept.answers)
     await questions.denyLate()
     await write()
-    if (idleSince !== null) await rest()
+    // What came in the meantime (a turn that began and ended) is written before the agent may rest.
+    if (idleSince !== null && !queued) await rest()
   }
 
   function interrupt(): void {
