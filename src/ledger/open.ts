@@ -1,14 +1,8 @@
 /** Opening the ledger: one writer (the recorder's process), any number of readers. */
 import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { createActionTable, type ActionTable } from './action.ts'
-import { createAgentMessageTable, type AgentMessageTable } from './agent-message.ts'
 import type { RawEvent } from '../core/envelope.ts'
-import { createAgentLifecycleEventTable, type AgentLifecycleEventTable } from './agent-lifecycle-event.ts'
-import { createAgentLifecycleTable, type AgentLifecycleTable } from './agent-lifecycle.ts'
-import { createAgentSessionTable, type AgentSessionTable } from './agent-session.ts'
 import { createAgentViews } from './agent-view.ts'
-import { createClaudeInvocationTable, type ClaudeInvocationTable } from './claude-invocation.ts'
 import { createCostView } from './cost-view.ts'
 import {
   answering,
@@ -19,30 +13,19 @@ import {
   type Db,
 } from './database.ts'
 import { createWorktreeRows } from './worktree-rows.ts'
-import { createEventGapTable, createGapViews, type EventGapTable } from './event-gap.ts'
+import { createGapViews } from './event-gap.ts'
 import { createEventList } from './event-list.ts'
 import { createEventViews } from './event-view.ts'
 import { createFigures } from './figures.ts'
-import { createInvocationModelUsageTable, type InvocationModelUsageTable } from './invocation-model-usage.ts'
-import { holdShared } from './in-use.ts'
+import { holdShared, type Hold } from './in-use.ts'
 import { linkInvocations } from './invocations-link.ts'
 import type { LedgerReader } from './ledger.ts'
 import { createMessageViews } from './message-view.ts'
 import { createFollowUpViews } from './follow-up-view.ts'
-import { createSessionMessageTable, type SessionMessageTable } from './session-message.ts'
-import { createSessionQuestionTable, type SessionQuestionTable } from './session-question.ts'
 import { migrate, requireCurrentSchema } from './migrate.ts'
 import { createOpenMails, type OpenMails } from './open-mail.ts'
 import { createOpenWork, type OpenWork } from './open-work.ts'
-import { createOrchestratorTaskTable, type OrchestratorTaskTable } from './orchestrator-task.ts'
-import { createRecordedSpoolTable, type RecordedSpoolTable } from './recorded-spool.ts'
-import { createRecorderFaultTable, type RecorderFaultTable } from './recorder-fault.ts'
-import {
-  createRecorded,
-  createRecorderPositionTable,
-  type RecorderPositionTable,
-} from './recorder-position.ts'
-import { createRoadmapPriorityTable, type RoadmapPriorityTable } from './roadmap-priority.ts'
+import { createRecorded } from './recorder-position.ts'
 import { createSaidSearch } from './said-search.ts'
 import { createSearchIndex, type SearchIndex } from './search-index.ts'
 import { createRebuildTables, type RebuildTables } from './rebuild-tables.ts'
@@ -51,35 +34,11 @@ import { createRestorable, type Restorable } from './restorable.ts'
 import { refuseHalfRestored } from './half-restored.ts'
 import { createRetention, type Retention } from './retention.ts'
 import { watchSameFile } from './same-file.ts'
-import { createSessionEventTable, type SessionEventTable } from './session-event.ts'
 import { createSessionTrees } from './session-tree.ts'
 import { createSessionViews } from './session-view.ts'
-import { createTaskEventTable, type TaskEventTable } from './task-event.ts'
 import { createTaskViews } from './task-view.ts'
-import { createUnbilledUsageTable, type UnbilledUsageTable } from './unbilled-usage.ts'
+import { createTables, type Tables } from './tables.ts'
 import { watchTrouble, type LedgerTrouble, type TroubleWatch } from './trouble.ts'
-
-/** The tables as the recorder writes them. */
-export interface Tables {
-  readonly sessionEvents: SessionEventTable
-  readonly taskEvents: TaskEventTable
-  readonly sessions: AgentSessionTable
-  readonly agents: AgentLifecycleTable
-  readonly agentEvents: AgentLifecycleEventTable
-  readonly invocations: ClaudeInvocationTable
-  readonly modelUsage: InvocationModelUsageTable
-  readonly unbilled: UnbilledUsageTable
-  readonly tasks: OrchestratorTaskTable
-  readonly messages: AgentMessageTable
-  readonly roadmap: RoadmapPriorityTable
-  readonly sessionMessages: SessionMessageTable
-  readonly questions: SessionQuestionTable
-  readonly position: RecorderPositionTable
-  readonly faults: RecorderFaultTable
-  readonly actions: ActionTable
-  readonly gaps: EventGapTable
-  readonly spools: RecordedSpoolTable
-}
 
 /** The ledger as its one writer has it. */
 export interface Ledger extends LedgerReader {
@@ -115,40 +74,15 @@ export function openLedger(path: string): Ledger {
   const file = resolve(path)
   return opening(file, () => {
     mkdirSync(dirname(file), { recursive: true })
-    const closing = createClosing()
-    return closing.onError(() => {
-      const hold = holdShared(file)
-      closing.add(() => hold.release())
+    const hold = holdShared(file)
+    try {
       refuseHalfRestored(file)
       const db = openDatabase(file)
-      closing.add(() => void db.close())
-      const requireSame = watchSameFile(file)
-      const applied = migrate(db)
-      const linked = linkInvocations(file)
-      waitBriefly(db)
-      const trouble = watchTrouble(file)
-      const begin = <T>(work: () => T): T => db.transaction(work).immediate()
-      return {
-        ...readerOf(db, file, trouble),
-        tables: tablesOf(db),
-        openWork: answering(file, createOpenWork(db), trouble.requireSound),
-        restorable: answering(file, createRestorable(db), trouble.requireSound),
-        openMails: answering(file, createOpenMails(db), trouble.requireSound),
-        search: soundOnly(createSearchIndex(db), trouble),
-        retention: createRetention(db),
-        applied,
-        linked,
-        trouble: trouble.now,
-        transaction: <T>(work: () => T): T => {
-          if (db.inTransaction) return begin(work)
-          return trouble.watch(() => {
-            requireSame()
-            return begin(work)
-          })
-        },
-        close: closing.run,
-      }
-    })
+      return closingOnError(db, () => writerOf(db, file, hold))
+    } catch (error) {
+      hold.release()
+      throw error
+    }
   })
 }
 
@@ -193,7 +127,7 @@ export function openForRebuild(path: string): RebuildLedger {
     return closingOnError(db, () => {
       migrate(db)
       return {
-        tables: tablesOf(db),
+        tables: createTables(db),
         rebuildTables: createRebuildTables(db),
         search: createSearchIndex(db),
         events: () => replayEvents(db),
@@ -205,26 +139,35 @@ export function openForRebuild(path: string): RebuildLedger {
   })
 }
 
-function tablesOf(db: Db): Tables {
+function writerOf(db: Db, file: string, hold: Hold): Ledger {
+  const requireSame = watchSameFile(file)
+  const applied = migrate(db)
+  const linked = linkInvocations(file)
+  waitBriefly(db)
+  const trouble = watchTrouble(file)
+  const begin = <T>(work: () => T): T => db.transaction(work).immediate()
   return {
-    sessionEvents: createSessionEventTable(db),
-    taskEvents: createTaskEventTable(db),
-    sessions: createAgentSessionTable(db),
-    agents: createAgentLifecycleTable(db),
-    agentEvents: createAgentLifecycleEventTable(db),
-    invocations: createClaudeInvocationTable(db),
-    modelUsage: createInvocationModelUsageTable(db),
-    unbilled: createUnbilledUsageTable(db),
-    tasks: createOrchestratorTaskTable(db),
-    messages: createAgentMessageTable(db),
-    roadmap: createRoadmapPriorityTable(db),
-    sessionMessages: createSessionMessageTable(db),
-    questions: createSessionQuestionTable(db),
-    position: createRecorderPositionTable(db),
-    faults: createRecorderFaultTable(db),
-    actions: createActionTable(db),
-    gaps: createEventGapTable(db),
-    spools: createRecordedSpoolTable(db),
+    ...readerOf(db, file, trouble),
+    tables: createTables(db),
+    openWork: answering(file, createOpenWork(db), trouble.requireSound),
+    restorable: answering(file, createRestorable(db), trouble.requireSound),
+    openMails: answering(file, createOpenMails(db), trouble.requireSound),
+    search: soundOnly(createSearchIndex(db), trouble),
+    retention: createRetention(db),
+    applied,
+    linked,
+    trouble: trouble.now,
+    transaction: <T>(work: () => T): T => {
+      if (db.inTransaction) return begin(work)
+      return trouble.watch(() => {
+        requireSame()
+        return begin(work)
+      })
+    },
+    close() {
+      db.close()
+      hold.release()
+    },
   }
 }
 
@@ -285,25 +228,5 @@ function closingOnError<T>(db: Db, work: () => T): T {
   } catch (error) {
     db.close()
     throw error
-  }
-}
-
-/** What is to be closed, the last first; each close may be called twice. */
-function createClosing(): { add(close: () => void): void; run(): void; onError<T>(work: () => T): T } {
-  const steps: (() => void)[] = []
-  const run = (): void => {
-    for (const close of steps.toReversed()) close()
-  }
-  return {
-    add: (close) => void steps.push(close),
-    run,
-    onError(work) {
-      try {
-        return work()
-      } catch (error) {
-        run()
-        throw error
-      }
-    },
   }
 }

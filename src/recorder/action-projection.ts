@@ -3,7 +3,7 @@
  * actor too, but is no further action.
  */
 import type { Actor, EventHeader } from '../core/envelope.ts'
-import type { Tables } from '../ledger/open.ts'
+import type { Tables } from '../ledger/tables.ts'
 
 /** Of the payloads of `core/events.ts`, what is read here. */
 interface Asked {

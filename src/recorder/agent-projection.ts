@@ -12,7 +12,7 @@ import type {
   AgentStarted,
 } from '../core/events.ts'
 import type { LifecycleEvent } from '../ledger/agent-lifecycle-event.ts'
-import type { Tables } from '../ledger/open.ts'
+import type { Tables } from '../ledger/tables.ts'
 import { ensureAgent } from './ensure-agent.ts'
 import type { AgentHeader, Effects, Handlers } from './handler.ts'
 import { markUnbilled } from './settle.ts'

@@ -9,7 +9,7 @@
 import type { RawEvent } from '../core/envelope.ts'
 import { createLinesDigest, NO_LINES, type LinesDigest } from '../core/lines-digest.ts'
 import type { EventGap, GapKey, GapReason } from '../ledger/event-gap.ts'
-import type { Tables } from '../ledger/open.ts'
+import type { Tables } from '../ledger/tables.ts'
 
 /** What an agent's closing event says: its spool had so many lines. */
 export interface ClosedSpool {

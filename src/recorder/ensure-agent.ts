@@ -1,6 +1,6 @@
 /** The rows of an agent, made by its first event. */
 import type { AgentSpawned } from '../core/events.ts'
-import type { Tables } from '../ledger/open.ts'
+import type { Tables } from '../ledger/tables.ts'
 import type { AgentHeader } from './handler.ts'
 
 /**

@@ -2,7 +2,7 @@
 import { cutText } from '../core/cut-text.ts'
 import type { Actor } from '../core/envelope.ts'
 import type { MessageAnswered, MessageDelivered, MessageSent, SessionWaitingInput } from '../core/events.ts'
-import type { Tables } from '../ledger/open.ts'
+import type { Tables } from '../ledger/tables.ts'
 import type { SessionHeader } from './handler.ts'
 
 const TEXT_LIMIT = 10_000

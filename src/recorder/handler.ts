@@ -1,6 +1,6 @@
 /** What projects an event: the shape of every handler, and what a batch leaves for those who are told of it. */
 import type { EventHeader } from '../core/envelope.ts'
-import type { Tables } from '../ledger/open.ts'
+import type { Tables } from '../ledger/tables.ts'
 import type { ClosedSpool } from './continuity.ts'
 
 /** The header of a session's event. */

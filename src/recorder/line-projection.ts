@@ -2,7 +2,7 @@
 import { cutText } from '../core/cut-text.ts'
 import { OUTPUT_LIMIT } from '../core/events.ts'
 import { modelsOfResult, usageOfResult } from '../core/usage.ts'
-import type { Tables } from '../ledger/open.ts'
+import type { Tables } from '../ledger/tables.ts'
 import { ensureAgent } from './ensure-agent.ts'
 import type { AgentHeader, Effects } from './handler.ts'
 

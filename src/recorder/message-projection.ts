@@ -1,7 +1,7 @@
 /** `drover.message.*`: of mail → `agent_message`; of what is said to a session, which has the same types → its own. */
 import type { EventHeader } from '../core/envelope.ts'
 import { isMail, type MailAnswered, type MailDelivered, type MailSent } from '../core/mail-events.ts'
-import type { Tables } from '../ledger/open.ts'
+import type { Tables } from '../ledger/tables.ts'
 import {
   onAnswered as onQuestionAnswered,
   onMessageDelivered,

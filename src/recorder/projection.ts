@@ -7,7 +7,7 @@
  * no row; their payload is not even parsed.
  */
 import type { EventHeader, RawEvent } from '../core/envelope.ts'
-import type { Tables } from '../ledger/open.ts'
+import type { Tables } from '../ledger/tables.ts'
 import { isAction, noteAction } from './action-projection.ts'
 import { AGENT_HANDLERS } from './agent-projection.ts'
 import type { AgentHeader, Effects, Handler, SessionHeader } from './handler.ts'

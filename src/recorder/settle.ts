@@ -6,7 +6,7 @@
  * no difference. Lines of running agents are never parsed for it.
  */
 import type { EventHeader } from '../core/envelope.ts'
-import type { Tables } from '../ledger/open.ts'
+import type { Tables } from '../ledger/tables.ts'
 import type { Effects } from './handler.ts'
 
 /** The agent has ended, or said something after it: `line`. */

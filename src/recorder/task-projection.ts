@@ -2,7 +2,7 @@
 import type { EventHeader } from '../core/envelope.ts'
 import type { RoadmapPriority, TaskBlocked, TaskEnded, TaskPending, TaskSpawned } from '../core/events.ts'
 import type { SpawnRequest } from '../core/request.ts'
-import type { Tables } from '../ledger/open.ts'
+import type { Tables } from '../ledger/tables.ts'
 import type { Effects, Handlers } from './handler.ts'
 
 function onPending(tables: Tables, header: EventHeader, payload: TaskPending, effects: Effects): void {
