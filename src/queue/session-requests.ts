@@ -9,9 +9,10 @@ import { newId } from '../core/ids.ts'
 import { isEnded, isLive, SESSION_STATES, type SessionState } from '../core/state.ts'
 import { createCallSession, notRestored, type ScriptAnswer } from './call-session.ts'
 import type { Keys } from './keys.ts'
-import type { OwnEvent } from './own-event.ts'
+import { eventArgs, type OwnEvent } from './own-event.ts'
 import { requestsOf, type CancelRequest, type Requests, type RestartRequest } from './session-record.ts'
-import { ENDED_TTL_SECONDS, own, type SessionRef } from './session-store.ts'
+import type { SessionRef } from './session-ref.ts'
+import { ENDED_TTL_SECONDS } from './session-store.ts'
 
 /**
  * `live`: the request stands, and the pod that has the agent acts on it. `ended`: there was no agent, and the session
@@ -77,7 +78,7 @@ export function createSessionRequests(redis: Redis, keys: Keys): SessionRequests
     events: readonly OwnEvent[],
   ): Promise<ScriptAnswer> {
     const whole = { doorbell: keys.doorbell, live: LIVE, writer, n: ++operations, ...operation }
-    const answer = await callSession(session, keys.lease(session.agentType, 0), whole, own(events))
+    const answer = await callSession(session, keys.lease(session.agentType, 0), whole, eventArgs(events))
     if (answer[0] === 'unrestored') throw notRestored()
     return answer
   }

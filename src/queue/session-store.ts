@@ -1,14 +1,13 @@
 /** A session's hash, read and changed through the session script. */
 import type { Redis } from 'ioredis'
-import { newId } from '../core/ids.ts'
 import { isEnded, isResting, type SessionState } from '../core/state.ts'
-import { createTurns } from '../core/turns.ts'
 import type { Keys } from './keys.ts'
-import { createCallSession, notRestored, type CallSession, type ScriptAnswer } from './call-session.ts'
+import { createCallSession, notRestored, type ScriptAnswer } from './call-session.ts'
 import { createAcceptBatch, type Accepted } from './accept-batch.ts'
 import type { Acceptance } from './accept-script.ts'
 import { readEndedNote, type EndedSessionNote } from './ended-session.ts'
-import type { OwnEvent } from './own-event.ts'
+import { eventArgs, type OwnEvent } from './own-event.ts'
+import { createRecoveringCalls, type SentChange, type StoreHooks } from './recovering-calls.ts'
 import type { AgentRef, SessionRef } from './session-ref.ts'
 import { recordOf, requestsOf, type Requests, type SessionRecord } from './session-record.ts'
 
@@ -28,8 +27,10 @@ export interface LineEvent {
 /** What the script answers to a change; a refusal names what it found. */
 export type Changed =
   | { readonly ok: true; readonly streamId: string }
-  /** `cancelled`: the session is to end, so it does not come to rest in the state asked for. */
-  /** `waiting`: its inbox was to be closed, and a message is in there. */
+  /**
+   * `cancelled`: the session is to end, so it does not come to rest in the state asked for. `waiting`: its inbox was to
+   * be closed, and a message is in there.
+   */
   | {
       readonly ok: false
       readonly refused: 'missing' | 'ended' | 'stale' | 'state' | 'cancelled' | 'waiting'
@@ -67,38 +68,7 @@ export type Renewed =
   | ({ readonly ok: true } & Pick<Requests, 'cancel' | 'restart' | 'said'>)
   | { readonly ok: false; readonly refused: 'missing' | 'ended' | 'lease' }
 
-/** What the script says where Redis may have lost something. */
-const LOST = new Set(['missing', 'gap', 'unrestored'])
-
 type Fields = Readonly<Record<string, string | number>>
-
-/** An own change as it was sent: enough to send it again. */
-export interface SentChange {
-  readonly session: SessionRef
-  readonly leaseKey: string
-  readonly operation: Readonly<Record<string, unknown>>
-  readonly events: readonly string[]
-}
-
-/** For whoever keeps what Redis may lose until it is recorded; see `worker/outbox.ts`. */
-export interface StoreHooks {
-  /**
-   * What the key `restored` said when all that this pod had sent was there last; '' for nothing. Comes with each change
-   * and each line: where Redis was restored once more they are refused, and `onLost` is called.
-   */
-  restored(): string
-  /** Resolves when what Redis has lost is sent again, at once mostly: no change may overtake an earlier one. */
-  settled(): Promise<void>
-  /** A change was applied; its last event is at `streamId` (of an earlier event where it had none). */
-  onChanged(sent: SentChange, streamId: string): void
-  /** The agent's lines up to number `cursor` were taken; the last one is at `streamId`. */
-  onLines(agent: AgentRef, streamId: string, cursor: number): void
-  /**
-   * Redis has no such session, or misses lines of it, or may have lost something. Resolves when everything that was
-   * sent is there again: then the call is repeated. A session that is missing even then is.
-   */
-  onLost(sessionId: string): Promise<void>
-}
 
 export interface SessionStore {
   /**
@@ -182,54 +152,7 @@ export interface SessionStore {
 /** The store over a connection; the same one may be shared with BullMQ. Without `onLost` it throws what needs it. */
 export function createSessionStore(redis: Redis, keys: Keys, hooks: Partial<StoreHooks> = {}): SessionStore {
   const callSession = createCallSession(redis, keys)
-  const inTurn = createTurns()
-  const writer = newId().slice(-12)
-  let operations = 0
-  const next = (kind: 'start' | 'change'): { readonly writer: string; readonly n: number } => ({
-    // A repeated start must answer its epoch, also when later changes were on their way already.
-    writer: kind === 'start' ? `${writer}:start` : writer,
-    n: ++operations,
-  })
-
-  const callOnce: CallSession = (session, leaseKey, operation, events) =>
-    callSession(session, leaseKey, { ...operation, restored: hooks.restored?.() }, events)
-
-  async function call(...args: Parameters<CallSession>): Promise<ScriptAnswer> {
-    let answer = await callOnce(...args)
-    for (let isTrue = false; answer[0] === 'unrestored' || (LOST.has(answer[0]) && !isTrue);) {
-      if (hooks.onLost === undefined) {
-        if (answer[0] === 'unrestored') throw notRestored()
-        return answer
-      }
-      // Of what is there again, `missing` and `gap` are the truth; another loss is waited for again.
-      isTrue = answer[0] !== 'unrestored'
-      await hooks.onLost(args[0].sessionId)
-      answer = await callOnce(...args)
-    }
-    return answer
-  }
-
-  /**
-   * A change, which the hooks keep until it is recorded. Those of one session go one after the other: one that waits for
-   * what Redis has lost, and is overtaken by a later number, would pass for done.
-   */
-  async function callForChange(
-    session: SessionRef,
-    leaseKey: string,
-    operation: Readonly<Record<string, unknown>>,
-    events: readonly string[],
-  ): Promise<ScriptAnswer> {
-    return await inTurn(session.sessionId, async () => {
-      await hooks.settled?.()
-      const answer = await call(session, leaseKey, operation, events)
-      if (answer[0] !== 'ok') return answer
-      const [, streamId = '', epoch, agentId] = answer
-      // An agent that is started again is the same one, not another.
-      const again = operation['kind'] === 'start' ? { again: { epoch, agent_id: agentId } } : {}
-      hooks.onChanged?.({ session, leaseKey, operation: { ...operation, ...again }, events }, streamId)
-      return answer
-    })
-  }
+  const calls = createRecoveringCalls(callSession, hooks)
 
   return {
     accept: createAcceptBatch(redis, keys),
@@ -244,7 +167,6 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks: Partial<Stor
     async change(session, change) {
       const operation = {
         kind: 'append',
-        ...next('change'),
         agent_id: session.agentId,
         epoch: session.epoch,
         states: change.from,
@@ -258,21 +180,20 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks: Partial<Stor
         expire: change.last ? ENDED_TTL_SECONDS : undefined,
       }
       return changedOf(
-        await callForChange(session, keys.lease(session.agentType, 0), operation, own(change.events)),
+        await calls.change(session, keys.lease(session.agentType, 0), operation, eventArgs(change.events)),
       )
     },
 
     async start(session, start) {
       const operation = {
         kind: 'start',
-        ...next('start'),
         token: start.token,
         prefix: start.agentIdPrefix,
         seen: start.epoch,
         restarts: start.restarts,
         set: start.set,
       }
-      const answer = await callForChange(session, start.leaseKey, operation, own(start.events))
+      const answer = await calls.change(session, start.leaseKey, operation, eventArgs(start.events))
       if (answer[0] === 'ok') {
         return { ok: true, streamId: answer[1] ?? '', epoch: answer[2] ?? '', agentId: answer[3] ?? '' }
       }
@@ -297,7 +218,7 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks: Partial<Stor
         line.type,
         line.payloadText,
       ])
-      const answer = await call(agent, keys.lease(agent.agentType, 0), operation, events)
+      const answer = await calls.repeated(agent, keys.lease(agent.agentType, 0), operation, events)
       if (answer[0] === 'ok') {
         const [, streamId = ''] = answer
         const cursor = Number(answer[2])
@@ -312,15 +233,16 @@ export function createSessionStore(redis: Redis, keys: Keys, hooks: Partial<Stor
     async close(agent, events) {
       const operation = {
         kind: 'close',
-        ...next('change'),
         agent_id: agent.agentId,
         epoch: agent.epoch,
       }
-      return changedOf(await callForChange(agent, keys.lease(agent.agentType, 0), operation, own(events)))
+      return changedOf(
+        await calls.change(agent, keys.lease(agent.agentType, 0), operation, eventArgs(events)),
+      )
     },
 
     async repeat({ session, leaseKey, operation, events }) {
-      const answer = await callOnce(session, leaseKey, operation, events)
+      const answer = await calls.once(session, leaseKey, operation, events)
       if (answer[0] === 'unrestored') throw notRestored()
       return answer[0] === 'ok' ? (answer[1] ?? '') : ''
     },
@@ -343,13 +265,6 @@ export async function lifeOf(
   const record = await store.read(sessionId)
   if (record !== null) return isEnded(record.state) ? 'ended' : 'live'
   return (await store.readEnded(sessionId)) === null ? 'unknown' : 'ended'
-}
-
-/** Events as the script takes them: four arguments each. */
-export function own(events: readonly OwnEvent[]): string[] {
-  if (events.length === 0) return []
-  const ts = new Date().toISOString()
-  return events.flatMap((event) => ['', ts, event.type, JSON.stringify(event.payload)])
 }
 
 function changedOf(answer: ScriptAnswer): Changed {

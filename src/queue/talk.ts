@@ -11,9 +11,9 @@ import { isLive, SESSION_STATES, type SessionState } from '../core/state.ts'
 import type { Question } from '../core/talk-facts.ts'
 import { createCallSession, notRestored, type ScriptAnswer } from './call-session.ts'
 import type { Keys } from './keys.ts'
-import type { OwnEvent } from './own-event.ts'
+import { eventArgs, type OwnEvent } from './own-event.ts'
 import type { InterruptRequest } from './session-record.ts'
-import { own, type SessionRef } from './session-store.ts'
+import type { SessionRef } from './session-ref.ts'
 
 /** A message that no conversation has yet. */
 export interface WaitingMessage extends MessageSent {
@@ -91,7 +91,7 @@ export function createTalkStore(redis: Redis, keys: Keys): TalkStore {
     event: OwnEvent,
   ): Promise<ScriptAnswer> {
     const whole = { doorbell: keys.doorbell, live: LIVE, writer, n: ++operations, ...operation }
-    const answer = await callSession(session, keys.lease(session.agentType, 0), whole, own([event]))
+    const answer = await callSession(session, keys.lease(session.agentType, 0), whole, eventArgs([event]))
     if (answer[0] === 'unrestored') throw notRestored()
     return answer
   }

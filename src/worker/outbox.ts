@@ -19,13 +19,8 @@ import { isDroverError, messageOf } from '../core/errors.ts'
 import { runIdOf } from '../queue/run-id.ts'
 import type { Keys } from '../queue/keys.ts'
 import { notRestored } from '../queue/call-session.ts'
-import {
-  createSessionStore,
-  type AgentRef,
-  type SentChange,
-  type SessionStore,
-  type StoreHooks,
-} from '../queue/session-store.ts'
+import type { SentChange, StoreHooks } from '../queue/recovering-calls.ts'
+import { createSessionStore, type AgentRef, type SessionStore } from '../queue/session-store.ts'
 import { reached } from '../queue/stream-id.ts'
 import { sendSpool } from './agent-stream.ts'
 
