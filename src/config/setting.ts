@@ -1,6 +1,7 @@
 /** What one setting is, and the kinds of value a setting can have. `settings.ts` is the table of all of them. */
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { LONGEST_TIMER_MS } from '../core/clock.ts'
 
 /** What defaults are made from. */
 export interface Place {
@@ -42,9 +43,6 @@ export interface ConfigValue {
 
 /** How a kind of value is read, checked and settled. */
 export type Kind<T> = Pick<Setting<T>, 'read' | 'schema' | 'settle'>
-
-/** The longest time a Node timer can wait, in milliseconds (2³¹ − 1, almost 25 days); a longer one fires at once. */
-const LONGEST_TIMER_MS = 2_147_483_647
 
 function kind<T>(
   schema: z.ZodType<NonNullable<T>>,

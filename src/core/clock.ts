@@ -12,6 +12,9 @@ export const systemClock: Clock = {
   now: () => new Date(),
 }
 
+/** The longest time a Node timer can wait, in milliseconds (almost 25 days); a longer one fires at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 /** Resolves after `ms`, or at once when `signal` aborts: look at the signal afterwards. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve()

@@ -18,26 +18,31 @@ export interface AgentEnded {
   readonly waitedMs: number | null
 }
 
-/** The end of an agent whose process is gone and whose spool is drained. */
-export function describeEnd(
-  agent: AgentRef,
-  pid: number,
-  exit: AgentExit,
-  asked: Asked,
-  how: Partial<AgentKilled>,
-  facts: StreamFacts,
-  spool: PublishedSpool,
-  stderr: string,
-  lastSaid: LastSaid,
-): AgentEnded {
+/** What is known of an agent whose process is gone and whose spool is drained. */
+export interface AgentRemains {
+  readonly agent: AgentRef
+  readonly pid: number
+  readonly exit: AgentExit
+  /** Why Drover wanted it to end, and how; null where it did not. */
+  readonly asked: Asked
+  readonly how: Partial<AgentKilled>
+  readonly facts: StreamFacts
+  readonly spool: PublishedSpool
+  readonly stderrTail: string
+  readonly lastSaid: LastSaid
+}
+
+/** How it ended. */
+export function describeEnd(remains: AgentRemains): AgentEnded {
+  const { agent, exit, asked, stderrTail, lastSaid } = remains
   // Deadline and guard loss are the guard's word, and come before what we had asked for.
   const why: Asked =
     exit.endedBy === 'guard_lost' ? 'guard_lost' : exit.endedBy === 'deadline' ? 'lease_lost' : asked
   const outcome = classifyOutcome({
-    facts,
+    facts: remains.facts,
     exit: { code: exit.code, signal: exit.signal },
     asked: why,
-    stderrTail: stderr,
+    stderrTail,
     spawnError: null,
   })
   const events: OwnEvent[] = [...lastSaid.events]
@@ -46,20 +51,20 @@ export function describeEnd(
       reason: why ?? 'leftovers',
       signal: exit.killedGracefully ? 'SIGTERM' : 'SIGKILL',
       processes_killed: exit.processesKilled,
-      ...(why === asked ? how : {}),
+      ...(why === asked ? remains.how : {}),
     }
     events.push({ type: 'drover.agent.killed', payload: killed })
   }
   const exited: AgentExited = {
     status: outcome.agentStatus,
-    pid,
+    pid: remains.pid,
     exit_code: exit.code,
     exit_signal: exit.signal,
     failure_reason: outcome.failureReason,
     message: outcome.failureReason === null ? null : outcome.message,
-    stderr_tail: stderr,
+    stderr_tail: stderrTail,
   }
-  const closed: AgentClosed = { ...spool, tail_unknown: false }
+  const closed: AgentClosed = { ...remains.spool, tail_unknown: false }
   events.push(
     { type: 'drover.agent.exited', payload: exited },
     { type: 'drover.agent.closed', payload: closed },

@@ -1,8 +1,5 @@
 /** One timer for several times: the soonest rings. Whoever is woken looks at the clock, and sets it again. */
-import type { Clock } from '../core/clock.ts'
-
-/** The longest that a timer of Node takes: 24 days. Woken too early, it is set again. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+import { LONGEST_TIMER_MS, type Clock } from '../core/clock.ts'
 
 export interface Alarm {
   /** Rings in `ms` at the latest: one that is set for an earlier time stays. */
@@ -28,6 +25,7 @@ export function createAlarm(clock: Pick<Clock, 'monotonic'>, ring: () => void): 
           set = null
           ring()
         },
+        // Woken too early, it is set again.
         Math.max(1, Math.min(ms, LONGEST_TIMER_MS)),
       )
       set = { timer, at }

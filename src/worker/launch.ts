@@ -25,7 +25,7 @@ import { prepareSystemPrompt } from '../session/system-prompt.ts'
 import { configDirOf, openTranscript, type Transcript } from '../session/transcript.ts'
 import type { SecretKeeper } from '../telemetry/secret-keeper.ts'
 import { identityOf } from '../setup/identity.ts'
-import type { AgentPlan } from './agent-run.ts'
+import type { AgentPlan } from './agent-plan.ts'
 
 /** What a rehearsal gives the CLI instead of an account; see rehearsal/. */
 export interface RehearsedModel {

@@ -1,6 +1,8 @@
 /** Why an agent is to end, and how: the reason with which the signals abort that end agents. */
 import type { Actor } from '../core/envelope.ts'
+import type { AgentKilled } from '../core/events.ts'
 import type { Asked } from '../core/outcome.ts'
+import type { GuardedAgent } from '../guard/client.ts'
 import type { CancelRequest, RestartRequest } from '../queue/session-record.ts'
 
 export interface Stop {
@@ -30,4 +32,29 @@ export function stopForRestart({ actor }: RestartRequest): Stop {
 /** Did somebody end the session, rather than the pod or the lease? */
 export function wasCancelled(stop: AbortSignal): boolean {
   return stop.aborted && stopOf(stop).asked === 'cancel'
+}
+
+/** Ends one agent. The first reason counts; each later one ends it too, sooner where its grace is shorter. */
+export interface Stopper {
+  stop(stop: Stop): void
+  /** What counts; null while it is not to end. */
+  asked(): Asked
+  /** How the reason that counts ends it, for the agent's `killed` event. */
+  how(): Pick<AgentKilled, 'grace_seconds' | 'actor'>
+}
+
+/** @param killGraceMs where a stop does not say its own */
+export function createStopper(agent: Pick<GuardedAgent, 'kill'>, killGraceMs: number): Stopper {
+  let asked: Asked = null
+  let how: Pick<AgentKilled, 'grace_seconds' | 'actor'> = {}
+
+  return {
+    stop({ asked: why, graceMs = killGraceMs, actor }) {
+      if (asked === null) how = { grace_seconds: graceMs / 1000, ...(actor === undefined ? {} : { actor }) }
+      asked ??= why
+      agent.kill(graceMs)
+    },
+    asked: () => asked,
+    how: () => how,
+  }
 }
