@@ -263,7 +263,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
         ledger,
         namespace,
         host: hostname(),
-        lock: createLocks(redis, keys),
+        lock: createLocks(redis, keys, { onTrouble: onError }),
         append: async (event) => (await redis.xadd(keys.events, '*', 'event', event)) ?? '',
         recorder,
         viaRedis,

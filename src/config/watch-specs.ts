@@ -67,8 +67,12 @@ export function watchSpecs(options: SpecWatchOptions): SpecWatch {
   return { stop: () => clearInterval(timer) }
 }
 
-/** Differs when the file does, or is another one. */
+/** Differs when the file does, or is another one. What cannot be looked at (a loop of links, a mount) is said when it is read. */
 function stampOf(file: string): string {
-  const found = statSync(file, { throwIfNoEntry: false, bigint: true })
-  return found === undefined ? `${file} missing` : `${file} ${found.ino} ${found.size} ${found.mtimeNs}`
+  try {
+    const found = statSync(file, { throwIfNoEntry: false, bigint: true })
+    return found === undefined ? `${file} missing` : `${file} ${found.ino} ${found.size} ${found.mtimeNs}`
+  } catch (error) {
+    return `${file} ${messageOf(error)}`
+  }
 }

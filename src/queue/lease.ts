@@ -68,8 +68,8 @@ export interface Lease {
 export interface Leases {
   /** Waits for a slot; null when `signal` aborted first. */
   acquire(agentType: string, slots: number, signal: AbortSignal): Promise<Lease | null>
-  /** Whether that token still has that lease. */
-  isHeld(lease: Pick<Lease, 'key' | 'token'>): Promise<boolean>
+  /** For how many milliseconds that token still has that lease, if it is not renewed; 0: it has it no more. */
+  leftMs(lease: Pick<Lease, 'key' | 'token'>): Promise<number>
 }
 
 interface AcquiringRedis extends Redis {
@@ -117,7 +117,10 @@ export function createLeases(
   }
 
   return {
-    isHeld: async ({ key, token }) => (await redis.get(key)) === token,
+    async leftMs({ key, token }) {
+      const [holder, left] = await Promise.all([redis.get(key), redis.pttl(key)])
+      return holder === token ? Math.max(left, 0) : 0
+    },
 
     async acquire(agentType, slots, signal) {
       const token = `${holder}:${newId()}`

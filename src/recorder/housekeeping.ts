@@ -2,7 +2,8 @@
  * What the recorder's process does for the file, once after the start and then daily: check, backup, retention, in
  * this order, so that a damaged file is neither copied over the last good backup nor written into.
  *
- * Each may be cut off at any moment and is done anew at the next turn. Only the process that records does it.
+ * Each may be cut off at any moment and is done anew at the next turn. Only the process that records does it; one that
+ * does not looks again soon, since it may be the next.
  */
 import { rmSync } from 'node:fs'
 import { sleep, type Clock, systemClock } from '../core/clock.ts'
@@ -18,8 +19,10 @@ import type { Logger } from '../telemetry/logger.ts'
 const DAY_MS = 86_400_000
 /** The start is busy enough; the check of the start was made before. */
 const FIRST_AFTER_MS = 60_000
+/** After a turn of which something failed; doubled up to a day, because a backup that does not fit fills the disk. */
+const RETRY_MS = 600_000
 /** Not yet due when a restart comes a little before the day is over. */
-const BACKUP_SLACK_MS = 600_000
+const SLACK_MS = 600_000
 
 export interface HousekeepingParts {
   readonly ledger: Ledger
@@ -36,8 +39,12 @@ export interface HousekeepingParts {
   readonly firstAfterMs?: number
   /** @default 86400000 */
   readonly everyMs?: number
+  /** @default 600000 */
+  readonly retryMs?: number
   readonly clock?: Clock
 }
+
+type Turn = 'done' | 'failed' | 'not_recording'
 
 export interface Housekeeping {
   /**
@@ -50,7 +57,9 @@ export interface Housekeeping {
 
 export function createHousekeeping(parts: HousekeepingParts): Housekeeping {
   const { ledger, alarms, log, clock = systemClock } = parts
-  const { firstAfterMs = FIRST_AFTER_MS, everyMs = DAY_MS } = parts
+  const { firstAfterMs = FIRST_AFTER_MS, everyMs = DAY_MS, retryMs = RETRY_MS } = parts
+  const dueMs = everyMs - Math.min(SLACK_MS, everyMs / 2)
+  let checkedAt = Number.NEGATIVE_INFINITY
   const stop = new AbortController()
   let loop: Promise<void> | null = null
 
@@ -79,7 +88,7 @@ export function createHousekeeping(parts: HousekeepingParts): Housekeeping {
     removeAbandonedParts(backupName(ledger.path, clock.now()), clock.now())
     const [newest] = listBackups(ledger.path)
     const age = newest === undefined ? Infinity : clock.now().getTime() - newest.at.getTime()
-    if (parts.backupKeep === 0 || age < everyMs - Math.min(BACKUP_SLACK_MS, everyMs / 2)) return
+    if (parts.backupKeep === 0 || age < dueMs) return
     const { file, bytes, position, durationMs } = await backupAside(ledger.path, stop.signal)
     log.info({ file, bytes, position, duration_ms: durationMs }, 'The ledger was backed up.')
     for (const old of listBackups(ledger.path).slice(parts.backupKeep)) rmSync(old.file, { force: true })
@@ -90,19 +99,21 @@ export function createHousekeeping(parts: HousekeepingParts): Housekeeping {
     if (sessions > 0) log.info({ sessions, lines }, 'Retention took the raw lines of ended sessions away.')
   }
 
+  async function check(): Promise<void> {
+    judge(await checkAside(ledger.path, stop.signal))
+    checkedAt = clock.monotonic()
+  }
+
+  async function turn(): Promise<Turn> {
+    if (!parts.recording()) return 'not_recording'
+    const isChecked = clock.monotonic() - checkedAt < dueMs || (await attempt('check', check))
+    if (ledger.trouble()?.alarm === 'ledger_damaged') return 'done'
+    const isBackedUp = await attempt('backup', copyAway)
+    const isPruned = await attempt('retention', takeAway)
+    return isChecked && isBackedUp && isPruned ? 'done' : 'failed'
+  }
+
   /** Answers whether it came to an end. */
-  async function check(): Promise<boolean> {
-    return await attempt('check', async () => judge(await checkAside(ledger.path, stop.signal)))
-  }
-
-  async function turn(isChecked: boolean): Promise<void> {
-    if (!parts.recording()) return
-    if (!isChecked) await check()
-    if (ledger.trouble()?.alarm === 'ledger_damaged') return
-    await attempt('backup', copyAway)
-    await attempt('retention', takeAway)
-  }
-
   async function attempt(chore: string, work: () => Promise<void>): Promise<boolean> {
     if (stop.signal.aborted) return false
     try {
@@ -110,23 +121,25 @@ export function createHousekeeping(parts: HousekeepingParts): Housekeeping {
       return true
     } catch (error) {
       if (stop.signal.aborted) return false
-      log.warn(
-        { chore },
-        `The ${chore} of the ledger failed and is tried again at the next turn: ${messageOf(error)}`,
-      )
+      log.warn({ chore }, `The ${chore} of the ledger failed and is tried again soon: ${messageOf(error)}`)
       return false
     }
   }
 
   async function run(checked: FileCheck | null): Promise<void> {
-    if (checked !== null) judge(checked)
-    // The first turn is a minute later: a large file is not read through twice for it.
-    let isChecked = checked !== null || (await check())
+    if (checked === null) await attempt('check', check)
+    else {
+      judge(checked)
+      checkedAt = clock.monotonic()
+    }
+    // The first turn is a minute later, and a large file is not read through twice for it.
     await sleep(firstAfterMs, stop.signal)
+    let failures = 0
     while (!stop.signal.aborted) {
-      await turn(isChecked)
-      isChecked = false
-      await sleep(everyMs, stop.signal)
+      const ended = await turn()
+      failures = ended === 'failed' ? failures + 1 : 0
+      const waitMs = ended === 'done' ? everyMs : retryMs * 2 ** Math.max(failures - 1, 0)
+      await sleep(Math.min(waitMs, everyMs), stop.signal)
     }
   }
 

@@ -5,6 +5,7 @@
  * (`queue/mail-script.ts`), which opens nothing that was taken.
  */
 import type { Redis } from 'ioredis'
+import { sleep } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { Ledger } from '../ledger/open.ts'
 import type { Keys } from '../queue/keys.ts'
@@ -16,6 +17,8 @@ import { restoredMail } from './restore.ts'
 const DAY_MS = 86_400_000
 /** Boards that are started again every day keep it too. */
 const FIRST_AFTER_MS = 120_000
+/** After a pass that failed, or that was another board's to make: this one may be the recorder by then. */
+const RETRY_MS = 600_000
 /** Messages of one turn: of 256 KB at most each. */
 const PAGE = 20
 
@@ -27,6 +30,8 @@ export interface MailKeeperParts {
   readonly log: Pick<Logger, 'warn'>
   /** @default 120000 */
   readonly firstAfterMs?: number
+  /** @default 600000 */
+  readonly retryMs?: number
   /** @default a day */
   readonly olderThanMs?: number
 }
@@ -38,43 +43,48 @@ export interface MailKeeper {
 }
 
 export function createMailKeeper(parts: MailKeeperParts): MailKeeper {
-  const { redis, keys, ledger, recorder, log, firstAfterMs = FIRST_AFTER_MS, olderThanMs = DAY_MS } = parts
+  const { redis, keys, ledger, recorder, log, olderThanMs = DAY_MS } = parts
+  const { firstAfterMs = FIRST_AFTER_MS, retryMs = RETRY_MS } = parts
   const stopped = new AbortController()
-  let timer: NodeJS.Timeout | null = null
-  let passing: Promise<void> = Promise.resolve()
+  let loop: Promise<void> | null = null
 
-  async function pass(): Promise<void> {
-    if (!recorder.recording) return
+  /** Answers whether it came to its end. */
+  async function pass(): Promise<boolean> {
     const now = Date.now()
     // None of those that were taken.
     const since = new Date(now + DAY_MS).toISOString()
     const before = new Date(now - olderThanMs).toISOString()
-    for (let after = 0; !stopped.signal.aborted;) {
+    for (let after = 0; recorder.recording;) {
+      if (stopped.signal.aborted) return false
       const page = ledger.openMails.page(after, since, PAGE)
       const last = page.at(-1)
-      if (last === undefined) return
+      if (last === undefined) return true
       const old = page.filter((mail) => mail.to_session !== null && mail.created_at <= before)
       await restoreMail(redis, keys, old.map(restoredMail))
-      if (last.created_at > before) return
+      if (last.created_at > before) return true
       after = last.place
     }
+    return false
   }
 
-  function begin(): void {
-    passing = pass().catch((error: unknown) => {
-      log.warn({ kind: 'mail_keeper' }, `Old mail could not be kept; tomorrow again: ${messageOf(error)}`)
-    })
-    timer = setTimeout(begin, DAY_MS)
+  async function run(): Promise<void> {
+    await sleep(firstAfterMs, stopped.signal)
+    while (!stopped.signal.aborted) {
+      const isDone = await pass().catch((error: unknown) => {
+        log.warn({ kind: 'mail_keeper' }, `Old mail could not be kept; soon again: ${messageOf(error)}`)
+        return false
+      })
+      await sleep(isDone ? DAY_MS : retryMs, stopped.signal)
+    }
   }
 
   return {
     start() {
-      timer ??= setTimeout(begin, firstAfterMs)
+      loop ??= run()
     },
     async stop() {
       stopped.abort()
-      if (timer !== null) clearTimeout(timer)
-      await passing
+      await loop
     },
   }
 }

@@ -168,7 +168,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     host: hostname(),
     namespace: config.namespace,
     // What it is waited for is tried again: no longer than that it holds others up.
-    lock: createLocks(redis, keys, config.lease.ttlMs),
+    lock: createLocks(redis, keys, { patienceMs: config.lease.ttlMs, onTrouble: onError }),
     lifeOf: (sessionId) => lifeOf(store, sessionId),
   })
   const tidying = createTidying(redis, keys)

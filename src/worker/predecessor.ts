@@ -13,7 +13,7 @@ import type { OwnEvent } from '../queue/own-event.ts'
 import { deadEvents } from '../queue/session-end.ts'
 import type { AgentRef, SessionRecord } from '../queue/session-store.ts'
 import { createAgentStream, type PublishedSpool } from './agent-stream.ts'
-import { concludeWithFiles, type ClaimedJob, type Next, type SessionParts } from './conclude.ts'
+import { concludeWithFiles, type Claim, type ClaimedJob, type Next, type SessionParts } from './conclude.ts'
 import { deliveries } from './given-messages.ts'
 import { preflight } from './preflight.ts'
 import { wasCancelled } from './stop.ts'
@@ -21,6 +21,25 @@ import { preflightParts } from './workspace-wait.ts'
 
 /** How often the lease of another slot is looked at. */
 const SLOT_LOOK_MS = 250
+/** Until a job whose session somebody else runs is looked at again. */
+const HELD_MS = 1000
+
+/**
+ * The session's agent is run by another claim, which has renewed its lease of late: BullMQ has given its job out a second
+ * time. Where a type has several slots, one that waited for it here would stand idle for as long as it runs.
+ */
+export async function isRunElsewhere(parts: SessionParts, { state, lease }: SessionRecord): Promise<boolean> {
+  if (!isLive(state) || lease === null) return false
+  return isRenewed(parts, await parts.leases.leftMs(lease))
+}
+
+/** A job of a dead worker is given out when its lease, too, is about to be over. */
+function isRenewed({ config }: SessionParts, leftMs: number): boolean {
+  return leftMs > config.lease.ttlMs / 2
+}
+
+/** The job is looked at again later. */
+export const HELD_ELSEWHERE: Claim = { laterMs: HELD_MS }
 
 /** Where a type has several slots, ours says nothing of the one that the agent before has: its end is waited for. */
 export async function afterPredecessor(
@@ -29,7 +48,10 @@ export async function afterPredecessor(
   stop: AbortSignal,
   record: SessionRecord,
 ): Promise<Next> {
-  while (record.lease !== null && (await parts.leases.isHeld(record.lease))) {
+  for (;;) {
+    const leftMs = record.lease === null ? 0 : await parts.leases.leftMs(record.lease)
+    if (leftMs === 0) break
+    if (isRenewed(parts, leftMs)) return HELD_ELSEWHERE
     await sleep(SLOT_LOOK_MS, job.closing)
     // A cancel is its holder's to act on.
     if (job.closing.aborted || (stop.aborted && !wasCancelled(stop))) return 'hand_over'

@@ -31,7 +31,7 @@ import {
 } from './conclude.ts'
 import { beginConversation } from './conversation.ts'
 import { startupTimeoutOf } from './launch.ts'
-import { afterPredecessor } from './predecessor.ts'
+import { afterPredecessor, HELD_ELSEWHERE, isRunElsewhere } from './predecessor.ts'
 import { preflight } from './preflight.ts'
 import { createPulse, type Pulse } from './pulse.ts'
 import { stopForCancel, stopForRestart, wasCancelled } from './stop.ts'
@@ -62,6 +62,8 @@ export async function runSession(parts: SessionParts, job: ClaimedJob): Promise<
   }
   // A job in another type's queue is nobody's: the session has its own.
   if (record.agentType !== job.spec.name) return 'finished'
+  // Of a type with one slot the wait for the lease is that wait, and nobody is kept from it.
+  if (job.spec.maxInstances > 1 && (await isRunElsewhere(parts, record))) return HELD_ELSEWHERE
   // Before it is claimed: a pod that cannot run it takes no lease, and says so once.
   if (!isLive(record.state) && record.cancel === null && remainingOf(record, parts.clock) > 0) {
     const missing = await missingWorkspace(parts, job.spec, record)
@@ -332,7 +334,7 @@ async function launchable<T>(
     return { value: await step }
   } catch (error) {
     const message = messageOf(error)
-    const isBusy = isDroverError(error) && error.code === 'redis_unavailable'
+    const isBusy = isDroverError(error) && error.code === 'worktree_refused'
     if (isBusy) return { problem: { message, laterMs: BUSY_MS } }
     if (isPassingProblem(message)) return { problem: { message, laterMs: SHORTAGE_MS } }
     return { problem: failure(isDroverError(error) ? 'invalid_config' : 'spawn_failed', message) }

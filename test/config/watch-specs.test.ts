@@ -1,4 +1,4 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { watchSpecs, type SpecWatch } from '../../src/config/watch-specs.ts'
@@ -50,7 +50,7 @@ test('a file that is written, replaced by a rename, or comes to be', async () =>
   expect(problems).toEqual([])
 })
 
-test('a broken file is said once, with all its problems, and changes nothing; so is one that is gone', async () => {
+test('a broken file is said once, with all its problems, and changes nothing; so is one that is gone, or cannot be looked at', async () => {
   const file = join(scratch.dir, 'team.json')
   writeFileSync(file, textOf('one'))
   start('team.json')
@@ -63,4 +63,8 @@ test('a broken file is said once, with all its problems, and changes nothing; so
   await until(() => problems.length === 3, { message: 'it is said' })
   expect(problems[1]).toBeNull()
   expect(problems[2]).toMatch(/does not exist/)
+  // What cannot even be looked at ends no pod.
+  symlinkSync('team.json', file)
+  await until(() => problems.length === 4, { message: 'it is said' })
+  expect(problems[3]).toMatch(/symbolic link that leads to itself/)
 })

@@ -1,5 +1,5 @@
 /** What the recorder's process does for the file: check, backup, retention. */
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -7,7 +7,11 @@ import { systemClock } from '../../src/core/clock.ts'
 import { splitEvent } from '../../src/core/envelope.ts'
 import { createLinesDigest } from '../../src/core/lines-digest.ts'
 import { prune } from '../../src/ledger/prune.ts'
-import { createHousekeeping, type Housekeeping } from '../../src/recorder/housekeeping.ts'
+import {
+  createHousekeeping,
+  type Housekeeping,
+  type HousekeepingParts,
+} from '../../src/recorder/housekeeping.ts'
 import { createAlarms } from '../../src/telemetry/alarms.ts'
 import { createTempLedger, damageIndex, type TempLedger } from '../ledger/temp-ledger.ts'
 import { until } from '../support/until.ts'
@@ -122,7 +126,7 @@ describe('retention', () => {
 })
 
 describe('housekeeping', () => {
-  function open(backupKeep: number) {
+  function open(backupKeep: number, more: Partial<HousekeepingParts> = {}) {
     const said: string[] = []
     const log = {
       info: (_: unknown, text?: string) => said.push(String(text)),
@@ -141,6 +145,7 @@ describe('housekeeping', () => {
       firstAfterMs: 10,
       everyMs: 1200,
       clock: { ...systemClock, now: () => new Date(Date.now() + 365 * 86_400_000) },
+      ...more,
     })
     housekeeping = kept
     return { kept, alarms, said }
@@ -169,6 +174,27 @@ describe('housekeeping', () => {
     expect(readdirSync(dir)).not.toContain(parts[0])
     await until(() => backups().length === 2 && !backups().includes(first), { timeoutMs: 15_000 })
     expect(linesOf('a')).toBe(0)
+  })
+
+  it('makes up soon for what failed, and for what was another board’s to do', async () => {
+    record('a', 10)
+    const dir = join(temp.dir, 'backups')
+    // A file where the directory belongs.
+    writeFileSync(dir, '')
+    let records = false
+    let looks = 0
+    const recording = (): boolean => {
+      looks += 1
+      return records
+    }
+    const { kept, said } = open(1, { recording, retryMs: 20, everyMs: 3_600_000 })
+    kept.start(null)
+    await until(() => looks > 1)
+    records = true
+    await until(() => linesOf('a') === 0)
+    rmSync(dir)
+    await until(() => said.includes('The ledger was backed up.'), { timeoutMs: 10_000 })
+    expect(said.filter((text) => text.includes('checked'))).toHaveLength(1)
   })
 
   it('raises an alarm for totals that disagree, and takes it back', async () => {

@@ -10,6 +10,7 @@ import type { Pod } from '../../src/worker/pod.ts'
 let server: TestRedis
 let house: PodHouse
 let pod: Pod
+let firstSession: string
 beforeAll(async () => {
   server = await startRedis()
   house = await openHouse({ redisUrl: server.url })
@@ -37,6 +38,7 @@ const announced = async (): Promise<string[]> => (await house.redis.hkeys(house.
 
 test('types change while the pod runs: the next session has the new spec, the running one its own', async () => {
   const first = await house.spawn({ silence_ms: 60_000 })
+  firstSession = first
   await runs(first)
   await pod.serve(types({ name: 'architect', model: 'haiku', max_instances: 2 }, { name: 'tester' }))
 
@@ -60,4 +62,25 @@ test('a type that is gone is announced no more; what was accepted is still run, 
   await until(async () => (await house.redis.hget(house.keys.pod('pod-1'), 'types')) === 'architect', {
     message: 'the pod serves it no more',
   })
+})
+
+test('a job that BullMQ gives out a second time, while its agent runs, keeps no slot from other sessions', async () => {
+  await house.producer.kill(firstSession)
+  await pod.serve(types({ name: 'architect', max_instances: 2 }, { name: 'tester' }))
+  const running = await house.spawn({ silence_ms: 60_000 })
+  await runs(running)
+  // As its look for lost jobs does, after a pod was cut off for a while.
+  const queue = `${house.keys.queuePrefix}:architect`
+  await house.redis.lrem(`${queue}:active`, 1, running)
+  await house.redis.rpush(`${queue}:wait`, running)
+  await house.redis.zadd(`${queue}:marker`, 0, '0')
+  await until(async () => (await house.redis.llen(`${queue}:wait`)) === 0, { message: 'it is taken again' })
+  const next = await house.spawn({})
+  const { success } = await house.producer.result(next)
+  expect(success).toBe(true)
+  expect(starts(running)).toHaveLength(1)
+  await house.producer.kill(running)
+  expect(await house.producer.result(running)).toMatchObject({ status: 'cancelled' })
+  // Its job is looked at again, and is over.
+  await until(async () => (await house.redis.zscore(`${queue}:completed`, running)) !== null)
 })
