@@ -1,5 +1,6 @@
 /** The board that the HTTP commands talk to. */
-import type { EventQuery, HttpClient, ListFilter } from '../producer/client.ts'
+import type { HttpClient } from '../producer/http-client.ts'
+import type { EventQuery, ListFilter } from '../producer/queries.ts'
 import type { CliContext } from './program.ts'
 
 /** A client of the configured board; `userAgent` says through which door. Nothing is sent yet. */
@@ -9,7 +10,7 @@ export async function connect(
 ): Promise<HttpClient> {
   const [{ config }, { createHttpClient }] = await Promise.all([
     context.config(),
-    import('../producer/client.ts'),
+    import('../producer/http-client.ts'),
   ])
   return createHttpClient({
     url: config.client.url,

@@ -1,7 +1,7 @@
 /** Agents, the processes of sessions, as tables and pages for people. */
 import type { AgentState } from '../core/state.ts'
 import type { AgentView } from '../ledger/ledger.ts'
-import type { ListDocument } from '../producer/client.ts'
+import type { ListDocument } from '../producer/http-client.ts'
 import { ago } from './format.ts'
 import type { Colors, Output } from './output.ts'
 import { visible } from './safe-text.ts'

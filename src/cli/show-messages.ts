@@ -1,6 +1,6 @@
 /** Mail between agents as tables and pages for people. Texts are untrusted. */
 import type { BroadcastAnswer, InboxAnswer, InboxMail, Mail, MailState, SentAnswer } from '../core/mail.ts'
-import type { ListDocument } from '../producer/client.ts'
+import type { ListDocument } from '../producer/http-client.ts'
 import { ago, counted } from './format.ts'
 import type { Colors, Output } from './output.ts'
 import { visible, visibleLines } from './safe-text.ts'

@@ -2,7 +2,7 @@
 import type { Envelope } from '../core/envelope.ts'
 import type { SessionState } from '../core/state.ts'
 import type { AgentView, GapView, SessionView } from '../ledger/ledger.ts'
-import type { HttpClient, ListDocument, SessionDocument } from '../producer/client.ts'
+import type { HttpClient, ListDocument, SessionDocument } from '../producer/http-client.ts'
 import { ago, counted, seconds, usd } from './format.ts'
 import type { Colors, Output } from './output.ts'
 import { createEventRenderer } from './render-event.ts'

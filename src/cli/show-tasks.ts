@@ -2,7 +2,7 @@
 import type { TaskState } from '../core/state.ts'
 import type { TaskView } from '../ledger/ledger.ts'
 import type { AddedTasks } from '../core/task-view.ts'
-import type { ListDocument, TaskDocument } from '../producer/client.ts'
+import type { ListDocument, TaskDocument } from '../producer/http-client.ts'
 import { ago } from './format.ts'
 import type { Colors, Output } from './output.ts'
 import { visible, visibleLines } from './safe-text.ts'

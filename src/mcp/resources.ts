@@ -1,6 +1,6 @@
 /** What can be read beside the tools: transcripts of sessions, and the agent types. */
 import { ResourceTemplate, type McpServer, type ReadResourceResult } from '@modelcontextprotocol/server'
-import type { HttpClient } from '../producer/client.ts'
+import type { HttpClient } from '../producer/http-client.ts'
 import type { Tool } from './tool.ts'
 
 const MOST_LISTED = 20

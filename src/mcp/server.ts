@@ -7,7 +7,7 @@ import {
 } from '@modelcontextprotocol/server'
 import { z } from 'zod'
 import { DroverError, isDroverError } from '../core/errors.ts'
-import type { HttpClient } from '../producer/client.ts'
+import type { HttpClient } from '../producer/http-client.ts'
 import { createProgress } from './progress.ts'
 import { registerResources } from './resources.ts'
 import type { Tool, ToolContext } from './tool.ts'

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import type { OrchestratorTool } from '../config/agent-spec.ts'
 import type { Envelope } from '../core/envelope.ts'
 import { parseRequest } from '../core/request.ts'
-import type { HttpClient } from '../producer/client.ts'
+import type { HttpClient } from '../producer/http-client.ts'
 
 /** What a call has to do its work. */
 export interface ToolContext {

@@ -1,12 +1,12 @@
 /**
  * Drover over HTTP for other services: the methods of `createProducer`, and all that a board knows beside them, with the
- * names of TypeScript. What the command line uses (`client.ts`) is the same with the names of the wire.
+ * names of TypeScript. What the command line uses (`http-client.ts`) is the same with the names of the wire.
  */
 import { randomUUID } from 'node:crypto'
 import type { Envelope } from '../core/envelope.ts'
 import { boardUrlOf } from './call-schema.ts'
 import { toCamel, toDeepCamel, toDeepSnake, toSnake, type DeepCamel } from './camel.ts'
-import { createHttpClient, type HttpClient, type SpawnDocument } from './client.ts'
+import { createHttpClient, type HttpClient, type SpawnDocument } from './http-client.ts'
 import type { EventsOptions } from './event-stream.ts'
 import type { Producer, SpawnOptions, Spawned } from './producer.ts'
 import type { CompletedAnswer } from '../core/answer.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import { createProducer } from '../../src/index.ts'
-import { createHttpClient } from '../../src/producer/client.ts'
+import { createHttpClient } from '../../src/producer/http-client.ts'
 import { until } from '../support/until.ts'
 import { WORKSPACE, type Answered } from './open-board.ts'
 import { boardOfFile } from './board-of-file.ts'

@@ -163,7 +163,7 @@ describe('the process', () => {
     ]) {
       const { stderr } = await cli.run(args, { nodeArgs })
       expect(stderr).toContain('node_modules/commander/')
-      expect(stderr).toContain('src/producer/client.ts')
+      expect(stderr).toContain('src/producer/http-client.ts')
       expect(stderr).not.toMatch(/node_modules\/(bullmq|ioredis|better-sqlite3|execa|fastify|pino)\//)
       // All of fetch: what `import 'node:http'` brings along.
       expect(stderr).not.toContain('internal/deps/undici/undici')

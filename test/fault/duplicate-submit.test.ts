@@ -2,7 +2,7 @@
 import { Queue } from 'bullmq'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createProducer, type Producer, type SpawnOptions } from '../../src/index.ts'
-import { createHttpClient } from '../../src/producer/client.ts'
+import { createHttpClient } from '../../src/producer/http-client.ts'
 import { fakePrompt } from '../support/fake-claude.ts'
 import { until } from '../support/until.ts'
 import { openField, type Field } from './rig/field.ts'

@@ -4,7 +4,7 @@
  */
 import { isDroverError, messageOf } from '../../src/core/errors.ts'
 import { sessionIdOfKey } from '../../src/core/ids.ts'
-import { createHttpClient } from '../../src/producer/client.ts'
+import { createHttpClient } from '../../src/producer/http-client.ts'
 import type { Field } from '../fault/rig/field.ts'
 import type { Random } from '../fault/rig/random.ts'
 import { fakePrompt } from '../support/fake-claude.ts'

@@ -1,5 +1,5 @@
 /** `drover messages list|show|send|broadcast|inbox|reply|acknowledge` */
-import type { MessageFilter } from '../../producer/client.ts'
+import type { MessageFilter } from '../../producer/queries.ts'
 import { connect, filterOf } from '../connect.ts'
 import { wholeNumber } from '../options.ts'
 import { examples, type CliContext, type Program, type Register } from '../program.ts'

@@ -2,7 +2,7 @@
 import { sleep } from '../../core/clock.ts'
 import { EXIT, isDroverError } from '../../core/errors.ts'
 import { needsAttention, type MonitorAnswer } from '../../core/monitor.ts'
-import type { HttpClient } from '../../producer/client.ts'
+import type { HttpClient } from '../../producer/http-client.ts'
 import { connect } from '../connect.ts'
 import { examples, type CliContext, type Register } from '../program.ts'
 import { exitCodeOf } from '../signals.ts'

@@ -1,7 +1,7 @@
 /** `drover sessions list|show|search|export|answer` */
 import { Option } from '@commander-js/extra-typings'
 import { EXPORT_FORMATS } from '../../core/export-format.ts'
-import type { HttpClient } from '../../producer/client.ts'
+import type { HttpClient } from '../../producer/http-client.ts'
 import { connect, eventQueryOf, filterOf, pagesOf } from '../connect.ts'
 import { wholeNumber } from '../options.ts'
 import { examples, type CliContext, type Program, type Register } from '../program.ts'

@@ -2,7 +2,7 @@
 import { isDroverError } from '../../core/errors.ts'
 import { searchTypes } from '../../core/search-types.ts'
 import type { AgentSpec } from '../../config/agent-spec.ts'
-import type { HttpClient } from '../../producer/client.ts'
+import type { HttpClient } from '../../producer/http-client.ts'
 import { connect } from '../connect.ts'
 import { wholeNumber } from '../options.ts'
 import { examples, type CliContext, type Register } from '../program.ts'

@@ -2,7 +2,7 @@
 import { DroverError } from '../../core/errors.ts'
 import { AGENT_TYPE_PATTERN, isSessionId } from '../../core/ids.ts'
 import type { SessionState } from '../../core/state.ts'
-import type { HttpClient } from '../../producer/client.ts'
+import type { HttpClient } from '../../producer/http-client.ts'
 import { connect } from '../connect.ts'
 import { examples, type CliContext, type Register } from '../program.ts'
 import { exitCodeOf } from '../signals.ts'

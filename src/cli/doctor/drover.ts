@@ -11,7 +11,7 @@ import { damagedError } from '../../ledger/database.ts'
 import { isInUse } from '../../ledger/in-use.ts'
 import { readFileFacts } from '../../ledger/file-facts.ts'
 import { openLedgerReader } from '../../ledger/open.ts'
-import { createHttpClient } from '../../producer/client.ts'
+import { createHttpClient } from '../../producer/http-client.ts'
 import { ago } from '../format.ts'
 import { fail, ok, warn, type Check } from './check.ts'
 

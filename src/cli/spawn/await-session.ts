@@ -3,7 +3,7 @@ import type { SpawnAnswer } from '../../core/answer.ts'
 import type { Envelope } from '../../core/envelope.ts'
 import { EXIT, isDroverError } from '../../core/errors.ts'
 import { queuedText, stateAfter } from '../../core/session-steps.ts'
-import type { HttpClient, SpawnCall, SpawnDocument } from '../../producer/client.ts'
+import type { HttpClient, SpawnCall, SpawnDocument } from '../../producer/http-client.ts'
 import type { CliContext } from '../program.ts'
 import { exitCodeOf } from '../signals.ts'
 

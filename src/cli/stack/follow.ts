@@ -1,7 +1,7 @@
 /** Queues sessions over HTTP, shows what their agents do as it happens, and answers how they ended. */
 import type { CompletedAnswer } from '../../core/answer.ts'
 import { sleep } from '../../core/clock.ts'
-import { createHttpClient, type HttpClient, type SpawnDocument } from '../../producer/client.ts'
+import { createHttpClient, type HttpClient, type SpawnDocument } from '../../producer/http-client.ts'
 import { createEventRenderer } from '../render-event.ts'
 import type { CliContext } from '../program.ts'
 

@@ -36,7 +36,6 @@ import type {
   SentAnswer,
 } from '../core/mail.ts'
 import type {
-  CostBy,
   DependenciesBody,
   KillBody,
   RestartBody,
@@ -59,6 +58,7 @@ import type {
 } from '../core/worktree-view.ts'
 import { followEvents, type EventsOptions } from './event-stream.ts'
 import { readText, request, type Board, type BoardRequest } from './http-request.ts'
+import type { CostFilter, EventQuery, ListFilter, MessageFilter } from './queries.ts'
 import { untilAnswered } from './until-answered.ts'
 import { waitForSession, type Waited, type WaitOptions } from './wait-for-session.ts'
 
@@ -84,62 +84,6 @@ export interface SpawnCall extends WaitOptions {
   readonly idempotencyKey?: string
   /** The session whose agent asks: the parent of the new one. It must be known to the board. */
   readonly createdBy?: string | undefined
-}
-
-/** What lists take. */
-export interface ListFilter {
-  readonly limit?: number
-  readonly cursor?: string
-  readonly status?: string
-  readonly agent_type?: string
-  readonly task_id?: string
-  readonly since?: string
-  readonly until?: string
-  readonly q?: string
-  /** Agents. */
-  readonly session_id?: string
-  readonly pod_id?: string
-  /** Sessions. */
-  readonly created_by?: string
-  readonly orchestrator_id?: string
-  readonly failure_reason?: string
-}
-
-/** What the events of all sessions are narrowed by. */
-export interface EventQuery {
-  readonly limit?: number
-  readonly cursor?: string
-  readonly session_id?: string
-  readonly agent_id?: string
-  readonly agent_type?: string
-  /** A type, or its first words, such as `drover.session`. */
-  readonly type?: string
-  readonly since?: string
-  readonly until?: string
-}
-
-/** What lists of messages take. */
-export interface MessageFilter {
-  /** `waiting`, or several with commas between them. */
-  readonly status?: string
-  /** Sent by this session, for it, or read by it. */
-  readonly session_id?: string
-  readonly from_session?: string
-  readonly to_session?: string
-  readonly to_agent_type?: string
-  readonly to_operator?: boolean
-  readonly thread_id?: string
-  readonly since?: string
-  readonly until?: string
-  readonly limit?: number
-  readonly cursor?: string
-}
-
-/** What `GET /cost` takes. */
-export interface CostFilter {
-  readonly by?: CostBy | undefined
-  readonly since?: string | undefined
-  readonly limit?: number | undefined
 }
 
 /** `GET /api/v1/search` */
@@ -382,12 +326,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     async send(id, text, { signal, idempotencyKey, priority, messageId } = {}) {
       const headers = idempotencyKey === undefined ? asks : { ...asks, 'idempotency-key': idempotencyKey }
       // Without a key an id of its own, so that it may be sent again.
-      const messageIdOrNew =
-        messageId ?? (idempotencyKey === undefined ? globalThis.crypto.randomUUID() : undefined)
+      const ownId = idempotencyKey === undefined ? randomUUID() : undefined
       return await untilAnswered<SendAnswer>(board, {
         method: 'POST',
         path: `/api/v1/sessions/${one(id)}/messages`,
-        body: { text, priority, message_id: messageIdOrNew },
+        body: { text, priority, message_id: messageId ?? ownId },
         headers,
         signal,
       })

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { isDroverError } from '../../src/core/errors.ts'
 import { composeEvent } from '../../src/core/envelope.ts'
-import { createHttpClient, type HttpClient } from '../../src/producer/client.ts'
+import { createHttpClient, type HttpClient } from '../../src/producer/http-client.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
