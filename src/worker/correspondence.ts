@@ -18,7 +18,7 @@ import { NO_TALK, observeTalk, type TalkFacts } from '../core/talk-facts.ts'
 import type { GuardedAgent } from '../guard/client.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import type { Said } from '../queue/session-record.ts'
-import type { AgentRef, Changed, SessionStore, TalkChange } from '../queue/session-store.ts'
+import type { AgentRef, SessionStore, TalkChange } from '../queue/session-store.ts'
 import type { Talk, TalkStore } from '../queue/talk.ts'
 import type { SpoolLine } from '../session/line.ts'
 import { interruptRequest } from '../session/message.ts'
@@ -79,6 +79,14 @@ export interface LastSaid {
   readonly events: readonly OwnEvent[]
 }
 
+/** A change of the session's hash, with what is recorded of it. */
+interface News {
+  readonly to: SessionState
+  readonly set: Readonly<Record<string, string | number>>
+  readonly talk: TalkChange
+  readonly events: readonly OwnEvent[]
+}
+
 /** @param onDone called once: the agent has nothing more to do or to hear, and its input may be closed */
 export function createCorrespondence(parts: CorrespondenceParts, onDone: () => void): Correspondence {
   const { store, talk, clock, agent, guarded, patience } = parts
@@ -86,7 +94,8 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
   let begun = false
   let over = false
   let heard: Said = { version: -1, interrupt: null }
-  let readVersion = -1
+  /** Redis may have more than `kept`. */
+  let isUnread = false
   let kept: Talk = { messages: [], questions: [], answers: new Map() }
   let interruptId: string | null = null
   let confirmedInterrupt: string | null = null
@@ -96,6 +105,8 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
   let idleSince: number | null = null
   /** Its last turn was stopped by a person, whose message is waited for; since when. */
   let expectingSince: number | null = null
+  /** It takes no message any more. */
+  let isClosed = false
   let state: SessionState = 'running'
   let running: Promise<void> = Promise.resolve()
   let queued = false
@@ -122,32 +133,39 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
     if (idleSince !== null) wake()
   })
 
-  /** One step at a time; what happens meanwhile is seen by the next one. */
   function wake(): void {
     if (queued || over || !begun) return
     queued = true
     running = running
       .then(async () => {
         queued = false
-        await step()
+        for (let isMore = true; isMore;) isMore = await step()
       })
       .catch(parts.onFailure)
   }
 
-  async function step(): Promise<void> {
-    if (heard.version !== readVersion) {
-      const { version } = heard
-      kept = await talk.read(agent.sessionId)
-      readVersion = version
-    }
-    if (over) return
+  /**
+   * One thing, the most urgent one; answers whether there may be more. It decides by what is so now and waits for Redis
+   * once, at its end: what came meanwhile (a whole turn, a question, an interrupt) is seen by the step that follows, and
+   * nothing is decided by what was so before.
+   */
+  async function step(): Promise<boolean> {
+    if (over) return false
+    if (isUnread) return await read()
     messages.give(kept.messages)
     interrupt()
     questions.passOn(kept.answers)
-    await questions.denyLate()
-    await write()
-    // What came in the meantime (a turn that began and ended) is written before the agent may rest.
-    if (idleSince !== null && !queued) await rest()
+    const news = whatIsNew()
+    if (news !== null) return await write(news)
+    const late = questions.late()
+    if (late !== null) return await questions.deny(late)
+    return idleSince !== null && (await rest())
+  }
+
+  async function read(): Promise<true> {
+    isUnread = false
+    kept = await talk.read(agent.sessionId)
+    return true
   }
 
   function interrupt(): void {
@@ -156,15 +174,6 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
     interruptId = asked.request_id
     stopped = true
     input(interruptRequest(interruptId))
-  }
-
-  /** To Redis: what the lines said, and whether a person is waited for. */
-  async function write(): Promise<void> {
-    const { started, done } = messages.news()
-    const events = [...deliveries(started), ...interrupts()]
-    const { asked, settled, events: asks } = questions.news()
-    const waits = questions.hasOpen() || expectingSince !== null
-    await moveTo(waits, { started, done, asked, settled }, [...events, ...asks])
   }
 
   /** That the CLI has taken the interrupt, said once. */
@@ -176,84 +185,96 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
     return [{ type: 'drover.agent.interrupted', payload }]
   }
 
-  /** Into the state that fits, with what there is to say; nothing is sent where there is nothing new. */
-  async function moveTo(waits: boolean, change: TalkChange, events: OwnEvent[]): Promise<void> {
-    const next: SessionState = waits ? 'waiting_input' : 'running'
-    const set: Record<string, string | number> = {}
+  const isWaitedFor = (): boolean => questions.hasOpen() || expectingSince !== null
+
+  /** What the lines said, and the state that fits; null where Redis has all that. Each is new once. */
+  function whatIsNew(): News | null {
+    const { started, done } = messages.news()
+    const { asked, settled, events: asks } = questions.news()
+    const events = [...deliveries(started), ...interrupts(), ...asks]
+    // A question in the turn that began with the message that was waited for: its wait has another end.
+    const set: Record<string, string | number> = expectingSince === null ? { interrupted_until: '' } : {}
+    const waits = isWaitedFor()
+    const to: SessionState = waits ? 'waiting_input' : 'running'
     if (waits) waited.start()
     else waited.stop()
     // Where this worker dies, the next one knows it by that.
-    if (next !== state && waits) set['waiting_since'] = clock.now().getTime()
-    if (next !== state && !waits) {
+    if (to !== state && waits) set['waiting_since'] = clock.now().getTime()
+    if (to !== state && !waits) {
       const resumed: SessionResumed = { waited_ms: Math.round(waited.totalMs()) }
       set['waited_ms'] = resumed.waited_ms
       set['waiting_since'] = ''
-      set['interrupted_until'] = ''
       events.push({ type: 'drover.session.resumed', payload: resumed })
     }
+    // A turn has begun in the moment in which it was to take no more messages.
+    if (isClosed && idleSince === null) set['inbox_closed'] = ''
     if (confirmedInterrupt !== null) set['interrupt_done'] = confirmedInterrupt
     const isNews =
-      next !== state ||
+      to !== state ||
       events.length > 0 ||
-      [change.started, change.done, change.settled].some((ids) => (ids ?? []).length > 0)
-    if (!isNews) return
-    const changed = await store.change(agent, {
-      from: ['running', 'waiting_input'],
-      to: next,
-      set,
-      talk: change,
-      events,
-    })
-    if (changed.ok) state = next
-    else giveUpWhere(changed.refused)
+      set['inbox_closed'] !== undefined ||
+      [started, done, settled].some((ids) => ids.length > 0)
+    return isNews ? { to, set, talk: { started, done, asked, settled }, events } : null
+  }
+
+  async function write(news: News): Promise<boolean> {
+    if (news.set['inbox_closed'] !== undefined) isClosed = false
+    const changed = await store.change(agent, { from: ['running', 'waiting_input'], ...news })
+    if (changed.ok) state = news.to
+    // It is ended, or somebody else's: whoever noticed that ends the agent too.
+    else if (changed.refused !== 'state') over = true
+    return changed.ok
   }
 
   /** The agent's turn is over, and nothing is left that it has been given. */
-  async function rest(): Promise<void> {
-    if (questions.hasOpen() || isOnItsWay()) return
-    if (stopped && expectingSince === null) return await expect()
+  async function rest(): Promise<boolean> {
+    if (questions.hasOpen() || isOnItsWay()) return false
+    if (stopped && expectingSince === null) return await write(expectation())
     if (expectingSince !== null) {
       const leftMs = patience.messageMs - (clock.monotonic() - expectingSince)
-      if (leftMs > 0) return alarm.setIn(leftMs)
+      if (leftMs > 0) {
+        alarm.setIn(leftMs)
+        return false
+      }
     }
-    // Its last turn is over, so its conversation has what it was given.
+    if (!isClosed) return await close()
+    over = true
+    onDone()
+    return false
+  }
+
+  /** A person has stopped the turn: what they want instead is waited for. */
+  function expectation(): News {
+    expectingSince = clock.monotonic()
+    waited.start()
+    const until = new Date(clock.now().getTime() + patience.messageMs).toISOString()
+    const payload: SessionWaitingInput = { reason: 'interrupted', until }
+    return {
+      to: 'waiting_input',
+      set: {
+        inbox_closed: '',
+        interrupted_until: Date.parse(until),
+        ...(state === 'waiting_input' ? {} : { waiting_since: clock.now().getTime() }),
+      },
+      talk: {},
+      events: [{ type: 'drover.session.waiting_input', payload }],
+    }
+  }
+
+  /** From now on it takes no message. Its last turn is over, so its conversation has what it was given. */
+  async function close(): Promise<true> {
     const unsaid = messages.unsaid()
     const closed = await store.change(agent, {
       close: true,
       talk: { done: messages.all() },
       events: deliveries(unsaid, false),
     })
-    if (!closed.ok && closed.refused === 'waiting') {
-      // A message came in this moment: it is read, and given.
-      readVersion = -1
-      kept = await talk.read(agent.sessionId)
-      return wake()
-    }
+    // A message came in this moment: it is read, and given.
+    if (!closed.ok && closed.refused === 'waiting') isUnread = true
+    else isClosed = true
     // A CLI that says it later than this was waited for has nothing new to say.
     if (closed.ok) messages.countAsStarted(unsaid)
-    if (idleSince === null) return
-    over = true
-    onDone()
-  }
-
-  /** A person has stopped the turn: what they want instead is waited for. */
-  async function expect(): Promise<void> {
-    expectingSince = clock.monotonic()
-    waited.start()
-    const until = new Date(clock.now().getTime() + patience.messageMs).toISOString()
-    const payload: SessionWaitingInput = { reason: 'interrupted', until }
-    const changed = await store.change(agent, {
-      from: ['running', 'waiting_input'],
-      to: 'waiting_input',
-      set: {
-        interrupted_until: Date.parse(until),
-        ...(state === 'waiting_input' ? {} : { waiting_since: clock.now().getTime() }),
-      },
-      events: [{ type: 'drover.session.waiting_input', payload }],
-    })
-    if (changed.ok) state = 'waiting_input'
-    else giveUpWhere(changed.refused)
-    wake()
+    return true
   }
 
   /** Given, and the CLI has not said that it took it up: not for long, where it has nothing else to do. */
@@ -264,11 +285,6 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
     if (until > now) alarm.setIn(until - now)
     // Silence tells something of a process that is there: the end of one that is not may be on its way to us.
     return until > now || !isThere || seenAt < until
-  }
-
-  function giveUpWhere(refused: Extract<Changed, { ok: false }>['refused']): void {
-    // It is ended, or somebody else's: whoever noticed that ends the agent too.
-    if (refused !== 'state') over = true
   }
 
   function beginTurn(): void {
@@ -285,10 +301,11 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       wake()
     },
     hear(said) {
-      const isNews =
-        said.version !== heard.version || said.interrupt?.request_id !== heard.interrupt?.request_id
+      const isNews = said.version !== heard.version
+      const isInterrupt = said.interrupt?.request_id !== heard.interrupt?.request_id
+      isUnread ||= isNews
       heard = said
-      if (isNews) wake()
+      if (isNews || isInterrupt) wake()
     },
     observe(lines) {
       const before = facts
@@ -319,6 +336,9 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       over = true
       await running
       alarm.stop()
+      // A wait that was over before its end is.
+      const news = state === 'waiting_input' && !isWaitedFor() ? whatIsNew() : null
+      if (news !== null) await write(news)
       const { started } = messages.news()
       const isAsking = waited.isRunning() && expectingSince === null
       return {

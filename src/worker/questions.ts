@@ -32,8 +32,13 @@ export interface Questions {
   observe(unsettled: readonly Question[]): void
   /** Gives it the answers to what it asks. */
   passOn(answers: ReadonlyMap<string, MessageAnswered>): void
-  /** Denies what nobody has answered in time; an answer that was faster by a moment is passed on instead. */
-  denyLate(): Promise<void>
+  /** One that nobody has answered in time. */
+  late(): Question | null
+  /**
+   * Denies it; an answer that was faster by a moment is passed on instead. Answers false where nothing came of it: Redis
+   * is to be asked again later, or the CLI asks no more.
+   */
+  deny(question: Question): Promise<boolean>
   hasOpen(): boolean
   /** Since the last call: those asked (by id, as JSON), those that are open no longer, and what to record of them. */
   news(): {
@@ -97,21 +102,26 @@ export function createQuestions(parts: QuestionsParts): Questions {
         if (answer !== undefined) give(answer)
       }
     },
-    async denyLate() {
+    late() {
+      const now = clock.monotonic()
+      let late: Question | null = null
       for (const question of open()) {
         const since = askedAt.get(question.requestId)
         if (since === undefined) continue
-        const leftMs = waitMs - (clock.monotonic() - since)
-        if (leftMs > 0) {
-          alarm.setIn(leftMs)
-          continue
-        }
-        const denial = denialOf(question)
-        const result = await answerLater(denial)
-        if (result === null) continue
-        if (result.ok || result.refused === 'unknown') give(denial)
-        else if (result.refused === 'answered') give(result.given)
+        const leftMs = waitMs - (now - since)
+        if (leftMs > 0) alarm.setIn(leftMs)
+        else late ??= question
       }
+      return late
+    },
+    async deny(question) {
+      const denial = denialOf(question)
+      const result = await answerLater(denial)
+      // Settled by its CLI meanwhile.
+      if (result === null || !open().some(({ requestId }) => requestId === question.requestId)) return false
+      if (result.ok || result.refused === 'unknown') give(denial)
+      else if (result.refused === 'answered') give(result.given)
+      return true
     },
     hasOpen: () => open().length > 0,
     news() {
