@@ -12,6 +12,7 @@ import { openField, type Field } from './rig/field.ts'
 import { checkInvariants } from './rig/invariants.ts'
 import type { FieldPod } from './rig/pod.ts'
 import { livesOfSession, untilGone } from './rig/starts.ts'
+import { SHORT_LEASE } from './rig/settings.ts'
 
 /** As root or with user namespaces: what the strongest tier needs. Tried, not guessed. */
 const HAS_PID_NAMESPACES = [
@@ -42,7 +43,11 @@ const ids = {} as Record<Ending, string>
 const first = {} as Record<Ending, { readonly agentId: string; readonly namespace: string; goneMs: number }>
 
 beforeAll(async () => {
-  field = await openField({ pods: 0, types: Object.fromEntries(NAMES.map((name) => [name, {}])) })
+  field = await openField({
+    pods: 0,
+    types: Object.fromEntries(NAMES.map((name) => [name, {}])),
+    times: SHORT_LEASE,
+  })
   const start = async (name: keyof typeof pods, types: readonly Ending[]): Promise<void> => {
     pods[name] = await field.startPod({ id: name, types })
   }

@@ -119,9 +119,8 @@ beforeAll(async () => {
   field = await openField({
     pods: 1,
     types: Object.fromEntries(types),
-    // All start at once: on a busy machine a program that is slow to leave must not be taken for one that hangs, and no
-    // lease be lost.
-    times: { ttlMs: 6000, endGraceMs: 6000 },
+    // All start at once: on a busy machine a program that is slow to leave must not be taken for one that hangs.
+    times: { endGraceMs: 6000 },
   })
   for (const name of NAMES) ids[name] = await field.spawn(ENDINGS[name].script, { agentType: name })
   ids[HOLDER] = await field.spawn(

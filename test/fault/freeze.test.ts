@@ -10,6 +10,7 @@ import { checkInvariants } from './rig/invariants.ts'
 import { THAW_LIMIT_MS } from './rig/lives.ts'
 import type { FieldPod } from './rig/pod.ts'
 import { isAlive, type AgentProcess } from './rig/processes.ts'
+import { SHORT_LEASE } from './rig/settings.ts'
 
 type Case = 'worker' | 'whole' | 'short'
 const CASES: readonly Case[] = ['worker', 'whole', 'short']
@@ -28,7 +29,11 @@ const frozenAt = {} as Record<'worker' | 'whole', number>
 
 beforeAll(async () => {
   const types = CASES.flatMap((name) => [name, afterwards(name)])
-  field = await openField({ pods: 0, types: Object.fromEntries(types.map((name) => [name, {}])) })
+  field = await openField({
+    pods: 0,
+    types: Object.fromEntries(types.map((name) => [name, {}])),
+    times: SHORT_LEASE,
+  })
   await Promise.all(
     CASES.map(async (name) => {
       pods[name] = await field.startPod({ id: `pod-${name}`, types: [name, afterwards(name)] })
@@ -53,6 +58,13 @@ async function freeze(name: 'worker' | 'whole', act: (pod: FieldPod) => void): P
 const lastBeat = (agentId: string): number =>
   Number(field.witness().findLast((record) => record.agent_id === agentId)?.mono_ns) / 1e6
 
+/** Its last sign of life is from before its deadline, counted from the worker's last. */
+function expectFenced(agentId: string, frozen: number): void {
+  const { ttlMs, marginMs } = field.times
+  const last = lastBeat(agentId)
+  expect(last).toBeLessThan(frozen + ttlMs - marginMs + KILL_MS + field.stoodStill(frozen, last))
+}
+
 /** The pod takes work again, and is still the same process. */
 async function worksAgain(name: Case): Promise<void> {
   const id = await field.spawn({}, { agentType: afterwards(name) })
@@ -64,12 +76,12 @@ async function worksAgain(name: Case): Promise<void> {
 test.concurrent(
   'F06 a worker frozen past its lease: fenced by its guard, taken over, harmless when thawed',
   async () => {
-    const { ttlMs, marginMs } = field.times
+    const { ttlMs } = field.times
     const { agentId } = first.worker
     const second = await field.agentOf(ids.worker, agentId)
     expect(second.pod.id).toBe('rescue')
     expect(lastBeat(agentId)).toBeGreaterThan(frozenAt.worker)
-    expect(lastBeat(agentId)).toBeLessThan(frozenAt.worker + ttlMs - marginMs + KILL_MS)
+    expectFenced(agentId, frozenAt.worker)
     expect(isTreeAlive(field.witnessDir, agentId)).toBe(false)
     // For two leases at least, and thawed while its successor works.
     await until(() => field.now() - frozenAt.worker > 2 * ttlMs)
@@ -97,8 +109,10 @@ test.concurrent(
     await until(() => field.now() - successor >= extraMs)
 
     expect(isAlive(pid)).toBe(true)
+    const thawedAt = field.now()
     pods.whole.thawAll()
-    await until(() => !isAlive(pid), { timeoutMs: THAW_LIMIT_MS, message: 'the thawed agent to be dead' })
+    await until(() => !isAlive(pid), { message: 'the thawed agent to be dead' })
+    expect(field.now() - thawedAt).toBeLessThan(THAW_LIMIT_MS + field.stoodStill(thawedAt))
 
     expect(await field.ended(ids.whole)).toMatchObject({ status: 'completed', restarts: 1 })
     await worksAgain('whole')
@@ -129,8 +143,8 @@ test.concurrent(
 
     const stoppedAt = field.now()
     pod.signal('SIGSTOP')
-    await until(() => !isTreeAlive(field.witnessDir, agentId), { timeoutMs: ttlMs + KILL_MS })
-    expect(lastBeat(agentId)).toBeLessThan(stoppedAt + ttlMs - marginMs + KILL_MS)
+    await until(() => !isTreeAlive(field.witnessDir, agentId))
+    expectFenced(agentId, stoppedAt)
     await until(() => field.now() - stoppedAt > ttlMs)
     pod.signal('SIGCONT')
     // Nobody else serves the type: the same worker goes on with the session.

@@ -17,7 +17,12 @@ type Place = (typeof PLACES)[number]
 const RACES = 12
 const RACE: FakeScript = { lines: 4, delay_ms: 40 }
 const RACE_SPAN_MS = 900
+const BACKOFF_MS = 2000
 const STUBBORN: FakeScript = { ignore_term: true, lines: 60, delay_ms: 50 }
+/** It talks until it is killed. */
+const ENDLESS: FakeScript = { ...STUBBORN, lines: 2000 }
+/** What a kill that waits for its grace would be found by. */
+const LONG_GRACE_MS = 20_000
 
 let field: Field
 let pod: FieldPod
@@ -26,8 +31,12 @@ beforeAll(async () => {
   const types = [...PLACES, 'race-1', 'race-2', 'race-3', 'stubborn', 'stubborn-drain']
   field = await openField({ pods: 0, types: Object.fromEntries(types.map((name) => [name, {}])) })
   const served = types.filter((name) => name !== 'queued' && name !== 'stubborn-drain')
-  // A back-off that is long enough to be met.
-  pod = await field.startPod({ id: 'pod-1', types: served, env: { DROVER_RESTART_BACKOFF_MS: '2000' } })
+  // A back-off that is long enough to be met, and a grace that nobody may wait for.
+  const env = {
+    DROVER_RESTART_BACKOFF_MS: String(BACKOFF_MS),
+    DROVER_KILL_GRACE_MS: String(LONG_GRACE_MS),
+  }
+  pod = await field.startPod({ id: 'pod-1', types: served, env })
 }, 60_000)
 afterAll(() => field.close())
 
@@ -39,9 +48,9 @@ interface KillSeen {
 }
 
 /** Kills it; that it has ended already is an answer too. */
-async function kill(sessionId: string): Promise<KillSeen> {
+async function kill(sessionId: string, how: { graceSeconds?: number } = {}): Promise<KillSeen> {
   try {
-    const answer = await field.producer.kill(sessionId, { reason: 'F34' })
+    const answer = await field.producer.kill(sessionId, { reason: 'F34', ...how })
     return { outcome: 'cancelled', at: field.now(), answer }
   } catch (error) {
     if (!isDroverError(error) || error.code !== 'session_ended') throw error
@@ -136,7 +145,7 @@ test('F34 back-off: it ends at once, and no further agent starts', async () => {
   await field.recorded(id, 'drover.session.restarting')
   const asked = field.now()
   const seen = await kill(id)
-  expect(seen.at - asked).toBeLessThan(1000)
+  expect(seen.at - asked).toBeLessThan(BACKOFF_MS / 2 + field.stoodStill(asked))
   // The back-off is over for the next one of the type: the pod has let go.
   await field.ended(await spawn('back-off'))
   await expectOneEnd(id, seen)
@@ -170,26 +179,26 @@ test(`F34 ${RACES} kills at seeded moments: each session ends once`, async () =>
 })
 
 test('F23 an agent that ignores SIGTERM is killed by SIGKILL after the grace', async () => {
-  const id = await field.spawn(STUBBORN, { agentType: 'stubborn' })
+  const id = await field.spawn(ENDLESS, { agentType: 'stubborn' })
   await field.agentOf(id)
   await field.recorded(id, 'claude.assistant')
   const asked = field.now()
-  const seen = await kill(id)
+  const seen = await kill(id, { graceSeconds: field.times.killGraceMs / 1000 })
   expect(seen.answer).toMatchObject({ killSignal: 'SIGKILL', killedGracefully: false })
   expect(seen.at - asked).toBeGreaterThan(field.times.killGraceMs)
-  expect(seen.at - asked).toBeLessThan(field.times.killGraceMs + 2000)
+  expect(seen.at - asked).toBeLessThan(field.times.killGraceMs + 2000 + field.stoodStill(asked))
   await expectOneEnd(id, seen)
   expect(field.ledger.agents(id)).toMatchObject([{ status: 'killed', exit_signal: 'SIGKILL' }])
 })
 
 test('F23 a forced kill waits for nothing', async () => {
-  const id = await field.spawn(STUBBORN, { agentType: 'stubborn' })
+  const id = await field.spawn(ENDLESS, { agentType: 'stubborn' })
   await field.agentOf(id)
   await field.recorded(id, 'claude.assistant')
   const asked = field.now()
   const answer = await field.producer.kill(id, { force: true })
   expect(answer).toMatchObject({ action: 'force_kill', killSignal: 'SIGKILL', gracePeriodSeconds: 0 })
-  expect(field.now() - asked).toBeLessThan(field.times.killGraceMs)
+  expect(field.now() - asked).toBeLessThan(LONG_GRACE_MS / 2)
 })
 
 test('F23 a drain ends it too, and the session goes on elsewhere', async () => {

@@ -19,6 +19,7 @@ import { sessionOf, spentBy, spentIn, spentInLedger, type CostDocument, type Spe
 import { openField, type Field } from './rig/field.ts'
 import { checkInvariants } from './rig/invariants.ts'
 import { sinksOf } from './rig/sinks.ts'
+import { SHORT_LEASE } from './rig/settings.ts'
 
 vi.setConfig({ testTimeout: 180_000 })
 
@@ -93,7 +94,7 @@ beforeAll(async () => {
       architect: { allowed_tools: ['Bash'], model: 'opus', background_tasks: true, env: env('architect') },
     },
     // The real one starts in half a second, and flushes its transcript in a second and a half.
-    times: { killGraceMs: 5000 },
+    times: { ...SHORT_LEASE, killGraceMs: 5000 },
     env: {
       ...model,
       ANTHROPIC_API_KEY: CANARY,

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../support/until.ts'
 import { openField, type Field } from './rig/field.ts'
 import { checkInvariants } from './rig/invariants.ts'
+import { onWitnessClock } from './rig/starts.ts'
 
 const IDLE_SECONDS = 2
 const TYPES = {
@@ -14,9 +15,12 @@ const TYPES = {
 type Type = keyof typeof TYPES
 /** For a busy machine, on top of a limit and the sample that finds it. */
 const SLACK_MS = 1500
+/** Stamps are whole milliseconds, on both sides. */
+const ROUNDING_MS = 2
 
 let field: Field
 const ids = {} as Record<Type, string>
+/** On the witness' clock. */
 const stopped = {} as Record<'frozen' | 'thawed', number>
 
 beforeAll(async () => {
@@ -36,9 +40,9 @@ async function stop(type: 'frozen' | 'thawed', forMs: number | null): Promise<vo
   const agent = await field.agentOf(ids[type])
   await field.recorded(ids[type], 'drover.agent.started')
   process.kill(agent.pid, 'SIGSTOP')
-  stopped[type] = Date.now()
+  stopped[type] = field.now()
   if (forMs === null) return
-  await until(() => Date.now() - stopped[type] >= forMs)
+  await until(() => field.now() - stopped[type] >= forMs)
   process.kill(agent.pid, 'SIGCONT')
 }
 
@@ -49,10 +53,12 @@ test('F04 a frozen CLI is stalled at the limit and not before, ended, and restar
   expect(await field.ended(ids.frozen)).toMatchObject({ status: 'completed', restarts: 1 })
   const stalls = stallsOf('frozen')
   expect(stalls.length).toBe(1)
-  const after = Date.parse(stalls[0]?.ts ?? '') - stopped.frozen
+  const stalled = onWitnessClock(field, stalls[0]?.ts ?? '')
+  const after = stalled - stopped.frozen
   // The guard may have looked just before the freeze, the event was written just after: rounding only.
-  expect(after).toBeGreaterThanOrEqual(field.times.stallMs - 2)
-  expect(after).toBeLessThan(field.times.stallMs + 2 * field.times.heartbeatMs + SLACK_MS)
+  expect(after).toBeGreaterThanOrEqual(field.times.stallMs - ROUNDING_MS)
+  const slack = SLACK_MS + field.stoodStill(stopped.frozen, stalled)
+  expect(after).toBeLessThan(field.times.stallMs + 2 * field.times.heartbeatMs + slack)
   const [first, second] = field.ledger.agents(ids.frozen)
   expect(first?.status).toBe('stalled')
   expect(second).toMatchObject({ status: 'completed', retry_count: 1 })
@@ -75,10 +81,13 @@ test('F05 one that neither works nor talks for the idle timeout is stalled', asy
   expect(await field.ended(ids.impatient)).toMatchObject({ status: 'failed', failure_reason: 'stalled' })
   const events = field.ledger.events(ids.impatient)
   const said = events.filter((event) => event.line !== null).at(-1)
-  const after = Date.parse(stallsOf('impatient')[0]?.ts ?? '') - Date.parse(said?.ts ?? '')
+  const saidAt = onWitnessClock(field, said?.ts ?? '')
+  const stalled = onWitnessClock(field, stallsOf('impatient')[0]?.ts ?? '')
+  const after = stalled - saidAt
   // Counted by the guard's samples: the last line was there up to one sample before it was seen.
-  expect(after).toBeGreaterThanOrEqual(IDLE_SECONDS * 1000 - field.times.heartbeatMs)
-  expect(after).toBeLessThan(IDLE_SECONDS * 1000 + 2 * field.times.heartbeatMs + SLACK_MS)
+  expect(after).toBeGreaterThanOrEqual(IDLE_SECONDS * 1000 - field.times.heartbeatMs - ROUNDING_MS)
+  const slack = SLACK_MS + field.stoodStill(saidAt, stalled)
+  expect(after).toBeLessThan(IDLE_SECONDS * 1000 + 2 * field.times.heartbeatMs + slack)
 })
 
 test('F04 F05 the invariants hold', async () => {

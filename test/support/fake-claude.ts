@@ -31,6 +31,8 @@ export interface FakeScript {
   readonly stderr_file?: string
   /** Assistant lines. @default 1 */
   readonly lines?: number
+  /** Says no further line once this file, relative to the working directory, is there: with many lines, the test ends it. */
+  readonly until_file?: string
   /** Each says when it was printed: `at <milliseconds since 1970>`. */
   readonly stamped?: boolean
   /** After each of them. */

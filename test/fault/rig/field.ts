@@ -2,6 +2,7 @@
  * The field: real Redis, a board with recorder and ledger, any number of pods behind proxies, the fake CLI and its
  * witness, at about a twentieth of real time. README.md beside the tests says how it is used.
  */
+import { writeFileSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
@@ -17,6 +18,7 @@ import {
 } from '../../support/fake-claude.ts'
 import { createScratch, type Scratch } from '../../support/leaks.ts'
 import { startRedis, type TestRedis } from '../../support/redis.ts'
+import { watchStandstill } from '../../support/standstill.ts'
 import { until } from '../../support/until.ts'
 import { openFieldLedger, type FieldLedger, type SessionRow } from './ledger.ts'
 import { MONOTONIC_OFFSET, createFieldPod, type FieldPod } from './pod.ts'
@@ -91,6 +93,8 @@ export interface Field {
   redisPid(): number
   /** Spawns a session whose agent does what the script says; resolves with its id when it is acknowledged. */
   spawn(script: FakeScript, options?: Partial<SpawnOptions>): Promise<string>
+  /** Agents whose script has `until_file` with this name finish. */
+  tell(file: string): void
   /** Waits until an agent of the session runs (another one than `not`), and where. */
   agentOf(sessionId: string, not?: string): Promise<AgentProcess & { readonly pod: FieldPod }>
   /** Waits until the ledger has an event of the type; with `count`, so many. */
@@ -101,6 +105,8 @@ export interface Field {
   settled(timeoutMs?: number): Promise<void>
   /** Milliseconds on the witness' clock. */
   now(): number
+  /** For how long the machine stood still between two moments of `now()` (ms): what a bound is not to count. */
+  stoodStill(from: number, to?: number): number
   /** Ends everything; fails where a process, port or file is left, or a role did not stop. */
   close(): Promise<void>
 }
@@ -132,6 +138,7 @@ export async function openField(options: FieldOptions): Promise<Field> {
   const producer = createProducer({ redisUrl: server.url, namespace })
   const drover = openDrover(scratch)
   const ledger = openFieldLedger(at('board', 'orchestrator.db'))
+  const standstill = watchStandstill()
   const pods: FieldPod[] = []
   const freezes: Freeze[] = []
   const accepted: string[] = []
@@ -228,6 +235,7 @@ export async function openField(options: FieldOptions): Promise<Field> {
       accepted.push(spawned.sessionId)
       return spawned.sessionId
     },
+    tell: (file) => writeFileSync(join(workspace, file), ''),
     agentOf: (sessionId, not) =>
       until(
         () => {
@@ -257,6 +265,7 @@ export async function openField(options: FieldOptions): Promise<Field> {
       })
     },
     now: () => performance.now() + MONOTONIC_OFFSET,
+    stoodStill: (from, to = Number.POSITIVE_INFINITY) => standstill.between(from, to),
     async close() {
       const problems: unknown[] = []
       const attempt = (ending: Promise<unknown>): Promise<unknown> =>
@@ -271,6 +280,7 @@ export async function openField(options: FieldOptions): Promise<Field> {
       await attempt(producer.close())
       redis.disconnect()
       ledger.close()
+      await attempt(standstill.stop())
       await attempt(server.stop())
       await attempt(scratch.check())
       if (problems.length > 0) throw new AggregateError(problems, problems.map(String).join('\n'))

@@ -1,5 +1,5 @@
 /** The turns of a session, as its script wants them. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startDaemons } from './daemons.mjs'
@@ -25,6 +25,7 @@ export function createConversation({ options, transcript, witness }) {
   const pause = (ms) =>
     ms > 0 ? delay(ms, undefined, { signal: interrupted.signal }).catch(() => undefined) : Promise.resolve()
   const stopped = () => interrupted.signal.aborted
+  const isTold = () => script.until_file !== '' && existsSync(script.until_file)
   const say = (text) => print(assistantLine(options, text))
 
   /**
@@ -59,7 +60,7 @@ export function createConversation({ options, transcript, witness }) {
     writeFiles(script.write_files)
     startDaemons(script, witness)
     if (script.stderr_text !== '') process.stderr.write(`${script.stderr_text}\n`)
-    for (let line = 1; line <= script.lines && !stopped(); line++) {
+    for (let line = 1; line <= script.lines && !stopped() && !isTold(); line++) {
       say(
         script.stamped
           ? `at ${performance.timeOrigin + performance.now()}`

@@ -2,6 +2,7 @@
 
 const DEFAULTS = {
   lines: 1,
+  until_file: '',
   stamped: false,
   text: 'done',
   delay_init_ms: 0,
