@@ -5,7 +5,6 @@
  *      ├───── deadline passed, worker gone ───────────┴─▶ SIGKILL of all ─▶ exit ─▶ sweep ─▶ exited
  *      └───── the process ends by itself ──────────────────────────────────▶ exit ─▶ sweep ─▶ exited
  */
-import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { dropTarget } from './agent-file.ts'
@@ -13,6 +12,7 @@ import { nameOf, residentMb, sendTo, type ProcessEntry } from './process-table.t
 import { SPOOL_FILE, type EndedBy, type Report, type StartCommand } from './protocol.ts'
 import { letGo, membersOfTarget, strike } from './reach.ts'
 import { spawnProcess } from './spawn.ts'
+import { spoolSize } from './spool-size.ts'
 import { sweep } from './sweep.ts'
 import type { Tier } from './tier.ts'
 
@@ -133,7 +133,7 @@ export async function startAgent(command: StartCommand, context: AgentContext): 
         state: members === null ? '?' : (members.find((entry) => entry.pid === cli.pid)?.state ?? 'X'),
         cpu_ms: sum((entry) => entry.cpuMs),
         memory_mb: sum((entry) => residentMb(entry.pid)),
-        spool_bytes: statSync(join(dir, SPOOL_FILE), { throwIfNoEntry: false })?.size ?? 0,
+        spool_bytes: spoolSize(join(dir, SPOOL_FILE)),
         processes: members?.length ?? null,
       })
     },

@@ -64,7 +64,7 @@ export function keepGuardRecord(recordDir: string, guardPid: number): GuardRecor
       // Not worth a write: a directory too many is swept for nothing.
       dirs.delete(agentDir)
     },
-    drop: () => rmSync(file, { force: true }),
+    drop: () => remove(file),
   }
 }
 
@@ -87,7 +87,7 @@ export async function endLeftGuards(recordDir: string): Promise<number> {
     if (sendTo(contents.guard, 'SIGKILL')) ended += 1
     const counts = await Promise.all(contents.agent_dirs.map((dir) => sweepLeftovers(dir, SWEEP_LIMIT_MS)))
     ended += counts.reduce((sum, count) => sum + count, 0)
-    rmSync(file, { force: true })
+    remove(file)
   }
   return ended
 }
@@ -122,5 +122,14 @@ function isContents(value: unknown): value is Contents {
 
 function forgetOld(file: string): void {
   const written = statSync(file, { throwIfNoEntry: false })?.mtimeMs
-  if (written !== undefined && Date.now() - written > FOREIGN_KEPT_MS) rmSync(file, { force: true })
+  if (written !== undefined && Date.now() - written > FOREIGN_KEPT_MS) remove(file)
+}
+
+/** One that stays (the disk is read-only by now) names who is gone, and is looked at when the next pod starts. */
+function remove(file: string): void {
+  try {
+    rmSync(file, { force: true })
+  } catch {
+    // Nothing hangs on it.
+  }
 }

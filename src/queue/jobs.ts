@@ -74,6 +74,8 @@ export function createQueues(redis: Redis, keys: Keys, onError: (error: Error) =
 
   function add(job: JobRequest): Promise<void> {
     return new Promise((resolve, reject) => {
+      // What is no type is refused here, and not in a turn of its own where it would end the process.
+      of(job.agentType)
       if (waiting.size === 0) process.nextTick(flush)
       const sameType = waiting.get(job.agentType) ?? []
       sameType.push({ job, resolve, reject })

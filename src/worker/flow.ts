@@ -14,8 +14,8 @@
  * Every answer to a batch says how much waits (`session-script.ts`), so this asks nothing of Redis while lines flow;
  * nothing here is kept: a pod that dies reads its spools again and learns it from the first answer.
  */
-import { statSync } from 'node:fs'
 import { sleep, systemClock } from '../core/clock.ts'
+import { spoolSize } from '../guard/spool-size.ts'
 import type { SpoolLine } from '../session/line.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
@@ -106,10 +106,7 @@ export function createFlow(highWater: number, log: Pick<Logger, 'warn' | 'info'>
     },
     unsentBytes() {
       let sum = 0
-      for (const { path, sentBytes } of tracked) {
-        const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-        sum += Math.max(0, size - sentBytes())
-      }
+      for (const { path, sentBytes } of tracked) sum += Math.max(0, spoolSize(path) - sentBytes())
       return sum
     },
     lift() {

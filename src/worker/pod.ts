@@ -206,13 +206,17 @@ export async function createPod(parts: PodParts): Promise<Pod> {
   const limitShown = (): number | string => (Number.isFinite(sessionLimit()) ? sessionLimit() : '')
   const closing = new AbortController()
 
-  const room = watchRoom(config.worker, (shortage) => {
-    if (shortage === null) log.info('room again: claiming')
-    else log.warn({ shortage }, 'no room: claiming nothing')
-    claims?.update()
-    // Whoever asks for a session that must not wait looks into the directory.
-    entry.changed()
-  })
+  const room = watchRoom(
+    config.worker,
+    (shortage) => {
+      if (shortage === null) log.info('room again: claiming')
+      else log.warn({ shortage }, 'no room: claiming nothing')
+      claims?.update()
+      // Whoever asks for a session that must not wait looks into the directory.
+      entry.changed()
+    },
+    onError,
+  )
 
   const entry = keepPodEntry({
     pods,
@@ -315,7 +319,7 @@ export async function createPod(parts: PodParts): Promise<Pod> {
     entry.changed()
     room.stop()
     // close() first: a worker that is not closing takes its own job again after a hand-over (bullmq.md §9).
-    const closed = claims?.close() ?? Promise.resolve()
+    const closed = claims?.close().catch(onQueueError) ?? Promise.resolve()
     const grace = new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, graceMs)
       graceOver = () => {

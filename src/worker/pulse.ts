@@ -5,7 +5,8 @@
  *     attempt starts at t0 ─▶ Redis renews for ttl ─▶ the guard's deadline becomes t0 + ttl − margin
  *
  * Each watches the other. The guard kills at the deadline, whatever became of the worker or of Redis; the worker
- * renews only when the guard has acknowledged the last deadline, so that a frozen guard loses the lease in time.
+ * renews only when the guard has acknowledged the last deadline, so that a frozen guard loses the lease in time. Of an
+ * agent whose process is gone there is no deadline.
  * When a renewal is late or refused nothing needs to be sent: the old deadline stands.
  */
 import type { Clock } from '../core/clock.ts'
@@ -38,7 +39,7 @@ export interface Pulse {
   /** From now on the lease is renewed too. */
   holdLease(lease: Lease): void
   /** From now on the deadline of this agent is extended, what `beat` says of it is written, and it hears what is said. */
-  watch(agent: GuardedAgent, epoch: string, beat: () => Beat, hear: (said: Said) => void): void
+  watch(agent: WatchedAgent, epoch: string, beat: () => Beat, hear: (said: Said) => void): void
   /** The agent is gone. */
   unwatch(): void
   /** Reads at once what is asked of the session: somebody rang. */
@@ -49,16 +50,22 @@ export interface Pulse {
   stop(): Promise<void>
 }
 
+type WatchedAgent = Pick<GuardedAgent, 'acknowledged' | 'extend' | 'kill' | 'exited'>
 /** Fields for the session's hash. */
 type Beat = Readonly<Record<string, string | number>>
 
 interface Watched {
-  readonly agent: GuardedAgent
+  readonly agent: WatchedAgent
   readonly epoch: string
   readonly beat: () => Beat
   readonly hear: (said: Said) => void
   /** The last deadline that was sent. */
   sent: number
+  /**
+   * Its process, and so a deadline. Without one it still holds its lease: what it printed is on its way to the stream, for
+   * minutes where nobody records.
+   */
+  isThere: boolean
 }
 
 export function createPulse(parts: PulseParts): Pulse {
@@ -83,7 +90,7 @@ export function createPulse(parts: PulseParts): Pulse {
     await parts.extendJobLock().catch(parts.onError)
     if (lease === null || lost) return await readRequests()
     const current = watched
-    if (current !== null && current.agent.acknowledged < current.sent) {
+    if (current?.isThere === true && current.agent.acknowledged < current.sent) {
       parts.onError(
         new Error(`the guard has not acknowledged the last deadline of session ${session.sessionId}`),
       )
@@ -100,7 +107,7 @@ export function createPulse(parts: PulseParts): Pulse {
       return
     }
     trusted = attemptStart + times.ttlMs - times.marginMs
-    if (current !== null && current === watched) {
+    if (current?.isThere === true && current === watched) {
       current.sent = trusted
       void current.agent.extend(trusted)
     }
@@ -140,7 +147,9 @@ export function createPulse(parts: PulseParts): Pulse {
       lost = false
     },
     watch(agent, epoch, beat, hear) {
-      watched = { agent, epoch, beat, hear, sent: 0 }
+      const begun: Watched = { agent, epoch, beat, hear, sent: 0, isThere: true }
+      watched = begun
+      void agent.exited.then(() => (begun.isThere = false))
       // What was asked of this agent before it had a process.
       look()
     },

@@ -29,11 +29,13 @@ export interface Room {
  * Looks from now on.
  *
  * @param onChange called when room runs out and when it is back
- * @param look for tests; what cannot be looked at is taken for room
+ * @param onError told of a look that failed: what is known stands until the next one
+ * @param look for tests
  */
 export function watchRoom(
   limits: RoomLimits,
   onChange: (shortage: string | null) => void,
+  onError: (error: unknown) => void,
   look: Promise<Looker> = createLooker(),
   lookMs = LOOK_MS,
 ): Room {
@@ -52,9 +54,11 @@ export function watchRoom(
   function begin(): void {
     if (looking) return
     looking = true
-    void again().finally(() => {
-      looking = false
-    })
+    void again()
+      .catch(onError)
+      .finally(() => {
+        looking = false
+      })
   }
 
   async function again(): Promise<void> {

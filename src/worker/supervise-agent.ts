@@ -166,7 +166,9 @@ export async function superviseAgent(
   watch.stop()
   timers.stop()
   plan.stop.removeEventListener('abort', onStop)
-  const spool = await stream.finish()
+  const drained = stream.finish()
+  // Whatever becomes of it, nobody speaks with this agent any more.
+  await Promise.allSettled([drained])
   const lastSaid = await correspondence.finish()
   if (failure !== null) throw failure
   return describeEnd({
@@ -176,7 +178,7 @@ export async function superviseAgent(
     asked: stopper.asked(),
     how: stopper.how(),
     facts: stream.facts(),
-    spool,
+    spool: await drained,
     stderrTail: await readStderrTail(join(dir, STDERR_FILE), redactor),
     lastSaid,
   })

@@ -4,15 +4,17 @@ import { LONGEST_TIMER_MS } from '../core/clock.ts'
 export interface Timers {
   /** Does `action` after `ms`; the answer takes it back. */
   after(ms: number, action: () => void): () => void
-  /** Whatever still waits never happens. */
+  /** Whatever still waits never happens, nor does what is asked for later. */
   stop(): void
 }
 
 export function createTimers(): Timers {
   const waiting = new Set<() => void>()
+  let stopped = false
 
   return {
     after(ms, action) {
+      if (stopped) return () => {}
       let timer: NodeJS.Timeout
       const cancel = (): void => {
         clearTimeout(timer)
@@ -31,6 +33,7 @@ export function createTimers(): Timers {
       return cancel
     },
     stop() {
+      stopped = true
       for (const cancel of waiting) cancel()
     },
   }

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { lstatSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import {
@@ -243,4 +243,23 @@ it('rejects when the guard cannot be started', async () => {
   const refused = startGuard({ heartbeatMs: 100, entry })
   await expect(refused).rejects.toThrow('no guard today')
   await expect(refused).rejects.toMatchObject({ code: 'spawn_failed' })
+})
+
+it('outlives an agent that puts a loop of links in the place of its directory, and so do the others', async () => {
+  const other = await guard.start(launchOfShell(scratch.dir, 'other', 'exec sleep 60'))
+  const samples: AgentSample[] = []
+  const launch = launchOf(scratch.dir, 'loop')
+  const { dir } = launch
+  const agent = await guard.start({
+    ...launch,
+    args: ['-c', `mv ${dir} ${dir}.old; ln -s ${dir} ${dir}; exec sleep 60`],
+  })
+  agent.onSample((sample) => samples.push(sample))
+  await until(() => lstatSync(dir).isSymbolicLink())
+  const before = samples.length
+  await until(() => samples.length > before + 1)
+  agent.kill(0)
+  expect(await agent.exited).toMatchObject({ endedBy: 'kill' })
+  other.kill(0)
+  expect(await other.exited).toMatchObject({ endedBy: 'kill' })
 })

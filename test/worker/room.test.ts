@@ -47,17 +47,18 @@ test('only cores that this process may use count', () => {
   expect(allowedCores('')(7)).toBe(true)
 })
 
-test('room runs out and comes back; each change is told once', async () => {
-  let now = look({ freeMemoryMb: 100 })
+test('room runs out and comes back; each change is told once, and a look that fails changes nothing', async () => {
+  let now: Look | null = look({ freeMemoryMb: 100 })
   const told: (string | null)[] = []
-  const room = watchRoom(
-    LIMITS,
-    (shortage) => told.push(shortage),
-    Promise.resolve(async () => now),
-    5,
-  )
+  const failed: unknown[] = []
+  const lookHere = async () => now ?? Promise.reject(new Error('no file is free'))
+  const onChange = (shortage: string | null) => told.push(shortage)
+  const room = watchRoom(LIMITS, onChange, (error) => failed.push(error), Promise.resolve(lookHere), 5)
   await until(() => room.shortage() !== null)
   expect(room.free()).toEqual({ cpuPercent: 100, memoryMb: 100 })
+  now = null
+  await until(() => failed.length > 1)
+  expect(room.shortage()).not.toBeNull()
   now = look()
   await until(() => room.shortage() === null)
   expect(told).toEqual(['100 MB of memory free, 500 are needed', null])
