@@ -1,6 +1,7 @@
 /** What `drover ledger …` did, for people. */
 import type { Backup } from '../ledger/backup.ts'
 import type { FileCheck } from '../ledger/check.ts'
+import type { LinesCheck } from '../ledger/check-lines.ts'
 import type { Compacted } from '../ledger/compact.ts'
 import type { Restored } from '../ledger/restore.ts'
 import type { Rebuilt } from '../recorder/rebuild.ts'
@@ -33,7 +34,11 @@ export function restoreText({
   ].join('\n')
 }
 
-export function checkText(ledger: string, { damage, totals, bytes, durationMs }: FileCheck): string {
+export function checkText(
+  ledger: string,
+  { damage, totals, bytes, durationMs }: FileCheck,
+  lines: LinesCheck | null,
+): string {
   if (damage.length > 0) {
     return [
       `${ledger} is damaged:`,
@@ -41,14 +46,35 @@ export function checkText(ledger: string, { damage, totals, bytes, durationMs }:
       'Stop Drover and restore a backup: drover ledger restore <file>',
     ].join('\n')
   }
-  if (totals.length > 0) {
-    return [
-      `${ledger} is sound, but the totals of these sessions disagree with what is noted by model:`,
-      ...totals,
-      'Stop Drover and make them anew: drover ledger rebuild',
-    ].join('\n')
-  }
-  return `${ledger} is sound (${sizeText(bytes)}, checked in ${seconds(durationMs)})`
+  const totalsText =
+    totals.length === 0
+      ? [`${ledger} is sound (${sizeText(bytes)}, checked in ${seconds(durationMs)})`]
+      : [
+          `${ledger} is sound, but the totals of these sessions disagree with what is noted by model:`,
+          ...totals,
+          'Stop Drover and make them anew: drover ledger rebuild',
+        ]
+  return [...totalsText, ...(lines === null ? [] : linesText(lines))].join('\n')
+}
+
+function linesText({ agents, lines, verified, incomplete, unverifiable, changed }: LinesCheck): string[] {
+  const parts = [
+    `${counted(lines, 'line')} of ${counted(agents, 'agent')} read`,
+    `${verified} as recorded`,
+    ...(incomplete === 0 ? [] : [`${incomplete} never recorded whole (incomplete)`]),
+    ...(unverifiable === 0 ? [] : [`${unverifiable} without lines or digest (retention, an old ledger)`]),
+  ]
+  if (changed.length === 0) return [parts.join('; ')]
+  return [
+    parts.join('; '),
+    'These are not what was recorded:',
+    ...changed.map(
+      (agent) =>
+        `${agent.agent_id} of session ${agent.session_id}: ${agent.problem} (${agent.lines} of ${counted(agent.recorded_lines, 'line')} here)`,
+    ),
+    'Something else than Drover wrote to the file. "drover ledger check <backup>" finds a backup that has what was there.',
+    'If they are missing because retention was interrupted, "drover ledger compact" finishes it.',
+  ]
 }
 
 export function compactText(ledger: string, done: Compacted): string {

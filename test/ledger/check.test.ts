@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isDroverError } from '../../src/core/errors.ts'
 import { checkAtStart } from '../../src/ledger/check-at-start.ts'
 import { checkFile } from '../../src/ledger/check.ts'
+import { checkLines } from '../../src/ledger/check-lines.ts'
 import { checkAside } from '../../src/ledger/chore.ts'
 import { openLedgerReader } from '../../src/ledger/open.ts'
 import { createRandom } from '../fault/rig/random.ts'
@@ -56,6 +57,50 @@ describe('checkFile', () => {
       'none.db',
     )
     await expect(checkAside(temp.path, AbortSignal.abort())).rejects.toThrow(/abort/i)
+  })
+})
+
+describe('checkLines', () => {
+  it('finds every line as it was recorded, and says which agents have lost lines before', async () => {
+    const shares: number[] = []
+    const found = await checkLines(temp.path, (share) => shares.push(share))
+    expect(found).toMatchObject({ unverifiable: 0, changed: [] })
+    expect(found?.agents).toBe((found?.verified ?? 0) + (found?.incomplete ?? 0))
+    expect(found?.verified).toBeGreaterThan(3)
+    expect(shares.every((share) => share >= 0 && share <= 1)).toBe(true)
+  })
+
+  it('names the agents whose lines were altered, taken away or added since', async () => {
+    const agents = ['altered', 'missing', 'added', 'pruned'].map((name, n) => {
+      const agent = { agentId: `architect-20261120-90${n}`, epoch: 900 + n }
+      const session = scriptedSession(name).accepted().spawned(agent)
+      session
+        .line(agent, 'claude.assistant', { text: 'one' })
+        .line(agent, 'claude.assistant', { text: 'two' })
+      recordTexts(temp.ledger, session.events)
+      return agent.agentId
+    })
+    const [altered, missing, added, pruned] = agents
+    const db = new Database(temp.path)
+    db.prepare(
+      `UPDATE session_event SET payload = replace(payload, 'two', 'too') WHERE agent_id = ? AND line = 2`,
+    ).run(altered)
+    db.prepare('DELETE FROM session_event WHERE agent_id IN (?, ?) AND line = 1').run(missing, pruned)
+    db.prepare(
+      `INSERT INTO session_event (session_id, seq, agent_id, agent_type, epoch, line, ts, type, payload)
+       SELECT session_id, 99, agent_id, agent_type, epoch, 3, ts, type, payload FROM session_event
+       WHERE agent_id = ? AND line = 2`,
+    ).run(added)
+    db.exec(`UPDATE agent_sessions SET pruned_at = '2026-11-21T00:00:00.000Z' WHERE session_id = 'pruned'`)
+    db.close()
+
+    const found = await checkLines(temp.path, () => {})
+    expect(found?.changed).toEqual([
+      { agent_id: altered, session_id: 'altered', problem: 'altered', lines: 2, recorded_lines: 2 },
+      { agent_id: missing, session_id: 'missing', problem: 'missing', lines: 1, recorded_lines: 2 },
+      { agent_id: added, session_id: 'added', problem: 'added', lines: 3, recorded_lines: 2 },
+    ])
+    expect(found?.unverifiable).toBe(1)
   })
 })
 

@@ -68,18 +68,36 @@ const registerRestore: Subcommand = (ledger, context) => {
 const registerCheck: Subcommand = (ledger, context) => {
   ledger
     .command('check')
-    .description('Checks the file, and the totals in it. Changes nothing; 1 when something is wrong.')
-    .addHelpText('after', examples('drover ledger check', 'drover ledger check --json'))
-    .action(async () => {
-      const [{ path }, { checkFile }, { checkText }] = await Promise.all([
-        presentLedger(context),
+    .description(
+      'Checks the file, the totals in it, and the lines of every agent against the digests that were recorded with ' +
+        'them. Changes nothing; 1 when something is wrong.',
+    )
+    .argument('[file]', 'a backup, instead of the ledger')
+    .addHelpText(
+      'after',
+      examples(
+        'drover ledger check',
+        'drover ledger check data/backups/orchestrator-20261121T021500Z.db --json',
+      ),
+    )
+    .action(async (file) => {
+      const [path, { checkFile }, { checkLines }, { checkText }] = await Promise.all([
+        file === undefined
+          ? presentLedger(context).then((found) => found.path)
+          : presentFile(resolve(context.cwd, file), 'Name a backup, or nothing for the ledger.'),
         import('../../ledger/check.ts'),
+        import('../../ledger/check-lines.ts'),
         import('../show-ledger.ts'),
       ])
+      const { output } = context
       const found = checkFile(path)
-      const success = found.damage.length === 0 && found.totals.length === 0
-      await context.output.answer({ ...documentOf({ ledger: path, ...found }), success }, () =>
-        checkText(path, found),
+      const isSound = found.damage.length === 0
+      const lines = isSound
+        ? await checkLines(path, (share) => output.status(`checking lines: ${Math.floor(100 * share)} %`))
+        : null
+      const success = isSound && found.totals.length === 0 && (lines?.changed.length ?? 0) === 0
+      await output.answer({ ...documentOf({ ledger: path, ...found, lines }), success }, () =>
+        checkText(path, found, lines),
       )
       if (!success) context.setExitCode(EXIT.failed)
     })
@@ -130,16 +148,15 @@ async function configuredLedger(context: CliContext) {
 
 /** These commands make no ledger where none is. */
 async function presentLedger(context: CliContext) {
-  const [found, { aboutFile }] = await Promise.all([
-    configuredLedger(context),
-    import('../../ledger/database.ts'),
-  ])
-  if (aboutFile(found.path, () => statSync(found.path, { throwIfNoEntry: false })) !== undefined) return found
-  throw new DroverError(
-    'ledger_unavailable',
-    `There is no ledger ${found.path}. Name its directory with --data-dir or DROVER_DATA_DIR.`,
-    { file: found.path },
-  )
+  const found = await configuredLedger(context)
+  await presentFile(found.path, 'Name its directory with --data-dir or DROVER_DATA_DIR.')
+  return found
+}
+
+async function presentFile(path: string, advice: string): Promise<string> {
+  const { aboutFile } = await import('../../ledger/database.ts')
+  if (aboutFile(path, () => statSync(path, { throwIfNoEntry: false })) !== undefined) return path
+  throw new DroverError('ledger_unavailable', `There is no ledger ${path}. ${advice}`, { file: path })
 }
 
 /** `{"success": true, …}` with the members in snake case. */
