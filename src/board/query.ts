@@ -91,6 +91,10 @@ const OWN_FILTERS = {
   pod_id: one,
   created_by: one,
   orchestrator_id: one,
+  id_prefix: one
+    .regex(/^[0-9a-f][0-9a-f-]{0,35}$/i, 'must be the beginning of a session id: hex digits and dashes')
+    .toLowerCase()
+    .describe('Whose id begins so.'),
   failure_reason: z.enum(FAILURE_REASONS, { error: ({ input }) => reasonRule(String(input)) }),
 } as const
 

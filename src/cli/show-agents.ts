@@ -22,20 +22,20 @@ const HEADS = ['agent', 'status', 'age', 'pid', 'session', 'pod']
 /** A page of `agents list`; `now` is what the ages count from. */
 export function agentsPage(
   { agents, next_cursor }: ListDocument<'agents', AgentView>,
-  { colors, width }: Output,
+  output: Output,
   now: Date,
 ): string {
   if (agents.length === 0) return 'No agents.'
   const rows = agents.map((agent) => [
     agent.agent_id,
-    colors[STATE_COLORS[agent.status]](agent.status),
+    output.colors[STATE_COLORS[agent.status]](agent.status),
     ago(agent.spawned_at, now),
     agent.pid === null ? '' : String(agent.pid),
     agent.session_id,
     visible(agent.pod_id ?? ''),
   ])
   const more = next_cursor === null ? '' : `\n\nMore with --cursor ${next_cursor}`
-  return `${table(HEADS, rows, width)}${more}`
+  return `${table(HEADS, rows, output)}${more}`
 }
 
 /** `agents show` */

@@ -3,7 +3,7 @@ import type { CostReport, CostRow, ModelCost, RelatedSession, SessionTree } from
 import { counted, seconds, usd } from './format.ts'
 import type { Output } from './output.ts'
 import { visible } from './safe-text.ts'
-import { table } from './table.ts'
+import { table, type Shown } from './table.ts'
 
 /** What a row is, as the head of the first column. */
 const KEY_HEADS: Readonly<Record<CostReport['by'], string>> = {
@@ -17,7 +17,7 @@ const KEY_HEADS: Readonly<Record<CostReport['by'], string>> = {
 const TOKEN_HEADS = ['input', 'output', 'cache read', 'cache creation']
 
 /** A report of `drover cost`, with its total. */
-export function costText(report: CostReport, { colors }: Pick<Output, 'colors'>): string {
+export function costText(report: CostReport, output: Shown & Pick<Output, 'colors'>): string {
   const { by, rows, rows_omitted, total } = report
   if (total.sessions === 0) return 'Nothing was spent: there are no sessions.'
   const lines = [...rows.map((row) => cells(visible(row.key ?? '(none)'), row)), cells('total', total)]
@@ -25,8 +25,8 @@ export function costText(report: CostReport, { colors }: Pick<Output, 'colors'>)
     ...(rows_omitted > 0 ? [`${counted(rows_omitted, 'more row')}; see them with --limit.`] : []),
     ...(total.estimated ? ['~ is partly an estimate: an agent ended without a result.'] : []),
   ]
-  const text = table([KEY_HEADS[by], 'sessions', 'cost', ...TOKEN_HEADS], lines)
-  return [text, ...(notes.length > 0 ? ['', ...notes.map((note) => colors.dim(note))] : [])].join('\n')
+  const text = table([KEY_HEADS[by], 'sessions', 'cost', ...TOKEN_HEADS], lines, output)
+  return [text, ...(notes.length > 0 ? ['', ...notes.map((note) => output.colors.dim(note))] : [])].join('\n')
 }
 
 function cells(key: string, row: Omit<CostRow, 'key'>): string[] {
@@ -44,7 +44,7 @@ function money(amount: number, estimated: boolean): string {
 }
 
 /** What a session used, by model; empty where it used nothing. */
-export function modelsTable(models: readonly ModelCost[]): string {
+export function modelsTable(models: readonly ModelCost[], shown: Shown): string {
   if (models.length === 0) return ''
   const rows = models.map((used) => [
     visible(used.model),
@@ -52,11 +52,11 @@ export function modelsTable(models: readonly ModelCost[]): string {
     ...tokens(used),
     used.web_search_requests > 0 ? String(used.web_search_requests) : '',
   ])
-  return table(['model', 'cost', ...TOKEN_HEADS, 'searches'], rows)
+  return table(['model', 'cost', ...TOKEN_HEADS, 'searches'], rows, shown)
 }
 
 /** The tree of a session with its cost, each one under its parent; empty where it is alone. */
-export function treeTable(sessionId: string, { tree }: SessionTree): string {
+export function treeTable(sessionId: string, { tree }: SessionTree, shown: Shown): string {
   const { members, sessions } = tree
   if (sessions < 2) return ''
   const rows = inOrder(members).map(({ session, depth }) => [
@@ -70,7 +70,7 @@ export function treeTable(sessionId: string, { tree }: SessionTree): string {
   ])
   const more = sessions > members.length ? `\n${counted(sessions - members.length, 'more session')}` : ''
   const heads = ['tree', 'agent type', 'status', '', 'started', 'took', 'cost']
-  return `${table(heads, rows)}${more}\n${counted(sessions, 'session')}, ${money(tree.cost_usd, tree.estimated)} together`
+  return `${table(heads, rows, shown)}${more}\n${counted(sessions, 'session')}, ${money(tree.cost_usd, tree.estimated)} together`
 }
 
 /** Parents before their children, siblings by age. One whose parent is not shown stands at the left. */

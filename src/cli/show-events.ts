@@ -3,12 +3,12 @@ import type { Envelope } from '../core/envelope.ts'
 import type { SaidHit } from '../ledger/ledger.ts'
 import type { Colors, Output } from './output.ts'
 import { visible } from './safe-text.ts'
-import { table } from './table.ts'
+import { table, type Shown } from './table.ts'
 
 const HEADS = ['time', 'session', 'seq', 'event', 'agent']
 
 /** `events list`: nothing of it is cut, since all of it may be asked for by name. */
-export function eventsTable(events: readonly Envelope[], nextCursor: string | null): string {
+export function eventsTable(events: readonly Envelope[], nextCursor: string | null, shown: Shown): string {
   if (events.length === 0) return 'No events.'
   const rows = events.map(({ ts, session_id, seq, agent_id, agent_type, type }) => [
     ts,
@@ -17,7 +17,7 @@ export function eventsTable(events: readonly Envelope[], nextCursor: string | nu
     visible(type),
     agent_id ?? agent_type,
   ])
-  return `${table(HEADS, rows)}${more(nextCursor)}`
+  return `${table(HEADS, rows, shown)}${more(nextCursor)}`
 }
 
 /** `sessions search`: where it was said, then the text around it with the words in front. */

@@ -4,7 +4,7 @@ import type { ListDocument } from '../producer/http-client.ts'
 import { ago, counted } from './format.ts'
 import type { Colors, Output } from './output.ts'
 import { visible, visibleLines } from './safe-text.ts'
-import { table } from './table.ts'
+import { textTable } from './table.ts'
 
 const STATE_COLORS = {
   waiting: 'yellow',
@@ -18,7 +18,7 @@ const HEADS = ['message', 'from', 'to', 'status', 'age', 'text']
 /** A page of `messages list`; `now` is what the ages count from. */
 export function messagesTable(
   { messages, next_cursor }: Pick<ListDocument<'messages', Mail>, 'messages' | 'next_cursor'>,
-  { colors, width }: Output,
+  output: Output,
   now: Date,
 ): string {
   if (messages.length === 0) return 'No messages.'
@@ -26,12 +26,12 @@ export function messagesTable(
     mail.message_id,
     visible(mail.from_agent_type ?? 'a person'),
     visible(toOf(mail)),
-    colors[STATE_COLORS[mail.status]](mail.status),
+    output.colors[STATE_COLORS[mail.status]](mail.status),
     ago(mail.created_at, now),
     visible(mail.text.trimStart().split('\n', 1)[0] ?? ''),
   ])
   const more = next_cursor === null ? '' : `\n\nMore with --cursor ${next_cursor}`
-  return `${table(HEADS, rows, width)}${more}`
+  return `${textTable(HEADS, rows, output)}${more}`
 }
 
 /** `messages show`: the facts, then the text. */

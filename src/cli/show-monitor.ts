@@ -4,7 +4,7 @@ import { counted, seconds, usd } from './format.ts'
 import type { Colors, Output } from './output.ts'
 import { visible } from './safe-text.ts'
 import { spaced } from './show-pods.ts'
-import { table } from './table.ts'
+import { textTable } from './table.ts'
 
 /** Green: nothing to do. Yellow and red: somebody should look. */
 const HEALTH_COLORS = {
@@ -18,14 +18,12 @@ const HEALTH_COLORS = {
 const HEADS = ['agent', 'health', 'cpu', 'memory', 'beat', 'up', 'cost', 'doing']
 
 /** `drover monitor`; `notes`: what is to be said below, of the pods. */
-export function monitorText(
-  answer: MonitorAnswer,
-  notes: readonly string[],
-  { colors, width }: Output,
-): string {
-  const rows = answer.agents.map((agent) => rowOf(agent, colors))
+export function monitorText(answer: MonitorAnswer, notes: readonly string[], output: Output): string {
+  const rows = answer.agents.map((agent) => rowOf(agent, output.colors))
   const agents =
-    rows.length === 0 ? ['No agent runs.'] : [headline(answer, colors), '', table(HEADS, rows, width)]
+    rows.length === 0
+      ? ['No agent runs.']
+      : [headline(answer, output.colors), '', textTable(HEADS, rows, output)]
   return [...agents, ...spaced(notes)].join('\n')
 }
 

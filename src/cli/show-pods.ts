@@ -2,7 +2,7 @@
 import type { PodRow } from '../core/pod-row.ts'
 import type { Colors, Output } from './output.ts'
 import { visible } from './safe-text.ts'
-import { table } from './table.ts'
+import { textTable } from './table.ts'
 
 /** Green: it takes sessions. Red: somebody should look. */
 const STATE_COLORS = {
@@ -18,17 +18,17 @@ const HEADS = ['pod', 'state', 'sessions', 'free cpu', 'free memory', 'agent typ
 const NO_POD = 'No pod is there, so nothing starts: drover up, or drover worker, brings one.'
 
 /** `drover pods list` */
-export function podsText(pods: readonly PodRow[], { colors, width }: Output): string {
+export function podsText(pods: readonly PodRow[], output: Output): string {
   if (pods.length === 0) return NO_POD
   const rows = pods.map((pod) => [
     visible(pod.pod_id),
-    colors[STATE_COLORS[pod.state]](pod.state),
+    output.colors[STATE_COLORS[pod.state]](pod.state),
     pod.max_sessions === null ? String(pod.running) : `${pod.running} of ${pod.max_sessions}`,
     pod.free_cpu_percent === null ? '' : `${Math.round(pod.free_cpu_percent)} %`,
     pod.free_memory_mb === null ? '' : `${Math.round(pod.free_memory_mb)} MB`,
     visible(pod.agent_types.join(', ')),
   ])
-  return [table(HEADS, rows, width), ...spaced(podNotes(pods))].join('\n')
+  return [textTable(HEADS, rows, output), ...spaced(podNotes(pods))].join('\n')
 }
 
 /** A line for each pod that takes no session, and one where none is there. What starts is ready in a moment. */

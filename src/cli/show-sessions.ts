@@ -9,7 +9,7 @@ import { createEventRenderer } from './render-event.ts'
 import { visible } from './safe-text.ts'
 import { modelsTable, treeTable } from './show-cost.ts'
 import { spaced } from './show-pods.ts'
-import { table } from './table.ts'
+import { table, textTable } from './table.ts'
 
 /** Events of one request: the server bounds a page's bytes. */
 const PAGE = 1000
@@ -22,20 +22,20 @@ const HEADS = ['session', 'agent type', 'status', 'age', 'cost', 'prompt']
 /** A page of `sessions list`; `now` is what the ages count from. */
 export function sessionsTable(
   { sessions, next_cursor }: ListDocument<'sessions', SessionView>,
-  { colors, width }: Output,
+  output: Output,
   now: Date,
 ): string {
   if (sessions.length === 0) return 'No sessions.'
   const rows = sessions.map((session) => [
     session.session_id,
     session.agent_type,
-    colors[STATE_COLORS[session.status]](session.status),
+    output.colors[STATE_COLORS[session.status]](session.status),
     ago(session.created_at, now),
     usd(session.estimated_cost_usd),
     visible(firstLine(session.task_description ?? '')),
   ])
   const more = next_cursor === null ? '' : `\n\nMore with --cursor ${next_cursor}`
-  return `${table(HEADS, rows, width)}${more}`
+  return `${textTable(HEADS, rows, output)}${more}`
 }
 
 /** All that is recorded of a session, which may still run. */
@@ -53,12 +53,17 @@ export async function readEvents(client: HttpClient, sessionId: string): Promise
 export function sessionText(
   document: SessionDocument,
   events: readonly Envelope[],
-  { colors, width, isTerminal }: Output,
+  output: Output,
   notes: readonly string[] = [],
 ): string {
   const { session, agents, gaps, models } = document
+  const { colors, width, isTerminal } = output
   const render = createEventRenderer({ width: isTerminal ? width : Number.POSITIVE_INFINITY, colors })
-  const tables = [agentsTable(agents), modelsTable(models), treeTable(session.session_id, document)]
+  const tables = [
+    agentsTable(agents, output),
+    modelsTable(models, output),
+    treeTable(session.session_id, document, output),
+  ]
   return [
     facts(session, gaps ?? [], colors),
     ...spaced(notes.map(colors.yellow)),
@@ -164,7 +169,7 @@ function costOf(session: SessionView): string {
   return `${usd(session.estimated_cost_usd)}${estimated}, ${counted(session.num_turns, 'turn')}; tokens: ${tokens}`
 }
 
-function agentsTable(agents: readonly AgentView[]): string {
+function agentsTable(agents: readonly AgentView[], output: Output): string {
   if (agents.length === 0) return ''
   const rows = agents.map((agent) => [
     agent.agent_id,
@@ -175,7 +180,7 @@ function agentsTable(agents: readonly AgentView[]): string {
     agent.completed_at ?? '',
     agent.exit_signal ?? (agent.exit_code === null ? '' : String(agent.exit_code)),
   ])
-  return table(['agent', 'status', 'pid', 'pod', 'spawned', 'ended', 'exit'], rows)
+  return table(['agent', 'status', 'pid', 'pod', 'spawned', 'ended', 'exit'], rows, output)
 }
 
 /** Green: done; red: failed; yellow: waits for something unusual; cyan: at work. */

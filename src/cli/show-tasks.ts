@@ -6,7 +6,7 @@ import type { ListDocument, TaskDocument } from '../producer/http-client.ts'
 import { ago } from './format.ts'
 import type { Colors, Output } from './output.ts'
 import { visible, visibleLines } from './safe-text.ts'
-import { table } from './table.ts'
+import { textTable } from './table.ts'
 
 /** What the states of tasks are shown in. */
 export const TASK_COLORS = {
@@ -24,20 +24,20 @@ const HEADS = ['task', 'agent type', 'status', 'age', 'waits for', 'prompt']
 /** A page of `tasks list`; `now` is what the ages count from. */
 export function tasksTable(
   { tasks, next_cursor }: Pick<ListDocument<'tasks', TaskView>, 'tasks' | 'next_cursor'>,
-  { colors, width }: Output,
+  output: Output,
   now: Date,
 ): string {
   if (tasks.length === 0) return 'No tasks.'
   const rows = tasks.map((task) => [
     task.task_id,
     task.agent_type,
-    colors[TASK_COLORS[task.status]](task.status),
+    output.colors[TASK_COLORS[task.status]](task.status),
     ago(task.created_at, now),
     task.waiting_for.join(', '),
     visible(task.prompt.trimStart().split('\n', 1)[0] ?? ''),
   ])
   const more = next_cursor === null ? '' : `\n\nMore with --cursor ${next_cursor}`
-  return `${table(HEADS, rows, width)}${more}`
+  return `${textTable(HEADS, rows, output)}${more}`
 }
 
 /** What `tasks add` and `tasks import` did; `asked`: how many tasks were sent. */

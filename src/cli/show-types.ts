@@ -5,13 +5,13 @@ import { summaryOf } from '../queue/agent-types.ts'
 import { counted, seconds } from './format.ts'
 import type { Output } from './output.ts'
 import { visible } from './safe-text.ts'
-import { table } from './table.ts'
+import { textTable } from './table.ts'
 
 /** From a board with how busy it is. */
 type ShownType = AgentTypeSummary & Partial<AgentTypeView>
 
 /** `types list` */
-export function typesTable(types: readonly ShownType[], { width }: Output): string {
+export function typesTable(types: readonly ShownType[], output: Output): string {
   if (types.length === 0) return 'No agent types: no pod has announced any.'
   // A spec file does not know how busy a type is.
   const live = types.some(({ active }) => active !== undefined)
@@ -22,7 +22,7 @@ export function typesTable(types: readonly ShownType[], { width }: Output): stri
     ...now(busy(type)),
     visible(type.description),
   ])
-  return table(['agent type', 'model', ...now('now'), 'description'], rows, width)
+  return textTable(['agent type', 'model', ...now('now'), 'description'], rows, output)
 }
 
 /** `types show` */

@@ -6,7 +6,7 @@ import { visible } from './safe-text.ts'
 import { table } from './table.ts'
 
 /** `worktrees list` */
-export function worktreesTable(worktrees: readonly WorktreeView[], { width }: Output): string {
+export function worktreesTable(worktrees: readonly WorktreeView[], output: Output): string {
   if (worktrees.length === 0) return 'No worktrees: no session has left work in one.'
   const rows = worktrees.map((worktree) => [
     visible(worktree.branch),
@@ -16,7 +16,7 @@ export function worktreesTable(worktrees: readonly WorktreeView[], { width }: Ou
     workOf(worktree),
     visible(worktree.state === 'elsewhere' ? `${worktree.host ?? '?'}: ${worktree.path}` : worktree.path),
   ])
-  return table(['branch', 'state', 'agent type', 'session', 'work', 'path'], rows, width)
+  return table(['branch', 'state', 'agent type', 'session', 'work', 'path'], rows, output)
 }
 
 /** `worktrees merge` */

@@ -17,7 +17,7 @@ const FILLS: Readonly<Record<TaskState, string>> = {
 }
 
 /** Tasks below those that they wait for; what is on one level may run at the same time. */
-export function graphText(graph: TaskGraph, { colors, width }: Output): string {
+export function graphText(graph: TaskGraph, output: Output): string {
   if (graph.nodes.length === 0) return 'No tasks.'
   const waitsFor = new Map<string, string[]>()
   for (const { from, to } of graph.edges) {
@@ -32,7 +32,7 @@ export function graphText(graph: TaskGraph, { colors, width }: Output): string {
     return [
       mark,
       node.task_id,
-      colors[TASK_COLORS[node.status]](node.status),
+      output.colors[TASK_COLORS[node.status]](node.status),
       node.agent_type,
       (waitsFor.get(node.task_id) ?? []).join(', '),
     ]
@@ -42,7 +42,7 @@ export function graphText(graph: TaskGraph, { colors, width }: Output): string {
   )
   const sum = counts.flatMap(([state, count]) => (count === 0 ? [] : [`${count} ${state}`])).join(', ')
   return [
-    table(['level', 'task', 'status', 'agent type', 'after'], rows, width),
+    table(['level', 'task', 'status', 'agent type', 'after'], rows, output),
     '',
     `${sum}${omittedText(graph)}`,
   ].join('\n')

@@ -44,6 +44,8 @@ export interface ListQuery {
   readonly orchestratorId?: string
   /** Sessions only. */
   readonly failureReason?: string
+  /** Sessions only: those whose id begins so, in lower case. */
+  readonly idPrefix?: string
   /** ISO time: rows created at or after it. */
   readonly since?: string
   /** ISO time: rows created at or before it. */

@@ -169,7 +169,9 @@ function conditionsOf<Row, View>(
     const value = query[name]
     if (value === undefined) continue
     const several = name === 'status' && value.includes(',')
-    conditions.push(several ? `${column} IN (SELECT value FROM json_each(@${name}))` : `${column} = @${name}`)
+    conditions.push(
+      several ? `${column} IN (SELECT value FROM json_each(@${name}))` : comparison(name, column),
+    )
     values[name] = several ? JSON.stringify(value.split(',')) : value
   }
   for (const [name, sign] of TIMES) {
@@ -179,6 +181,12 @@ function conditionsOf<Row, View>(
     values[name] = isoTime(name, time)
   }
   return { conditions, values }
+}
+
+/** An id is hex digits and dashes, all of them before "g". */
+function comparison(name: ListColumn, column: string): string {
+  if (name !== 'idPrefix') return `${column} = @${name}`
+  return `(${column} >= @${name} AND ${column} < @${name} || 'g')`
 }
 
 export const LIMIT_RULE = `must be a whole number from 1 to ${MAX_LIMIT}`

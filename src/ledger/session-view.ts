@@ -81,6 +81,7 @@ export function createSessionViews(db: Db): SessionViews {
       createdBy: 's.created_by',
       orchestratorId: 's.orchestrator_id',
       failureReason: 's.failure_reason',
+      idPrefix: 's.session_id',
     },
     indexed: ASKED,
     searched: ['s.session_id', 's.agent_type', 's.task_id', 's.orchestrator_id', 's.task_description'],

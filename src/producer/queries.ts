@@ -18,6 +18,8 @@ export interface ListFilter {
   readonly created_by?: string
   readonly orchestrator_id?: string
   readonly failure_reason?: string
+  /** The beginning of an id. */
+  readonly id_prefix?: string
 }
 
 /** What the events of all sessions are narrowed by. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openBoard, type TestBoard } from '../board/open-board.ts'
 import { failed, playSession, says } from '../board/play-session.ts'
+import { sessionIdOfKey } from '../../src/core/ids.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { openCli, type Cli } from './run-cli.ts'
 
@@ -93,3 +94,47 @@ test('show: an id that is not there is a sentence, exit 2', async () => {
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   expect(stderr).toContain(near)
 })
+
+test('the beginning of an id is enough where a person types it, and HTTP stays exact', async () => {
+  const start = completed.slice(0, 13).toUpperCase()
+  const shown = await cli.json(['sessions', 'show', start])
+  expect(shown.document.session.session_id).toBe(completed)
+  const exported = await cli.run(['sessions', 'export', start])
+  expect(exported.stdout).toContain('I wrote the spec.')
+  const agents = await cli.json(['agents', 'list', '--session-id', start])
+  expect(agents.document.agents).toHaveLength(1)
+  expect((await cli.run(['kill', start])).stderr).toContain(`The session ${completed} is completed`)
+  expect((await board.get(`/api/v1/sessions/${start}`)).status).toBe(404)
+
+  const none = await cli.run(['watch', '00000'])
+  expect(none).toMatchObject({ code: 2, stdout: '' })
+  expect(none.stderr).toContain('No session\'s id begins with "00000"')
+})
+
+test('a beginning that several sessions have names them', async () => {
+  const [one, other] = keysOfOneBeginning(board.namespace)
+  const ids: string[] = []
+  for (const key of [one, other]) {
+    const body = { agent_type: 'architect', prompt: 'x' }
+    const answer = await board.post('/api/v1/sessions', body, { 'idempotency-key': key })
+    ids.push(answer.body.session_id)
+  }
+  const start = ids[0]?.slice(0, 4) ?? ''
+  const { code, document } = await cli.json(['restart', start])
+  expect(code).toBe(2)
+  expect(document).toMatchObject({ error: 'invalid_request' })
+  expect(document.candidates.toSorted()).toEqual(ids.toSorted())
+  expect(document.message).toContain('(architect, queued)')
+})
+
+/** Two idempotency keys whose sessions' ids begin with the same four digits. */
+function keysOfOneBeginning(namespace: string): [string, string] {
+  const seen = new Map<string, string>()
+  for (let n = 0; ; n++) {
+    const key = `key-${n}`
+    const start = sessionIdOfKey(namespace, key).slice(0, 4)
+    const before = seen.get(start)
+    if (before !== undefined) return [before, key]
+    seen.set(start, key)
+  }
+}

@@ -66,7 +66,12 @@ export function sessionRoutes(app: BoardApp, parts: SessionRoutesParts): void {
       schema: {
         tags,
         summary: 'Sessions, newest first',
-        querystring: listQuery(SESSION_STATES, ['created_by', 'orchestrator_id', 'failure_reason']),
+        querystring: listQuery(SESSION_STATES, [
+          'created_by',
+          'orchestrator_id',
+          'failure_reason',
+          'id_prefix',
+        ]),
         response: { 200: recorded(listDocument('sessions', sessionViewSchema)) },
       },
     },

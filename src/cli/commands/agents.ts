@@ -1,6 +1,7 @@
 /** `drover agents list|show` */
 import { connect, filterOf } from '../connect.ts'
 import { wholeNumber } from '../options.ts'
+import { typedSessions } from '../session-id.ts'
 import { examples, type Register } from '../program.ts'
 
 /** Declares `drover agents`. */
@@ -28,7 +29,7 @@ export const registerAgents: Register = (program, context) => {
       const client = await connect(context)
       const [{ agentsPage }, page] = await Promise.all([
         import('../show-agents.ts'),
-        client.agents(filterOf(options)),
+        client.agents(filterOf(await typedSessions(client, options))),
       ])
       await context.output.answer(page, () => agentsPage(page, context.output, new Date()))
     })

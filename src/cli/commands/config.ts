@@ -21,6 +21,7 @@ export const registerConfig: Register = (program, context) => {
         table(
           ['setting', 'value', 'from', 'environment'],
           settings.map(({ key, value, source, env }) => [key, visible(shown(value)), visible(source), env]),
+          context.output,
         ),
       )
     })

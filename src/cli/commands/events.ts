@@ -1,6 +1,7 @@
 /** `drover events list` */
 import { connect, eventQueryOf, pagesOf } from '../connect.ts'
 import { wholeNumber } from '../options.ts'
+import { typedSessions } from '../session-id.ts'
 import { examples, type Register } from '../program.ts'
 
 const SHOWN = 50
@@ -29,7 +30,7 @@ export const registerEvents: Register = (program, context) => {
     )
     .action(async ({ limit, cursor, ...filter }) => {
       const client = await connect(context)
-      const query = eventQueryOf(filter)
+      const query = eventQueryOf(await typedSessions(client, filter))
       const [{ eventsTable }, pages] = await Promise.all([
         import('../show-events.ts'),
         pagesOf(
@@ -46,6 +47,8 @@ export const registerEvents: Register = (program, context) => {
         ),
       ])
       const document = { ...pages.at(-1), events: pages.flatMap((page) => page.events) }
-      await context.output.answer(document, () => eventsTable(document.events, document.next_cursor ?? null))
+      await context.output.answer(document, () =>
+        eventsTable(document.events, document.next_cursor ?? null, context.output),
+      )
     })
 }

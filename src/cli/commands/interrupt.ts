@@ -1,5 +1,6 @@
 /** `drover interrupt` */
 import { connect } from '../connect.ts'
+import { typedSession } from '../session-id.ts'
 import { examples, type Register } from '../program.ts'
 import { interruptedText } from '../show-control.ts'
 
@@ -12,7 +13,7 @@ export const registerInterrupt: Register = (program, context) => {
     .addHelpText('after', examples('drover interrupt b2c3d4e5-f6a7-4901-8bcd-ef1234567890'))
     .action(async (id) => {
       const client = await connect(context)
-      const answer = await client.interrupt(id)
+      const answer = await client.interrupt(await typedSession(client, id))
       await context.output.answer(answer, () => interruptedText(answer))
     })
 }

@@ -1,6 +1,7 @@
 /** `drover kill` */
 import { EXIT, invalidRequest } from '../../core/errors.ts'
 import { connect } from '../connect.ts'
+import { typedSession } from '../session-id.ts'
 import { seconds } from '../options.ts'
 import { killedText, stalledText } from '../show-control.ts'
 import { examples, type Register } from '../program.ts'
@@ -31,7 +32,7 @@ export const registerKill: Register = (program, context) => {
         if (!answer.success) context.setExitCode(EXIT.failed)
         return
       }
-      const answer = await client.kill(id, { grace_seconds: grace, force })
+      const answer = await client.kill(await typedSession(client, id), { grace_seconds: grace, force })
       await context.output.answer(answer, () => killedText(answer))
     })
 }

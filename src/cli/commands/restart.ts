@@ -1,5 +1,6 @@
 /** `drover restart` */
 import { connect } from '../connect.ts'
+import { typedSession } from '../session-id.ts'
 import { restartedText, restartedAllText } from '../show-control.ts'
 import { examples, type Register } from '../program.ts'
 import { refuseBoth } from './kill.ts'
@@ -31,7 +32,7 @@ export const registerRestart: Register = (program, context) => {
         await context.output.answer(answer, () => restartedAllText(answer))
         return
       }
-      const answer = await client.restart(id, { force })
+      const answer = await client.restart(await typedSession(client, id), { force })
       await context.output.answer(answer, () => restartedText(answer))
     })
 }

@@ -1,6 +1,7 @@
 /** `drover send` */
 import { Option } from '@commander-js/extra-typings'
 import { connect } from '../connect.ts'
+import { typedSession } from '../session-id.ts'
 import { examples, type Register } from '../program.ts'
 import { readPrompt } from '../prompt.ts'
 import { sentText } from '../show-control.ts'
@@ -34,7 +35,7 @@ export const registerSend: Register = (program, context) => {
     .action(async (id, words, { promptFile, priority, idempotencyKey }) => {
       const text = await readPrompt(context, words, promptFile, 'message')
       const client = await connect(context)
-      const answer = await client.send(id, text, { priority, idempotencyKey })
+      const answer = await client.send(await typedSession(client, id), text, { priority, idempotencyKey })
       await context.output.answer(answer, () => sentText(answer))
     })
 }

@@ -1,6 +1,7 @@
 /** `drover sessions answer` */
 import { invalidRequest } from '../../core/errors.ts'
 import { connect } from '../connect.ts'
+import { typedSession } from '../session-id.ts'
 import { examples, type CliContext, type Program } from '../program.ts'
 import { permissionText } from '../show-control.ts'
 
@@ -28,7 +29,7 @@ export function addAnswer(sessions: ReturnType<Program['command']>, context: Cli
         throw invalidRequest([{ path: 'behavior', message: 'say either --allow or --deny' }])
       }
       const client = await connect(context)
-      const answer = await client.answer(id, {
+      const answer = await client.answer(await typedSession(client, id), {
         behavior: allow ? 'allow' : 'deny',
         request_id: request,
         message,

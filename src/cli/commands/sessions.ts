@@ -5,6 +5,7 @@ import type { HttpClient } from '../../producer/http-client.ts'
 import { connect, eventQueryOf, filterOf, pagesOf } from '../connect.ts'
 import { wholeNumber } from '../options.ts'
 import { examples, type CliContext, type Program, type Register } from '../program.ts'
+import { typedSession, typedSessions } from '../session-id.ts'
 import { exitCodeOf } from '../signals.ts'
 import { addAnswer } from './sessions-answer.ts'
 
@@ -34,7 +35,7 @@ export const registerSessions: Register = (program, context) => {
       const client = await connect(context)
       const [{ sessionsTable }, page] = await Promise.all([
         import('../show-sessions.ts'),
-        client.sessions(filterOf(options)),
+        client.sessions(filterOf(await typedSessions(client, options))),
       ])
       await context.output.answer(page, () => sessionsTable(page, context.output, new Date()))
     })
@@ -46,12 +47,13 @@ export const registerSessions: Register = (program, context) => {
     .addHelpText(
       'after',
       examples(
-        'drover sessions show b2c3d4e5-f6a7-4901-8bcd-ef1234567890',
+        'drover sessions show b2c3d4e5',
         'drover sessions show b2c3d4e5-f6a7-4901-8bcd-ef1234567890 --json',
       ),
     )
-    .action(async (sessionId) => {
+    .action(async (id) => {
       const client = await connect(context)
+      const sessionId = await typedSession(client, id)
       const [{ readEvents, sessionText }, document] = await Promise.all([
         import('../show-sessions.ts'),
         client.session(sessionId),
@@ -101,7 +103,7 @@ function addSearch(sessions: ReturnType<Program['command']>, context: CliContext
     )
     .action(async (words, { limit, cursor, ...filter }) => {
       const client = await connect(context)
-      const query = eventQueryOf(filter)
+      const query = eventQueryOf(await typedSessions(client, filter))
       const [{ hitsText }, pages] = await Promise.all([
         import('../show-events.ts'),
         pagesOf(
@@ -136,8 +138,9 @@ function addExport(sessions: ReturnType<Program['command']>, context: CliContext
         'drover sessions export b2c3d4e5-f6a7-4901-8bcd-ef1234567890 --format markdown --output session.md',
       ),
     )
-    .action(async (sessionId, { format, output: file }) => {
+    .action(async (id, { format, output: file }) => {
       const client = await connect(context)
+      const sessionId = await typedSession(client, id)
       const stop = context.takeSignals()
       const text = client.exported(sessionId, format, stop)
       const { writeExport } = await import('../write-export.ts')

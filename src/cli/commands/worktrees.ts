@@ -1,5 +1,6 @@
 /** `drover worktrees list|diff|merge|clean` */
 import { connect } from '../connect.ts'
+import { typedSessionOrTask } from '../session-id.ts'
 import { examples, type Register } from '../program.ts'
 
 /** Declares `drover worktrees`. */
@@ -29,8 +30,9 @@ export const registerWorktrees: Register = (program, context) => {
       'after',
       examples('drover worktrees diff TASK-31-1', 'drover worktrees diff TASK-31-1 > work.patch'),
     )
-    .action(async (id) => {
+    .action(async (typed) => {
       const client = await connect(context)
+      const id = await typedSessionOrTask(client, typed)
       const { output } = context
       const [{ shownText }, answer] = await Promise.all([import('../safe-text.ts'), client.worktreeDiff(id)])
       if (answer.cut) output.note('The diff is longer than 16 MB: the rest is missing.')
@@ -47,8 +49,9 @@ export const registerWorktrees: Register = (program, context) => {
     )
     .argument('<id>', 'id of the session, or of the task')
     .addHelpText('after', examples('drover worktrees merge TASK-31-1'))
-    .action(async (id) => {
+    .action(async (typed) => {
       const client = await connect(context)
+      const id = await typedSessionOrTask(client, typed)
       const [{ mergedText }, answer] = await Promise.all([
         import('../show-worktrees.ts'),
         client.mergeWorktree(id),
@@ -62,8 +65,9 @@ export const registerWorktrees: Register = (program, context) => {
     .argument('[id]', 'only the one of this session or task')
     .option('--force', 'with an id: also where there is work in it, which is lost')
     .addHelpText('after', examples('drover worktrees clean', 'drover worktrees clean TASK-31-1 --force'))
-    .action(async (id, { force }) => {
+    .action(async (typed, { force }) => {
       const client = await connect(context)
+      const id = typed === undefined ? undefined : await typedSessionOrTask(client, typed)
       const [{ cleanedText }, answer] = await Promise.all([
         import('../show-worktrees.ts'),
         client.cleanWorktrees({ id, force }),

@@ -4,7 +4,8 @@ import type { Output } from '../output.ts'
 import { table } from '../table.ts'
 import type { DemoDocument } from './play.ts'
 
-export function showDemo(document: DemoDocument, { colors }: Output): string {
+export function showDemo(document: DemoDocument, output: Output): string {
+  const { colors } = output
   const rows = document.sessions.map((session) => [
     session.session_id,
     session.agent_type,
@@ -19,7 +20,7 @@ export function showDemo(document: DemoDocument, { colors }: Output): string {
   const files = document.files.map((file) => `  ${file.path}  ${colors.dim(`${file.bytes} bytes`)}`)
   return [
     '',
-    table(heads, rows),
+    table(heads, rows, output),
     '',
     `Files in ${document.workspace_dir}`,
     ...files,

@@ -1,0 +1,93 @@
+/** Session ids as people type them: the beginning is enough where it is that of one session alone. */
+import { DroverError, isDroverError } from '../core/errors.ts'
+import { isSessionId } from '../core/ids.ts'
+import type { SessionView } from '../core/session-view.ts'
+import type { HttpClient } from '../producer/http-client.ts'
+
+/** Fewer characters are a slip sooner than a name. */
+const SHORTEST = 4
+/** So many are named where the beginning is that of several. */
+const NAMED = 5
+
+/**
+ * The session's id in whole; whatever does not look like the beginning of one is answered as it is.
+ *
+ * @throws DroverError `session_not_found`; `invalid_request` with `candidates` where several begin so
+ */
+export async function typedSession(client: HttpClient, typed: string): Promise<string> {
+  if (!looksLikeBeginning(typed)) return typed
+  const found = await sessionsFrom(client, typed)
+  const [only] = found
+  if (only === undefined) {
+    throw new DroverError(
+      'session_not_found',
+      `No session's id begins with "${typed}". "drover sessions list" shows them.`,
+      { session_id: typed },
+    )
+  }
+  if (found.length > 1) throw ambiguous(typed, found)
+  return only.session_id
+}
+
+/** The same where an agent type may be meant, whose name comes first. */
+export async function typedSessionOrType(client: HttpClient, typed: string): Promise<string> {
+  if (!looksLikeBeginning(typed)) return typed
+  const { agent_types: types } = await client.agentTypes()
+  return types.some(({ name }) => name === typed) ? typed : await typedSession(client, typed)
+}
+
+/** The same where a task may be meant, whose id comes first. */
+export async function typedSessionOrTask(client: HttpClient, typed: string): Promise<string> {
+  if (!looksLikeBeginning(typed)) return typed
+  try {
+    return (await client.task(typed)).task.task_id
+  } catch (error) {
+    if (!isDroverError(error) || error.code !== 'task_not_found') throw error
+    return await typedSession(client, typed)
+  }
+}
+
+/** Options that name sessions. */
+interface SessionOptions {
+  readonly sessionId?: string | undefined
+  readonly createdBy?: string | undefined
+  readonly fromSession?: string | undefined
+  readonly toSession?: string | undefined
+}
+
+const NAMES = ['sessionId', 'createdBy', 'fromSession', 'toSession'] as const
+
+/** The options with their session ids in whole. */
+export async function typedSessions<Options extends SessionOptions>(
+  client: HttpClient,
+  options: Options,
+): Promise<Options> {
+  const resolved: Record<string, string> = {}
+  for (const name of NAMES) {
+    const typed = options[name]
+    if (typed !== undefined) resolved[name] = await typedSession(client, typed)
+  }
+  return { ...options, ...resolved }
+}
+
+function looksLikeBeginning(typed: string): boolean {
+  return typed.length >= SHORTEST && /^[0-9a-f]+(-[0-9a-f]*)*$/i.test(typed) && !isSessionId(typed)
+}
+
+async function sessionsFrom(client: HttpClient, prefix: string): Promise<readonly SessionView[]> {
+  // Longer than any id: it is the beginning of none.
+  if (prefix.length >= 36) return []
+  return (await client.sessions({ id_prefix: prefix, limit: NAMED + 1 })).sessions
+}
+
+function ambiguous(typed: string, found: readonly SessionView[]): DroverError {
+  const named = found
+    .slice(0, NAMED)
+    .map(({ session_id, agent_type, status }) => `${session_id} (${agent_type}, ${status})`)
+  const others = found.length > NAMED ? ' and others' : ''
+  return new DroverError(
+    'invalid_request',
+    `"${typed}" is the beginning of more than one session's id: ${named.join(', ')}${others}. Type more of it.`,
+    { candidates: found.slice(0, NAMED).map(({ session_id }) => session_id) },
+  )
+}
