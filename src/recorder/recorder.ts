@@ -12,7 +12,6 @@
 import type { Redis } from 'ioredis'
 import { sleep, systemClock, type Clock } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
-import { ledgerError } from '../ledger/database.ts'
 import type { Ledger } from '../ledger/open.ts'
 import { STREAM_START } from '../ledger/recorder-position.ts'
 import type { Keys } from '../queue/keys.ts'
@@ -20,25 +19,20 @@ import { createAlarms, type Alarms } from '../telemetry/alarms.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
 import { createHistogram, type Sample } from '../telemetry/exposition.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { announceRecorded } from './announce.ts'
+import { createAnnouncer } from './announce.ts'
 import { openEventStream, type EventStream, type StreamBatch } from './event-stream.ts'
-import { createKept, type Kept } from './kept.ts'
 import { missingBehind } from './older-ledger.ts'
+import { createPatientWrites } from './patient-writes.ts'
 import { recordBatch, RecorderSuperseded, type RecordedBatch } from './record-batch.ts'
 import { holdRecorderLease, type RecorderLease } from './recorder-lease.ts'
 import { createRestorer, type RestoreMemory } from './restorer.ts'
+import { FIRST_RETRY_MS, retryDelay } from './retry-delay.ts'
 import { createStreamCut, type StreamCut } from './stream-cut.ts'
+import { createTrimming } from './trimming.ts'
 import { createWaits } from './waits.ts'
 
-const FIRST_RETRY_MS = 100
-const LONGEST_RETRY_MS = 5000
 /** Of one batch: a restored ledger may show thousands of gaps at once. */
 const MAX_ALARMS = 10
-/** Trimming goes on in the background of recording; once a second keeps each cut small. */
-const TRIM_EVERY_MS = 1000
-const UNWRITABLE = 'ledger_unwritable'
-/** About 1.5 s after the first one. */
-const ALARM_AFTER_ATTEMPTS = 5
 /** Seconds of one transaction, from an event alone on a fast disk to a batch that waited for a locked file. */
 const BATCH_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 
@@ -112,6 +106,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
   const memory: RestoreMemory = { quarantine: null, written: 0 }
   const done = { entries: 0, commits: 0, faults: 0 }
   const batchSeconds = createHistogram(BATCH_SECONDS)
+  const writes = createPatientWrites({ ledger, alarms, limiter })
   let running: { readonly stop: AbortController; readonly done: Promise<void> } | null = null
   let recording = false
 
@@ -140,8 +135,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
         else limiter.warn('recorder', `Recording was interrupted and begins again: ${messageOf(error)}`)
       } finally {
         recording = false
-        // Whoever records next says what keeps it from it; of this one nothing would ever take it back.
-        clearRaised()
+        writes.clearAlarm()
         await lease.release()
       }
       await sleep(failures === 0 ? 0 : retryDelay(failures), signal)
@@ -150,19 +144,13 @@ export function createRecorder(parts: RecorderParts): Recorder {
 
   /** Records until `stop`; throws when it should begin anew. */
   async function record(lease: RecorderLease, stop: AbortSignal, onProgress: () => void): Promise<void> {
-    const { epoch, streamId } = await persist(stop, () =>
+    const { epoch, streamId } = await writes.write(stop, () =>
       ledger.transaction(() => ledger.tables.position.claim(keys.events, now())),
     )
     // Whoever recorded meanwhile did it over another connection.
     ledger.tables.unbilled.forget()
     const over = new AbortController()
-    const kept = createKept()
-    const announce = (upTo?: string): void =>
-      void announceRecorded(redis, keys, lease.token, {
-        ...(upTo === undefined ? {} : { streamId: upTo }),
-        kept: kept.count(),
-      }).catch(redisFailed)
-    redis.get(keys.kept).then((count) => kept.begin(Number(count ?? 0)), redisFailed)
+    const announcer = createAnnouncer({ redis, keys, token: lease.token, onError: redisFailed })
     const restorer = createRestorer({
       redis,
       keys,
@@ -173,7 +161,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
       limiter,
       memory,
       onSeeded() {
-        announce(position())
+        announcer.say(position())
         parts.onRestored?.()
       },
       stop: AbortSignal.any([stop, over.signal]),
@@ -186,15 +174,18 @@ export function createRecorder(parts: RecorderParts): Recorder {
       onQuarantine(quarantine) {
         // What they wait for may be lost since, and a later id recorded in its place.
         waits.giveUp()
-        kept.fromStart()
+        announcer.fromStart()
         restorer.begin(quarantine)
       },
       onError: redisFailed,
     })
-    const trim = createTrimming((entries) => {
-      kept.trimmed(entries)
-      // Now, since the next commit may be long in coming: what is counted too high hides what is not recorded.
-      if (entries > 0) announce()
+    const trim = createTrimming({
+      redis,
+      keys,
+      cut: (parts.createCut ?? createStreamCut)(),
+      clock,
+      onTrimmed: announcer.trimmed,
+      onError: redisFailed,
     })
     const close = (): void => stream.close()
     stop.addEventListener('abort', close, { once: true })
@@ -205,22 +196,22 @@ export function createRecorder(parts: RecorderParts): Recorder {
         if (isSound && !said) {
           await sayWhatIsMissing(streamId)
           // The one before us may have died between its commit and saying so.
-          announce(position())
+          announcer.say(position())
         }
         said ||= isSound
         if (entries.length === 0) {
-          if (isSound) await countKept(kept, lease.token)
+          if (isSound) await announcer.allRead()
           continue
         }
         const began = clock.monotonic()
-        const batch = await persist(stop, () => recordBatch(ledger, epoch, entries, now()))
+        const batch = await writes.write(stop, () => recordBatch(ledger, epoch, entries, now()))
         batchSeconds.observe((clock.monotonic() - began) / 1000)
-        kept.recorded(entries.length)
+        announcer.recorded(entries.length)
         onProgress()
         tell(batch, entries.length)
         trim(batch.lastId, entries.length)
         // Ids of what Redis has lost lie below those of what came since: they must not pass for recorded.
-        if (isSound) announce(batch.lastId)
+        if (isSound) announcer.say(batch.lastId)
         if (quarantine !== null) restorer.recorded(quarantine, batch.lastId)
       }
     } finally {
@@ -237,35 +228,6 @@ export function createRecorder(parts: RecorderParts): Recorder {
       if (!stop.aborted) redisFailed(error)
       await sleep(FIRST_RETRY_MS, stop)
       return { entries: [], quarantine: null, isSound: false }
-    }
-  }
-
-  /** The alarm of the file that stands. */
-  let raised: string | null = null
-
-  function clearRaised(): void {
-    if (raised !== null) alarms.clear(raised)
-    raised = null
-  }
-
-  /** Repeats what the file refuses (locked, full, damaged) until it is done. */
-  async function persist<T>(stop: AbortSignal, write: () => T): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const written = write()
-        clearRaised()
-        return written
-      } catch (error) {
-        if (error instanceof RecorderSuperseded) throw error
-        const problem = `${ledgerError(ledger.path, error).message} What happens meanwhile waits on the stream.`
-        const name = ledger.trouble()?.alarm ?? UNWRITABLE
-        limiter.warn('ledger', problem, { alarm: name })
-        if (raised !== name) clearRaised()
-        // A file that is locked for a moment is nobody's business.
-        if (attempt >= ALARM_AFTER_ATTEMPTS) alarms.raise((raised = name), problem)
-        await sleep(retryDelay(attempt), stop)
-        if (stop.aborted) throw error
-      }
     }
   }
 
@@ -304,31 +266,6 @@ export function createRecorder(parts: RecorderParts): Recorder {
     }
   }
 
-  /** There is nothing more to read: what is there is recorded. */
-  async function countKept(kept: Kept, token: string): Promise<void> {
-    try {
-      const length = await redis.xlen(keys.events)
-      if (length === kept.count()) return
-      kept.counted(length)
-      await announceRecorded(redis, keys, token, { kept: length })
-    } catch (error) {
-      redisFailed(error)
-    }
-  }
-
-  /** Takes away what is recorded and old enough; never before the commit. */
-  function createTrimming(onTrimmed: (entries: number) => void): (lastId: string, entries: number) => void {
-    const cut = (parts.createCut ?? createStreamCut)()
-    let trimmedAt = Number.NEGATIVE_INFINITY
-    return (lastId, entries) => {
-      cut.recorded(lastId, entries)
-      const minId = cut.minId()
-      if (minId === null || clock.monotonic() - trimmedAt < TRIM_EVERY_MS) return
-      trimmedAt = clock.monotonic()
-      redis.xtrim(keys.events, 'MINID', minId).then(onTrimmed).catch(redisFailed)
-    }
-  }
-
   return {
     start() {
       if (running !== null) return
@@ -352,8 +289,4 @@ export function createRecorder(parts: RecorderParts): Recorder {
     },
     figures: () => ({ ...done, batchSeconds: batchSeconds.samples() }),
   }
-}
-
-function retryDelay(attempt: number): number {
-  return Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempt - 1, 10))
 }
