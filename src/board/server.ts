@@ -4,7 +4,6 @@
  * Requests use a Redis connection that fails at once, so that an outage is answered and not waited for; the recorder
  * and the live events wait for Redis to come back. What is in the ledger can be read all the while.
  */
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyReply } from 'fastify'
 import type { Redis } from 'ioredis'
@@ -19,47 +18,33 @@ import { openLedger, openLedgerReader } from '../ledger/open.ts'
 import { createSessionOperations } from '../producer/session-operations.ts'
 import { createTasks } from '../producer/tasks.ts'
 import { summaryOf } from '../queue/agent-types.ts'
-import { createCountChildren } from '../queue/children.ts'
-import { readBeats } from '../queue/beats.ts'
 import { connectRedis } from '../queue/connection.ts'
 import { createOutage } from '../queue/outage.ts'
 import { keysOf } from '../queue/keys.ts'
 import { createLive } from '../queue/live.ts'
 import { createSessionStore } from '../queue/session-store.ts'
-import { createMailStore } from '../queue/mail.ts'
-import { createLocks } from '../queue/lock.ts'
 import { readSessionToken } from '../queue/session-token.ts'
-import { createGit, type GitEnvironment } from '../session/worktree/git.ts'
+import type { GitEnvironment } from '../session/worktree/git.ts'
 import { checkAtStart } from '../ledger/check-at-start.ts'
 import { aboutFile } from '../ledger/database.ts'
 import { createRecording } from '../recorder/recording.ts'
 import { createAlarms } from '../telemetry/alarms.ts'
 import { createErrorLimiter } from '../telemetry/error-limiter.ts'
 import { createProcessMetrics } from '../telemetry/exposition.ts'
-import { createAddTasks } from './add-tasks.ts'
 import { askedAt, hostWithPort, listen, requireLoopback } from './address.ts'
 import { createApp } from './app.ts'
 import { REQUEST_TIMEOUT_MS } from './client-errors.ts'
 import { watchCommits } from './commits.ts'
-import { createControl } from './control.ts'
-import { createControlAll } from './control-all.ts'
-import { createBoardFollowUp } from './follow-up.ts'
 import { watchHealth } from './health-watch.ts'
-import { createMonitor } from './monitor.ts'
 import { createDispatch } from './dispatch.ts'
-import { createPostOffice } from './mail.ts'
-import { createSpawn } from './spawn.ts'
+import { createServices } from './services.ts'
 import { createTasksOfWaits } from './tasks-of-waits.ts'
-import { createTaskControl } from './task-control.ts'
 import { readVersion } from '../config/version.ts'
 import { createViaRedis } from './via-redis.ts'
 import type { DeclaredRoute } from './zod-routes.ts'
-import { createWorktreeBoard } from './worktrees.ts'
 
 /** The ledger's file in the data directory (CONTRACT §8). */
 const LEDGER_FILE = 'orchestrator.db'
-/** An agent that was silent for fewer beats is not stalled, however short its stall timeout. */
-const MISSED_BEATS = 3
 /** Below the 30 s after which many proxies drop a silent connection. */
 const HEARTBEAT_MS = 15_000
 /** What is being answered when the board stops has so long to reach its reader. */
@@ -163,18 +148,18 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     closing.add(() => ledger.close())
 
     const live = createLive(subscriber, keys)
-    const { maxRestarts } = config.restart
     const store = createSessionStore(redis, keys)
-    const { queues, types, waits, tidying, acceptor, kill, restarter, followUp } = createSessionOperations({
+    const operations = createSessionOperations({
       redis,
       store,
       live,
       keys,
       lineage: config.lineage,
-      maxRestarts,
+      maxRestarts: config.restart.maxRestarts,
       tasks: createTasksOfWaits(ledger),
       onError,
     })
+    const { queues, types, waits, tidying, acceptor } = operations
     closing.add(() => queues.close())
     const tasks = createTasks({ redis, keys, acceptor, queues })
     const commits = watchCommits(subscriber, keys, onError)
@@ -204,41 +189,33 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     closing.add(() => processMetrics.stop())
 
     const viaRedis = createViaRedis(redisUrl)
-    const control = createControl({
+    const services = createServices({
+      config,
+      redis,
+      keys,
       ledger,
       store,
-      kill,
-      restarter,
-      defaultWorkspace,
+      operations,
+      tasks,
       recorder,
+      commits,
+      defaultWorkspace,
+      specOf: (agentType) => specs.get(agentType),
+      environment: parts.environment ?? {},
+      redact: parts.redact ?? createRedactor({ secrets: [] }).text,
       viaRedis,
+      onError,
     })
-    const monitor = createMonitor({
-      ledger,
-      beatsOf: (sessionIds) => readBeats(redis, keys, sessionIds),
-      stallTimeoutMs: (agentType) => {
-        const own = specs.get(agentType)?.stallTimeoutSeconds ?? null
-        const asked = own === null ? config.liveness.stallTimeoutMs : own * 1000
-        // A beat comes with each renewal of the lease: one that is not due yet is not missed.
-        return Math.max(asked, MISSED_BEATS * config.lease.renewMs)
-      },
-      viaRedis,
-    })
-    const controlAll = createControlAll({ ledger, control, monitor, maxRestarts })
-    const shared = {
+    const app = createApp({
+      ...services,
       ledger,
       namespace,
-      defaultWorkspace,
       types,
       queues,
       recorder,
-      commits,
       waits,
       viaRedis,
       onError,
-    }
-    const app = createApp({
-      ...shared,
       log,
       alarms,
       processMetrics,
@@ -255,35 +232,6 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       store,
       heartbeatMs,
       tidying,
-      spawn: createSpawn({ ...shared, store, tidying, acceptor }),
-      control,
-      controlAll,
-      worktrees: createWorktreeBoard({
-        git: createGit(parts.environment ?? {}),
-        ledger,
-        namespace,
-        host: hostname(),
-        lock: createLocks(redis, keys, { onTrouble: onError }),
-        append: async (event) => (await redis.xadd(keys.events, '*', 'event', event)) ?? '',
-        recorder,
-        viaRedis,
-      }),
-      monitor,
-      followUp: createBoardFollowUp({ ledger, followUp, recorder, viaRedis }),
-      addTasks: createAddTasks({
-        ...shared,
-        tasks,
-        store,
-        lineage: config.lineage,
-        countChildren: createCountChildren(redis, keys),
-      }),
-      postOffice: createPostOffice({
-        ...shared,
-        store,
-        mail: createMailStore(redis, keys),
-        redact: parts.redact ?? createRedactor({ secrets: [] }).text,
-      }),
-      taskControl: createTaskControl({ ...shared, store, tasks, kill }),
       maxResultChars: config.mcp.maxResultChars,
       stopping: stopping.signal,
       untilGone: (reply) => untilGone(reply, stopping.signal),
@@ -313,7 +261,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
     const port = await listen(app.fastify, config.board.host, config.board.port)
     recording.start(checked)
     const healthWatch = watchHealth({
-      monitor,
+      monitor: services.monitor,
       ledger,
       store,
       recording: () => recorder.recording,
