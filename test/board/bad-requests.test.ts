@@ -120,7 +120,7 @@ describe('what is no request', () => {
       raw(head('POST /api/v1/sessions', [JSON_TYPE, 'Transfer-Encoding: chunked']), 'ffffff\r\n{'),
       raw('GET /healthz HTTP/1.1\r\nHost: 127'),
     ])
-    expect(performance.now() - began).toBeLessThan(REQUEST_TIMEOUT_MS * 4)
+    expect(performance.now() - began).toBeLessThan(REQUEST_TIMEOUT_MS * 20)
     for (const received of slow) {
       const said = parsed(received)
       expectOurs(said, received)

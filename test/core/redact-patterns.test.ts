@@ -47,9 +47,10 @@ describe('a configured pattern', () => {
     fc.assert(
       fc.property(source, (text) => {
         const find = new RegExp(boundedSource(text), 'g')
-        const begun = performance.now()
+        const begun = process.cpuUsage()
         for (const each of hostile) for (const match of each.matchAll(find)) void match
-        expect(performance.now() - begun).toBeLessThan(2000)
+        // Time of the CPU, which others have too.
+        expect(process.cpuUsage(begun).user / 1000).toBeLessThan(2000)
       }),
       { numRuns: 100 },
     )

@@ -115,10 +115,11 @@ test('hundreds that wait for slots of their types are looked at in no time', () 
   for (const id of ids('a')) states[id] = live
   for (const id of ids('aq')) states[id] = 'queued'
   const waits = ids('a').map((id, n) => `${id}>aq-${n}`)
-  const began = performance.now()
+  const began = process.cpuUsage()
   expect(() => world(states, waits.slice(1), count).asks('a-0', 'a')).toThrow('all 200 slots of a are held')
   expect(() => world(states, waits.slice(2), count).asks('a-0', 'a')).not.toThrow()
-  expect(performance.now() - began).toBeLessThan(2000)
+  // Time of the CPU, which others have too.
+  expect(process.cpuUsage(began).user / 1000).toBeLessThan(2000)
 })
 
 describe('no ring, and not refused', () => {

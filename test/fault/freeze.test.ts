@@ -69,7 +69,8 @@ function expectFenced(agentId: string, frozen: number): void {
 async function worksAgain(name: Case): Promise<void> {
   const id = await field.spawn({}, { agentType: afterwards(name) })
   expect(await field.ended(id)).toMatchObject({ status: 'completed', restarts: 0 })
-  expect(field.ledger.agents(id)).toMatchObject([{ pod_id: `pod-${name}` }])
+  // More than one where the machine itself stood still for the lease.
+  expect(new Set(field.ledger.agents(id).map((agent) => agent.pod_id))).toEqual(new Set([`pod-${name}`]))
   expect(pods[name].isAlive()).toBe(true)
 }
 
@@ -112,7 +113,7 @@ test.concurrent(
     const thawedAt = field.now()
     pods.whole.thawAll()
     await until(() => !isAlive(pid), { message: 'the thawed agent to be dead' })
-    expect(field.now() - thawedAt).toBeLessThan(THAW_LIMIT_MS + field.stoodStill(thawedAt))
+    expect(field.now() - thawedAt).toBeLessThan(THAW_LIMIT_MS + KILL_MS + field.stoodStill(thawedAt))
 
     expect(await field.ended(ids.whole)).toMatchObject({ status: 'completed', restarts: 1 })
     await worksAgain('whole')

@@ -19,7 +19,6 @@ import { sessionOf, spentBy, spentIn, spentInLedger, type CostDocument, type Spe
 import { openField, type Field } from './rig/field.ts'
 import { checkInvariants } from './rig/invariants.ts'
 import { sinksOf } from './rig/sinks.ts'
-import { SHORT_LEASE } from './rig/settings.ts'
 
 vi.setConfig({ testTimeout: 180_000 })
 
@@ -93,8 +92,8 @@ beforeAll(async () => {
       },
       architect: { allowed_tools: ['Bash'], model: 'opus', background_tasks: true, env: env('architect') },
     },
-    // The real one starts in half a second, and flushes its transcript in a second and a half.
-    times: { ...SHORT_LEASE, killGraceMs: 5000 },
+    // The real one starts in half a second, and flushes its transcript in a second and a half. One test waits for a lease.
+    times: { ttlMs: 6000, killGraceMs: 5000 },
     env: {
       ...model,
       ANTHROPIC_API_KEY: CANARY,

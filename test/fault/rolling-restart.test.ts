@@ -145,7 +145,7 @@ interface HandOver {
   readonly id: string
   readonly old: AgentRow
   readonly next: AgentRow
-  /** From the end of the one CLI to the start of the other. */
+  /** From the end of the one CLI to the start of the other, without what the machine stood still. */
   readonly gapMs: number
 }
 
@@ -157,8 +157,8 @@ function handedOver(): HandOver[] {
     return agents.slice(1).flatMap((next, at) => {
       const old = agents[at]
       if (old === undefined || old.pod_id === next.pod_id || old.spool_lines === 0) return []
-      const gapMs = (lives.get(next.agent_id)?.from ?? 0) - (lives.get(old.agent_id)?.to ?? 0)
-      return [{ id, old, next, gapMs }]
+      const [from, to] = [lives.get(old.agent_id)?.to ?? 0, lives.get(next.agent_id)?.from ?? 0]
+      return [{ id, old, next, gapMs: to - from - field.stoodStill(from, to) }]
     })
   })
 }

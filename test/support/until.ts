@@ -1,6 +1,8 @@
 /** Waits for conditions, so that no test sleeps for a guessed time. */
 
 const POLL_MS = 20
+/** A poll that comes later than that shows that the machine, or this process, stood still. */
+const LATE_MS = 100
 
 type Falsy = false | 0 | '' | null | undefined
 
@@ -13,14 +15,15 @@ export interface UntilOptions {
 
 /**
  * Resolves with the condition's value once it is truthy, asking every 20 ms. A condition that throws counts as not
- * true yet; its last error is the cause of the failure when the time is over.
+ * true yet; its last error is the cause of the failure when the time is over. While the machine stands still, no time
+ * is over: what is waited for stood still, too.
  */
 export async function until<T>(
   condition: () => T | Falsy | Promise<T | Falsy>,
   options: UntilOptions = {},
 ): Promise<Awaited<T>> {
   const timeoutMs = options.timeoutMs ?? 10_000
-  const deadline = performance.now() + timeoutMs
+  let deadline = performance.now() + timeoutMs
   let lastError: unknown
   for (;;) {
     try {
@@ -31,7 +34,10 @@ export async function until<T>(
       lastError = error
     }
     if (performance.now() >= deadline) break
+    const asleep = performance.now()
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    const late = performance.now() - asleep - POLL_MS
+    if (late > LATE_MS) deadline += late
   }
   const message =
     typeof options.message === 'function' ? options.message() : (options.message ?? 'the condition')

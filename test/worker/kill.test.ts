@@ -88,18 +88,16 @@ test('F34 spawning: between the epoch and the init', async () => {
 })
 
 test('F34 running: SIGTERM is enough, and a repeat answers the same', async () => {
-  await house.startPod()
+  // It hears of it by the doorbell: no beat comes, and a grace that was waited for would be the test's end.
+  await house.startPod({ DROVER_LEASE_TTL_MS: '600000', DROVER_LEASE_RENEW_MS: '120000' })
   const sessionId = await house.spawn({ silence_ms: 60_000 })
   await reaches(sessionId, 'running')
-  const asked = performance.now()
-  const killed = await house.producer.kill(sessionId, { graceSeconds: 5 })
-  // The doorbell, not the next beat.
-  expect(performance.now() - asked).toBeLessThan(3000)
+  const killed = await house.producer.kill(sessionId, { graceSeconds: 60 })
   expect(killed).toMatchObject({
     action: 'graceful_kill',
     killSignal: 'SIGTERM',
     killedGracefully: true,
-    gracePeriodSeconds: 5,
+    gracePeriodSeconds: 60,
     pid: expect.any(Number) as number,
   })
   const events = await endedOnce(sessionId, 'cancelled')

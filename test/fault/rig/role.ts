@@ -16,7 +16,8 @@ export interface Role {
 }
 
 const READY_TIMEOUT_MS = 30_000
-const STOP_TIMEOUT_MS = 10_000
+/** It finds what hangs. Eight pods that stop at once on a machine that stands still now and then have taken ten seconds. */
+const STOP_TIMEOUT_MS = 30_000
 
 /** Resolves once the role has said that it is ready. */
 export async function startRole(
