@@ -5,6 +5,7 @@
 import type { Redis } from 'ioredis'
 import { sleep } from '../core/clock.ts'
 import { newId } from '../core/ids.ts'
+import { unlessAborted } from '../core/unless-aborted.ts'
 
 const LEASE_MS = 10_000
 /** Three attempts fit into a lease. */
@@ -70,14 +71,4 @@ function keep(redis: Redis, key: string, token: string, onError: (error: unknown
       late.abort()
     },
   }
-}
-
-/** The promise's outcome, or null as soon as `signal` aborts. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
-  return new Promise((resolve, reject) => {
-    const give = (): void => resolve(null)
-    if (signal.aborted) give()
-    signal.addEventListener('abort', give, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', give))
-  })
 }

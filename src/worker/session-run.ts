@@ -12,6 +12,7 @@ import { isDroverError, messageOf } from '../core/errors.ts'
 import { isPassingProblem } from '../core/failure.ts'
 import { classifyOutcome, type Asked, type Outcome } from '../core/outcome.ts'
 import { isEnded, isLive } from '../core/state.ts'
+import { unlessAborted } from '../core/unless-aborted.ts'
 import { waitedUpTo } from '../core/waited-time.ts'
 import type { Lease } from '../queue/lease.ts'
 import { cancelledEnding, type Ending } from '../queue/session-end.ts'
@@ -104,7 +105,7 @@ export async function runSession(parts: SessionParts, job: ClaimedJob): Promise<
     const waiting = AbortSignal.any([stop.signal, job.closing])
     const noted = store.change(session, { events: [{ type: 'drover.session.claimed', payload: claimed }] })
     // Redis may have lost the session, and be waited for: a pod that stops does not wait along.
-    await Promise.race([noted, aborted(waiting)])
+    await unlessAborted(noted, waiting)
     if (waiting.aborted) noted.catch(parts.onError)
     lease = await leases.acquire(record.agentType, job.spec.maxInstances, waiting)
     if (lease === null) return wasCancelled(stop.signal) ? 'finished' : 'hand_over'
@@ -300,14 +301,6 @@ async function untilGate(parts: SessionParts, job: ClaimedJob, held: Held, waitM
     const now = await requests.read(job.sessionId)
     if (now.ended || now.notBefore === 0) return
   }
-}
-
-/** Resolves when the signal aborts. */
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 /** Of the session's whole time. Pauses for usage limits and waits for people are not its own and do not count. */
