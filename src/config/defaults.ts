@@ -46,6 +46,8 @@ export const DRAIN_GRACE_MS = 30_000
 export const MIN_FREE_MEMORY_MB = 500
 /** Per cent of the CPU that must be free to start an agent, as the first source document asks. */
 export const MIN_FREE_CPU_PERCENT = 20
+/** Megabytes of disk: what an agent prints, its temporary files, and room to see it coming. */
+export const MIN_FREE_DISK_MB = 100
 
 /** Entries of the stream, 100 to 400 MB of Redis' memory; a recorder that comes back is through them in ten seconds. */
 export const STREAM_HIGH_WATER = 200_000

@@ -13,6 +13,7 @@ import {
   MAX_RESTARTS,
   MESSAGE_WAIT_MS,
   MIN_FREE_CPU_PERCENT,
+  MIN_FREE_DISK_MB,
   MIN_FREE_MEMORY_MB,
   PERMISSION_WAIT_MS,
   REQUIRED_TIERS,
@@ -173,6 +174,13 @@ export const POD_SETTINGS = {
       ...whole(0, 100, 'per cent'),
       fallback: () => MIN_FREE_CPU_PERCENT,
       description: 'CPU that must be free before an agent is started; 0 switches the check off.',
+    }),
+    minFreeDiskMb: setting<number>({
+      env: 'DROVER_MIN_FREE_DISK_MB',
+      ...whole(0, 1_000_000_000, 'megabytes'),
+      fallback: () => MIN_FREE_DISK_MB,
+      description:
+        'Disk that must be free in the data directory before an agent is started; an agent that fails where less is free costs no try. 0 switches both off.',
     }),
     maxSessions: setting<number | null>({
       env: 'DROVER_MAX_SESSIONS',

@@ -10,6 +10,7 @@ export type Conversation = 'new' | 'resumed' | 'forked' | 'lost'
 /** How the agent before ended, as `previous_end` of the session's hash has it; others are told in general words. */
 const PREVIOUS_END: Readonly<Record<string, string>> = {
   hand_over: 'it was moved to another machine',
+  no_room: 'the disk of its machine was full',
   worker_lost: 'the machine that it ran on was lost',
   crashed: 'it crashed',
   no_result: 'it ended without a result',
@@ -23,8 +24,9 @@ const PREVIOUS_END: Readonly<Record<string, string>> = {
   message: 'it had finished, and then a message came for you, which follows',
 }
 
-/** Marks a previous end that was no failure of the agent. */
+/** Mark a previous end that was no failure of the agent. */
 export const HAND_OVER_END = 'hand_over'
+export const NO_ROOM_END = 'no_room'
 export const RESTART_END = 'restart'
 /** It was done, and then a message came: what the next agent is told first is that message. */
 export const MESSAGE_END = 'message'

@@ -14,10 +14,11 @@ import type { ResultFacts, StreamFacts } from './stream-facts.ts'
  * - `fresh`: at once, with `--session-id`, because there is no conversation to resume; costs no try
  * - `resume`: at once, with `--resume`, because the conversation exists already; costs no try
  * - `hand_over`: with `--resume`, here or on another pod; costs no try, because nothing was wrong with the agent
+ * - `no_room`: as `hand_over`, but not at once: the disk that it worked on is full; costs no try
  * - `pauseUntil`: a usage limit; go on when it resets (null: it does not say when); costs no try
  */
 export type Retry =
-  'never' | 'again' | 'fresh' | 'resume' | 'hand_over' | { readonly pauseUntil: Date | null }
+  'never' | 'again' | 'fresh' | 'resume' | 'hand_over' | 'no_room' | { readonly pauseUntil: Date | null }
 
 export interface Failure {
   readonly reason: FailureReason
@@ -58,7 +59,7 @@ export function failureOfSpawn(problem: string): Failure {
   const permanent = PERMANENT_SPAWN_PROBLEM.test(problem)
   return {
     reason: 'spawn_failed',
-    retry: permanent ? 'never' : 'again',
+    retry: FULL_DISK.test(problem) ? 'no_room' : permanent ? 'never' : 'again',
     message: `The agent's process could not be started${quoted(problem)}.`,
   }
 }
@@ -66,6 +67,8 @@ export function failureOfSpawn(problem: string): Failure {
 /** Wrong paths, rights and sizes do not mend themselves; a lack of processes, files or memory may. */
 const PERMANENT_SPAWN_PROBLEM =
   /\b(ENOENT|EACCES|EPERM|ENOTDIR|EISDIR|E2BIG|ENOEXEC|ELOOP|ENAMETOOLONG|ERR_INVALID_ARG_\w+)\b|does not exist|not a directory|not executable|may not be executed|not found/i
+
+const FULL_DISK = /\b(EDQUOT|ENOSPC)\b|no space left on device|disk quota exceeded/i
 
 /** Does the machine lack something for a while, as far as the system's words say: room on its disk, memory, files? */
 export function isPassingProblem(problem: string): boolean {

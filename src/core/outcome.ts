@@ -49,6 +49,8 @@ export interface OutcomeInput {
   readonly stderrTail: string
   /** Why the process could not be started; null when it was. */
   readonly spawnError: string | null
+  /** What the disk that it worked on lacked when it ended, in words; nothing: it had room. */
+  readonly diskShortage?: string | null
 }
 
 export interface Outcome {
@@ -69,6 +71,13 @@ export interface Outcome {
 
 /** Never throws; the same input has the same outcome. */
 export function classifyOutcome(input: OutcomeInput): Outcome {
+  const found = classify(input)
+  // Whatever it looked like: on a full disk a CLI crashes, hangs, or prints half a line, and would do so again.
+  if (found.retry !== 'again' || input.diskShortage == null) return found
+  return { ...found, retry: 'no_room', message: `${found.message} Its disk is full: ${input.diskShortage}.` }
+}
+
+function classify(input: OutcomeInput): Outcome {
   const result = standingResult(input)
   if (result !== null && !result.isError) {
     return outcome(input, 'completed', null, 'The agent finished its work.', 'never', 'completed')

@@ -6,7 +6,7 @@ const LONGEST_BACKOFF_MS = 3_600_000
 /** Sessions that failed together do not come back together. Only ever later: a back-off is a promise. */
 const JITTER = 0.1
 /**
- * Steps that cost no try (`fresh`, `resume`, `hand_over`) until they do: a CLI that says "already in use" and "no
+ * Steps that cost no try (`fresh`, `resume`, `hand_over`, `no_room`) until they do: a CLI that says "already in use" and "no
  * conversation" in turn, or pods that drain one after the other, must not go on for ever (DESIGN §2.8).
  */
 export const MOST_FREE_STEPS = 20
@@ -52,7 +52,7 @@ export function nextStep(input: RestartInput): NextStep {
   if (typeof retry !== 'string')
     return input.autoRestart ? pause(retry.pauseUntil, input.now) : { kind: 'end' }
   if (retry === 'again' || input.freeSteps >= MOST_FREE_STEPS) return restart(input)
-  if (retry === 'hand_over') return { kind: 'hand_over' }
+  if (retry === 'hand_over' || retry === 'no_room') return { kind: 'hand_over' }
   return { kind: retry === 'fresh' ? 'fresh' : 'again', restarts: input.restarts, backoffMs: 0 }
 }
 

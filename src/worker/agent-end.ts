@@ -29,6 +29,8 @@ export interface AgentRemains {
   readonly facts: StreamFacts
   readonly spool: PublishedSpool
   readonly stderrTail: string
+  /** What the disk that it worked on lacked at its end; null: nothing. */
+  readonly diskShortage: string | null
   readonly lastSaid: LastSaid
 }
 
@@ -44,6 +46,7 @@ export function describeEnd(remains: AgentRemains): AgentEnded {
     asked: why,
     stderrTail,
     spawnError: null,
+    diskShortage: remains.diskShortage,
   })
   const events: OwnEvent[] = [...lastSaid.events]
   if (exit.endedBy !== null) {

@@ -28,6 +28,8 @@ export interface AgentPlan {
   readonly liveness: LivenessLimits
   /** A CLI that stays after its last result and a closed input is ended after this. */
   readonly endGraceMs: number
+  /** Where less is free when it fails, that is why; 0: nobody looks. */
+  readonly minFreeDiskMb: number
   /** Waits for people before it, in milliseconds. A wait that went on until now, without an agent, is over with it. */
   readonly waitedMs: number
   /** What the session may still take as a whole. */

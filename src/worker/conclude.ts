@@ -3,7 +3,7 @@ import type { AgentSpec } from '../config/agent-spec.ts'
 import type { Config } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
 import type { SessionRestarting, SessionResumed } from '../core/events.ts'
-import { HAND_OVER_END, MESSAGE_END, RESTART_END } from '../core/agent-prompt.ts'
+import { HAND_OVER_END, MESSAGE_END, NO_ROOM_END, RESTART_END } from '../core/agent-prompt.ts'
 import { MOST_FREE_STEPS, nextStep } from '../core/restart-policy.ts'
 import { messageOf } from '../core/errors.ts'
 import type { FailureReason } from '../core/state.ts'
@@ -23,6 +23,9 @@ import type { Doorbell } from './doorbell.ts'
 import type { Flow } from './flow.ts'
 import type { Launcher } from './launch.ts'
 import { withExpectedFiles } from './expected-files.ts'
+
+/** Until another claim tries what this machine lacked. */
+export const SHORTAGE_MS = 30_000
 
 /** How a claim ended, for the job: finished, to be given to another pod, or to be looked at again later. */
 export type Claim = 'finished' | 'hand_over' | 'no_record' | { readonly laterMs: number }
@@ -104,7 +107,8 @@ async function conclude(
     return await endSession(parts, record, ending, ended)
   }
   const again = open && restart?.epoch === agent.epoch
-  if (again && outcome.retry !== 'hand_over') return await followAsAsked(parts, record, ended)
+  const noRoom = outcome.retry === 'no_room'
+  if (again && outcome.retry !== 'hand_over' && !noRoom) return await followAsAsked(parts, record, ended)
   const step = nextStep({
     outcome,
     restarts: record.restarts,
@@ -128,14 +132,16 @@ async function conclude(
       return await endSession(parts, record, outcome, { agent, events })
     case 'hand_over': {
       // The session stays as it was accepted: the next claim resumes it, and no try is used.
-      const set = again ? BEGUN_ANEW : { ...freeSteps, previous_end: HAND_OVER_END }
+      const end = noRoom ? NO_ROOM_END : HAND_OVER_END
+      const set = again ? BEGUN_ANEW : { ...freeSteps, previous_end: end }
       const changed = await store.change(agent, {
         ...left,
         to: 'queued',
         over: true,
         set: { ...left.set, ...set },
       })
-      return changed.ok ? 'hand_over' : await refused(parts, record, ended, changed.refused)
+      if (changed.ok) return noRoom ? { laterMs: SHORTAGE_MS } : 'hand_over'
+      return await refused(parts, record, ended, changed.refused)
     }
     case 'again':
     case 'fresh': {

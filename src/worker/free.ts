@@ -1,5 +1,5 @@
 /** What is free for another agent: of the machine, and of what the control groups of this process leave it. */
-import { readFile } from 'node:fs/promises'
+import { readFile, statfs } from 'node:fs/promises'
 import { cpus, freemem } from 'node:os'
 import { findControlGroups, type ControlGroups, type GroupCpu } from './control-groups.ts'
 
@@ -8,20 +8,43 @@ export interface Look {
   /** Monotonic milliseconds. */
   readonly at: number
   readonly freeMemoryMb: number
+  /** Where the data directory is. */
+  readonly disk: FreeDisk | null
   /** Of the cores that this process may use, in ticks. */
   readonly idle: number
   readonly total: number
   readonly groups: ReadonlyMap<string, GroupCpu>
 }
 
+/** What a file system can still take. */
+export interface FreeDisk {
+  readonly mb: number
+  /** Files that can still be made; null where it has no such limit. */
+  readonly files: number | null
+}
+
 export type Looker = () => Promise<Look>
 
-export async function createLooker(): Promise<Looker> {
+/** Null where the system does not say it. */
+export async function freeDisk(dir: string): Promise<FreeDisk | null> {
+  const found = await statfs(dir).catch(() => null)
+  if (found === null) return null
+  const { bavail, bsize, files, ffree } = found
+  return { mb: (bavail * bsize) / 2 ** 20, files: files === 0 ? null : ffree }
+}
+
+export async function createLooker(dataDir: string): Promise<Looker> {
   const groups = await findControlGroups()
   return async () => {
-    const [memory, ticks, use] = await Promise.all([availableMb(), cpuTicks(), groups.read()])
+    const [memory, ticks, use, disk] = await Promise.all([
+      availableMb(),
+      cpuTicks(),
+      groups.read(),
+      freeDisk(dataDir),
+    ])
     return {
       at: performance.now(),
+      disk,
       freeMemoryMb: Math.min(memory, use.freeMemoryMb ?? memory),
       ...ticks,
       groups: use.cpu,

@@ -33,6 +33,7 @@ import { createProcessMetrics } from '../telemetry/exposition.ts'
 import { startClaims, type Claims } from './claims.ts'
 import { createDoorbell } from './doorbell.ts'
 import { createFlow } from './flow.ts'
+import { createLooker } from './free.ts'
 import { createGuardKeeper } from './guard-keeper.ts'
 import { startHealthServer } from './health-server.ts'
 import { createLauncher, spoolOf, type RehearsedModel } from './launch.ts'
@@ -206,17 +207,14 @@ export async function createPod(parts: PodParts): Promise<Pod> {
   const limitShown = (): number | string => (Number.isFinite(sessionLimit()) ? sessionLimit() : '')
   const closing = new AbortController()
 
-  const room = watchRoom(
-    config.worker,
-    (shortage) => {
-      if (shortage === null) log.info('room again: claiming')
-      else log.warn({ shortage }, 'no room: claiming nothing')
-      claims?.update()
-      // Whoever asks for a session that must not wait looks into the directory.
-      entry.changed()
-    },
-    onError,
-  )
+  const onRoom = (shortage: string | null): void => {
+    if (shortage === null) log.info('room again: claiming')
+    else log.warn({ shortage }, 'no room: claiming nothing')
+    claims?.update()
+    // Whoever asks for a session that must not wait looks into the directory.
+    entry.changed()
+  }
+  const room = watchRoom(config.worker, onRoom, onError, createLooker(config.dataDir))
 
   const entry = keepPodEntry({
     pods,

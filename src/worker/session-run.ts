@@ -25,6 +25,7 @@ import {
   endSession,
   failure,
   settleWorktree,
+  SHORTAGE_MS,
   type Claim,
   type ClaimedJob,
   type Next,
@@ -41,9 +42,8 @@ import { undelivered } from './undelivered.ts'
 import { openWorkplace } from './workplace.ts'
 import { missingWorkspace, preflightParts, waitForWorkspace } from './workspace-wait.ts'
 
-/** Until another claim tries what somebody else was in the way of, or what this machine lacked. */
+/** Until another claim tries what somebody else was in the way of. */
 const BUSY_MS = 1000
-const SHORTAGE_MS = 30_000
 
 /** Runs the session of a job to its end, unless it has ended already. */
 export async function runSession(parts: SessionParts, job: ClaimedJob): Promise<Claim> {
@@ -175,7 +175,10 @@ async function nextAgent(
   const missing = await missingWorkspace(parts, spec, found)
   if (missing !== null) return await waitForWorkspace(parts, found, missing)
   const check = await preflight(preflightParts(parts), spec, found)
-  if (!check.ok) return await endSession(parts, found, failure('invalid_config', check.problem))
+  if (!check.ok) {
+    const problem = notNow(check.problem) ?? failure('invalid_config', check.problem)
+    return await giveUp(parts, found, problem)
+  }
   const opened = await launchable(openWorkplace(parts.worktrees, found, check))
   if ('problem' in opened) return await giveUp(parts, found, opened.problem)
   const workplace = opened.value
@@ -184,7 +187,9 @@ async function nextAgent(
 
   const settled = await launchable(parts.launcher.settle({ record, spec }))
   if ('problem' in settled) return await giveUp(parts, record, settled.problem)
-  const begun = await beginConversation(parts, record, settled.value, fresh)
+  const brought = await unlessShort(beginConversation(parts, record, settled.value, fresh))
+  if ('problem' in brought) return await giveUp(parts, record, brought.problem)
+  const begun = brought.value
   if (begun.kind === 'elsewhere') return await waitForWorkspace(parts, record, begun.problem)
   const { conversation } = begun
   if (record.interruptedUntil > 0) {
@@ -239,6 +244,7 @@ async function nextAgent(
         toolTimeoutMs: config.liveness.toolTimeoutMs,
       },
       endGraceMs: config.session.endGraceMs,
+      minFreeDiskMb: config.worker.minFreeDiskMb,
       remainingMs,
       stop: held.stopOfNext(),
     },
@@ -329,9 +335,27 @@ async function launchable<T>(
     const message = messageOf(error)
     const isBusy = isDroverError(error) && error.code === 'worktree_refused'
     if (isBusy) return { problem: { message, laterMs: BUSY_MS } }
-    if (isPassingProblem(message)) return { problem: { message, laterMs: SHORTAGE_MS } }
+    const problem = notNow(message)
+    if (problem !== null) return { problem }
     return { problem: failure(isDroverError(error) ? 'invalid_config' : 'spawn_failed', message) }
   }
+}
+
+/** The same of a step whose other problems are not the session's: its claim throws them. */
+async function unlessShort<T>(
+  step: Promise<T>,
+): Promise<{ readonly value: T } | { readonly problem: NotNow }> {
+  try {
+    return { value: await step }
+  } catch (error) {
+    const problem = notNow(messageOf(error))
+    if (problem === null) throw error
+    return { problem }
+  }
+}
+
+function notNow(message: string): NotNow | null {
+  return isPassingProblem(message) ? { message, laterMs: SHORTAGE_MS } : null
 }
 
 async function giveUp(parts: SessionParts, record: SessionRecord, problem: Ending | NotNow): Promise<Claim> {

@@ -20,6 +20,7 @@ import { createCorrespondence } from './correspondence.ts'
 import type { Flow } from './flow.ts'
 import { createMcpWatch } from './mcp-watch.ts'
 import type { Pulse } from './pulse.ts'
+import { shortageOnDisks } from './room.ts'
 import { readStderrTail } from './stderr-tail.ts'
 import { createStopper, stopOf } from './stop.ts'
 import { createTimers } from './timers.ts'
@@ -166,6 +167,8 @@ export async function superviseAgent(
   watch.stop()
   timers.stop()
   plan.stop.removeEventListener('abort', onStop)
+  // Before others take or free it.
+  const diskShortage = await shortageOnDisks(plan.minFreeDiskMb, [dir, plan.workplace.cwd])
   const drained = stream.finish()
   // Whatever becomes of it, nobody speaks with this agent any more.
   await Promise.allSettled([drained])
@@ -179,6 +182,7 @@ export async function superviseAgent(
     how: stopper.how(),
     facts: stream.facts(),
     spool: await drained,
+    diskShortage,
     stderrTail: await readStderrTail(join(dir, STDERR_FILE), redactor),
     lastSaid,
   })

@@ -56,6 +56,7 @@ describe('sources', () => {
         drainGraceMs: 30_000,
         minFreeMemoryMb: 500,
         minFreeCpuPercent: 20,
+        minFreeDiskMb: 100,
         maxSessions: null,
         workspaceWaitMs: 600_000,
         healthHost: '127.0.0.1',
@@ -109,6 +110,7 @@ describe('sources', () => {
       DROVER_DRAIN_GRACE_MS: 'worker.drain_grace_ms',
       DROVER_MIN_FREE_MEMORY_MB: 'worker.min_free_memory_mb',
       DROVER_MIN_FREE_CPU_PERCENT: 'worker.min_free_cpu_percent',
+      DROVER_MIN_FREE_DISK_MB: 'worker.min_free_disk_mb',
       DROVER_MAX_SESSIONS: 'worker.max_sessions',
       DROVER_WORKSPACE_WAIT_MS: 'worker.workspace_wait_ms',
       DROVER_HEALTH_HOST: 'worker.health_host',
@@ -408,7 +410,7 @@ describe('numbers of the environment', () => {
   const numbers = listSettings().filter(({ setting }) => typeof setting.read('7') === 'number')
 
   test('only plain digits are numbers', () => {
-    expect(numbers).toHaveLength(29)
+    expect(numbers).toHaveLength(30)
     const notNumbers = fc.oneof(
       fc.constantFrom(
         'NaN',

@@ -268,6 +268,13 @@ describe('a process that could not be started', () => {
   )
 
   test.each([
+    "ENOSPC: no space left on device, mkdir '/data/sessions/1'",
+    'EDQUOT: disk quota exceeded, write',
+  ])('not before there is room: %s', (problem) =>
+    expect(failureOfSpawn(problem)).toMatchObject({ reason: 'spawn_failed', retry: 'no_room' }),
+  )
+
+  test.each([
     ["ENOSPC: no space left on device, mkdir '/data/sessions/1'", true],
     ["git could not write: fatal: cannot create directory at 'src': No space left on device", true],
     ["EMFILE: too many open files, open '/data/mcp.json'", true],

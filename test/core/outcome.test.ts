@@ -160,6 +160,16 @@ describe('an error that the CLI had reported by itself', () => {
   })
 })
 
+test('a full disk takes the place of a crash or a stall, and of nothing else', () => {
+  const diskShortage = '0 MB of disk free, 100 are needed in /data'
+  const crashed = ended({ exit: code(1), facts: fold(init), diskShortage })
+  expect(crashed).toMatchObject({ retry: 'no_room', failureReason: 'crashed' })
+  expect(crashed.message).toContain(diskShortage)
+  expect(ended({ asked: 'stalled', diskShortage }).retry).toBe('no_room')
+  expect(ended({ asked: 'timeout', diskShortage }).retry).toBe('never')
+  expect(ended({ facts: fold(init, result()), exit: code(0), diskShortage }).status).toBe('completed')
+})
+
 describe('docs/outcomes.md', () => {
   const rows = tableRows(readDoc('outcomes.md'), 'what the CLI did')
   /** A line of the table: status, reason, what follows. */
@@ -205,7 +215,7 @@ describe('docs/outcomes.md', () => {
 
   test('explains each word of its third column', () => {
     const words = tableRows(readDoc('outcomes.md'), 'word').map((row) => row['word'] ?? '')
-    expect(words.toSorted()).toEqual(['again', 'fresh', 'hand_over', 'never', 'pause', 'resume'])
+    expect(words.toSorted()).toEqual(['again', 'fresh', 'hand_over', 'never', 'no_room', 'pause', 'resume'])
     for (const row of rows) expect(words).toContain(row['then'])
   })
 })

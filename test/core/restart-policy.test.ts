@@ -41,10 +41,14 @@ test('without automatic restarts a crash is the end, and a limit is not waited f
   expect(step({ pauseUntil: null }, { autoRestart: false })).toEqual({ kind: 'end' })
 })
 
-test.each(['fresh', 'resume', 'hand_over'] as const)('%s costs no try, also where none is left', (retry) => {
-  const free = retry === 'hand_over' ? { kind: 'hand_over' } : { restarts: 3, backoffMs: 0 }
-  expect(step(retry, { restarts: 3, autoRestart: false })).toMatchObject(free)
-})
+test.each(['fresh', 'resume', 'hand_over', 'no_room'] as const)(
+  '%s costs no try, also where none is left',
+  (retry) => {
+    const free =
+      retry === 'hand_over' || retry === 'no_room' ? { kind: 'hand_over' } : { restarts: 3, backoffMs: 0 }
+    expect(step(retry, { restarts: 3, autoRestart: false })).toMatchObject(free)
+  },
+)
 
 test('fresh begins anew, resume goes on', () => {
   expect(step('fresh')).toEqual({ kind: 'fresh', restarts: 0, backoffMs: 0 })

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -438,6 +439,43 @@ test('events of an ended session end, also from its last one on', async () => {
   const rest: unknown[] = []
   for await (const event of house.producer.events(sessionId, { after: all.length })) rest.push(event)
   expect(rest).toEqual([])
+})
+
+test('a disk that fills while the agent runs costs no try, and nothing is claimed until there is room', async ({
+  skip,
+}) => {
+  const mount = ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', house.dataDir]
+  skip(spawnSync('mount', mount).status !== 0, 'a file system cannot be mounted here')
+  try {
+    const pod = await house.startPod({ DROVER_MIN_FREE_DISK_MB: '1' })
+    // More than fits into the last page of its spool.
+    const sessionId = await house.spawn({ lines: 100_000, delay_ms: 10 })
+    const stateIs = (state: string): Promise<unknown> =>
+      until(async () => (await house.redis.hget(house.keys.session(sessionId), 'state')) === state)
+    await stateIs('running')
+    const filler = join(house.dataDir, 'filler')
+    spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'])
+    await stateIs('queued')
+    await until(async () => (await house.redis.hget(house.keys.pod('pod-1'), 'state')) === 'no_room')
+    expect(await house.redis.hget(house.keys.pod('pod-1'), 'why')).toMatch(/MB of disk free, 1 are needed/)
+    rmSync(filler)
+    const queues = createQueues(house.redis, house.keys, () => {})
+    await until(async () => (await queues.of('architect').getJob(sessionId))?.isDelayed())
+    await (await queues.of('architect').getJob(sessionId))?.promote()
+    await stateIs('running')
+    await house.producer.kill(sessionId, { force: true })
+    const events = await house.events(sessionId)
+    expect(events.find(({ type }) => type === 'drover.agent.exited')?.payload).toMatchObject({
+      message: expect.stringContaining('Its disk is full: 0 MB of disk free, 1 are needed') as string,
+    })
+    expect(events.filter(({ type }) => type === 'drover.agent.spawned')[1]?.payload).toMatchObject({
+      prompt: expect.stringContaining('the disk of its machine was full') as string,
+      retry_count: 0,
+    })
+    await pod.stop(0)
+  } finally {
+    spawnSync('umount', ['-l', house.dataDir])
+  }
 })
 
 test('a pod whose Redis is gone stops all the same, and its agents with it', async () => {

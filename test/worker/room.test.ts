@@ -3,10 +3,12 @@ import { allowedCores, createLooker, freeCpuPercent, freeMemoryMb, type Look } f
 import { shortageOf, watchRoom } from '../../src/worker/room.ts'
 import { until } from '../support/until.ts'
 
-const LIMITS = { minFreeMemoryMb: 500, minFreeCpuPercent: 20 }
+const LIMITS = { minFreeMemoryMb: 500, minFreeCpuPercent: 20, minFreeDiskMb: 100 }
+const DISK = { mb: 5000, files: 1_000_000 }
 const look = (more: Partial<Look> = {}): Look => ({
   at: 0,
   freeMemoryMb: 2000,
+  disk: DISK,
   idle: 0,
   total: 0,
   groups: new Map(),
@@ -18,16 +20,27 @@ test.each([
   ['memory', { cpuPercent: 90, memoryMb: 120.4 }, '120 MB of memory free, 500 are needed'],
   ['CPU', { cpuPercent: 19.2, memoryMb: 900 }, '19 % of the CPU free, 20 are needed'],
   [
+    'disk',
+    { cpuPercent: 90, memoryMb: 900, disk: { mb: 99.9, files: null } },
+    '99 MB of disk free, 100 are needed',
+  ],
+  [
+    'files',
+    { cpuPercent: 90, memoryMb: 900, disk: { mb: 100, files: 999 } },
+    '999 files can still be made on the disk, 1000 are needed',
+  ],
+  [
     'both',
     { cpuPercent: 1, memoryMb: 1 },
     '1 MB of memory free, 500 are needed; 1 % of the CPU free, 20 are needed',
   ],
 ])('what is short: %s', (_what, free, shortage) => {
-  expect(shortageOf(LIMITS, free)).toBe(shortage)
+  expect(shortageOf(LIMITS, { disk: DISK, ...free })).toBe(shortage)
 })
 
 test('a check that is off finds nothing short', () => {
-  expect(shortageOf({ minFreeMemoryMb: 0, minFreeCpuPercent: 0 }, { cpuPercent: 0, memoryMb: 0 })).toBeNull()
+  const none = { cpuPercent: 0, memoryMb: 0, disk: { mb: 0, files: 0 } }
+  expect(shortageOf({ minFreeMemoryMb: 0, minFreeCpuPercent: 0, minFreeDiskMb: 0 }, none)).toBeNull()
 })
 
 test('CPU is that of the machine, or of the tightest quota', () => {
@@ -55,7 +68,7 @@ test('room runs out and comes back; each change is told once, and a look that fa
   const onChange = (shortage: string | null) => told.push(shortage)
   const room = watchRoom(LIMITS, onChange, (error) => failed.push(error), Promise.resolve(lookHere), 5)
   await until(() => room.shortage() !== null)
-  expect(room.free()).toEqual({ cpuPercent: 100, memoryMb: 100 })
+  expect(room.free()).toEqual({ cpuPercent: 100, memoryMb: 100, disk: DISK })
   now = null
   await until(() => failed.length > 1)
   expect(room.shortage()).not.toBeNull()
@@ -66,10 +79,11 @@ test('room runs out and comes back; each change is told once, and a look that fa
 })
 
 test('this machine can be looked at', async () => {
-  const lookHere = await createLooker()
+  const lookHere = await createLooker('/')
   const [first, last] = [await lookHere(), await lookHere()]
   expect(first.freeMemoryMb).toBeGreaterThan(0)
   expect(first.total).toBeGreaterThan(0)
+  expect(first.disk?.mb).toBeGreaterThan(0)
   expect(freeCpuPercent(first, last)).toBeLessThanOrEqual(100)
   expect(await freeMemoryMb()).toBeGreaterThan(0)
 })

@@ -137,6 +137,7 @@ async function startOwn(options: OwnUpOptions, { dataDir, namespace, token }: Ow
       // Somebody waits for this one session: it starts also on a busy machine.
       DROVER_MIN_FREE_CPU_PERCENT: '0',
       DROVER_MIN_FREE_MEMORY_MB: '0',
+      DROVER_MIN_FREE_DISK_MB: '0',
     },
   })
 }
