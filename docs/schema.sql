@@ -53,7 +53,7 @@ CREATE TABLE orchestrator_task (
   run INTEGER NOT NULL DEFAULT 0,
   -- The session of the current run.
   session_id TEXT
-, worktree INTEGER CHECK (worktree IN (0, 1)), template TEXT, vars TEXT CHECK (vars IS NULL OR json_valid(vars)), created_by TEXT) STRICT;
+, worktree INTEGER CHECK (worktree IN (0, 1)), template TEXT, vars TEXT CHECK (vars IS NULL OR json_valid(vars)), created_by TEXT, redacted TEXT CHECK (redacted IS NULL OR json_valid(redacted))) STRICT;
 
 CREATE INDEX orchestrator_task_created ON orchestrator_task (created_at, task_id);
 

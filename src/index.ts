@@ -5,6 +5,7 @@ export {
   type KillSessionOptions,
   type Producer,
   type ProducerOptions,
+  type RedactionOptions,
   type RestartSessionOptions,
   type SendMessageOptions,
   type Spawned,

@@ -2,6 +2,7 @@
 import type { Actor } from '../core/envelope.ts'
 import { DroverError, invalidRequest } from '../core/errors.ts'
 import { digestOf } from '../core/ids.ts'
+import { digestOfWork } from '../core/redacted.ts'
 import { refuseTooDeep, tooManyChildren, type LineageLimits } from '../core/lineage.ts'
 import { priorityOfTask, type TaskRequest, type TasksFile } from '../core/request.ts'
 import type { AddedTasks } from '../core/task-view.ts'
@@ -191,9 +192,14 @@ function isSame(present: TaskView, task: NewTask): boolean {
   )
 }
 
-/** Made of the same template and variables it counts as the same, also after the template has changed. */
-function hasSamePrompt(present: TaskView, { template = null, vars, prompt }: NewTask): boolean {
+/**
+ * Made of the same template and variables it counts as the same, also after the template has changed. Where something was
+ * taken out of what is recorded, what was given is compared.
+ */
+function hasSamePrompt(present: TaskView, task: NewTask): boolean {
+  const { template = null, vars, prompt } = task
   if (present.template !== template) return false
+  if (present.redacted !== null) return present.redacted.digest === digestOfWork(task)
   return template === null ? present.prompt === prompt : digestOf(present.vars) === digestOf(vars)
 }
 

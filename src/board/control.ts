@@ -93,6 +93,6 @@ export function createControl(parts: ControlParts): Control {
     const successor = ledger.sessions.restartOf(sessionId)
     const next = successor === null ? null : ledger.sessions.get(successor)
     if (next !== null && isEnded(next.status)) throw restartedBefore(sessionId, next.session_id, next.status)
-    return await parts.restarter.again(endedToRestart(parts, view), options)
+    return await parts.restarter.again(endedToRestart(parts, view, now?.unredactedPrompt ?? null), options)
   }
 }

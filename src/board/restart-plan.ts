@@ -18,10 +18,15 @@ const MOST_RESTARTS = 1000
 
 /**
  * @param view of an ended session
+ * @param unredactedPrompt its prompt as it was given, where something was taken out of it and Redis still has it
  * @throws DroverError `task_not_ready` where its task goes on with another session; `session_not_found` where what it
  *   was asked for is not recorded
  */
-export function endedToRestart(parts: RestartPlanParts, view: SessionView): EndedToRestart {
+export function endedToRestart(
+  parts: RestartPlanParts,
+  view: SessionView,
+  unredactedPrompt: string | null,
+): EndedToRestart {
   const { ledger } = parts
   const { session_id: sessionId, status } = view
   const accepted = earlierAcceptance(ledger, sessionId)
@@ -38,6 +43,8 @@ export function endedToRestart(parts: RestartPlanParts, view: SessionView): Ende
     status,
     failureReason: FAILURE_REASONS.find((reason) => reason === view.failure_reason) ?? null,
     request: accepted.request,
+    before:
+      accepted.redacted === undefined ? null : { redacted: accepted.redacted, prompt: unredactedPrompt },
     lastAgentId: view.agent_id,
     restartsBefore: restartsBefore(ledger, view),
     task: view.task_id === null ? null : taskOf(parts, sessionId, view.task_id),

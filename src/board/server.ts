@@ -13,6 +13,7 @@ import type { Config } from '../config/settings.ts'
 import { createClosing } from '../core/closing.ts'
 import { messageOf } from '../core/errors.ts'
 import { createRedactor } from '../core/redact.ts'
+import type { TakesOut } from '../core/redacted.ts'
 import { parseToken } from '../core/token.ts'
 import { openLedger, openLedgerReader } from '../ledger/open.ts'
 import { createSessionOperations } from '../producer/session-operations.ts'
@@ -74,8 +75,8 @@ export interface BoardParts {
   readonly heartbeatMs?: number
   /** How long a request may take to arrive, body included. @default 120000 */
   readonly requestTimeoutMs?: number
-  /** Takes secrets out of messages between agents. @default what looks like one */
-  readonly redact?: (text: string) => string
+  /** Takes secrets out of what people write, and agents to each other. @default what looks like one */
+  readonly redactor?: TakesOut
 }
 
 export interface Board {
@@ -149,6 +150,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
 
     const live = createLive(subscriber, keys)
     const store = createSessionStore(redis, keys)
+    const redactor = parts.redactor ?? createRedactor({ secrets: [] })
     const operations = createSessionOperations({
       redis,
       store,
@@ -156,12 +158,13 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       keys,
       lineage: config.lineage,
       maxRestarts: config.restart.maxRestarts,
+      redactor,
       tasks: createTasksOfWaits(ledger),
       onError,
     })
-    const { queues, types, waits, tidying, acceptor } = operations
+    const { queues, types, waits, tidying, acceptor, unredacted } = operations
     closing.add(() => queues.close())
-    const tasks = createTasks({ redis, keys, acceptor, queues })
+    const tasks = createTasks({ redis, keys, acceptor, queues, unredacted, redactor })
     const commits = watchCommits(subscriber, keys, onError)
 
     // Always there: the configuration's default is the current directory.
@@ -202,7 +205,7 @@ export async function createBoard(parts: BoardParts): Promise<Board> {
       defaultWorkspace,
       specOf: (agentType) => specs.get(agentType),
       environment: parts.environment ?? {},
-      redact: parts.redact ?? createRedactor({ secrets: [] }).text,
+      redact: redactor.text,
       viaRedis,
       onError,
     })

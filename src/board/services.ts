@@ -71,7 +71,7 @@ export function createServices(parts: ServicesParts): Services {
   const { config, redis, keys, ledger, store, operations, recorder, viaRedis } = parts
   const { namespace, lineage } = config
   const { maxRestarts } = config.restart
-  const { acceptor, types, queues, waits, tidying, kill, restarter, followUp } = operations
+  const { acceptor, types, queues, waits, tidying, kill, restarter, followUp, unredacted } = operations
   const { tasks, commits, defaultWorkspace, onError } = parts
   const shared = {
     ledger,
@@ -99,7 +99,7 @@ export function createServices(parts: ServicesParts): Services {
     viaRedis,
   })
   return {
-    spawn: createSpawn({ ...shared, tidying, acceptor }),
+    spawn: createSpawn({ ...shared, tidying, unredacted, acceptor }),
     control,
     controlAll: createControlAll({ ledger, control, monitor, maxRestarts }),
     monitor,

@@ -7,6 +7,7 @@
  */
 import { DroverError, invalidRequest } from '../core/errors.ts'
 import { newId, sessionIdOfKey, sessionIdOfTask, sha256 } from '../core/ids.ts'
+import { digestOfWork, type TakenOut } from '../core/redacted.ts'
 import type { SpawnBody, SpawnRequest } from '../core/request.ts'
 import type { LedgerReader, TaskView } from '../ledger/ledger.ts'
 import { withPrompt } from '../producer/with-prompt.ts'
@@ -24,6 +25,10 @@ export interface SpawnPlan {
   readonly waitingFor: readonly string[]
   /** The session whose agent added its task; null without one. */
   readonly createdBy: string | null
+  /** What was taken out of the task that the prompt is of, and the prompt with it; null for nothing. */
+  readonly before: TakenOut | null
+  /** Its task is made of its acceptance. */
+  readonly makesTask: boolean
 }
 
 export interface PlanParts {
@@ -38,6 +43,7 @@ export type AskedSession = Omit<SpawnBody, 'wait' | 'on_busy'>
 
 /**
  * @param type of the request, where it names a template
+ * @param takenOut of the request's task, where it names one
  * @throws DroverError `invalid_request`, `task_not_found`, `task_not_ready`, `dependency_cycle`
  */
 export function planSpawn(
@@ -45,9 +51,12 @@ export function planSpawn(
   asked: AskedSession,
   idempotencyKey: string | null,
   type: AgentTypeSummary | null,
+  takenOut: TakenOut | null,
 ): SpawnPlan {
   const given = withoutNulls(asked)
-  if (given.task_id != null) return planForTask(parts, given, given.task_id, idempotencyKey, type)
+  if (given.task_id != null) {
+    return planForTask(parts, { ...given, task_id: given.task_id }, idempotencyKey, type, takenOut)
+  }
   if ((given.depends_on ?? []).length > 0) return planWithNewTask(parts, given, idempotencyKey, type)
   const { depends_on: _none, ...request } = given
   return {
@@ -55,19 +64,26 @@ export function planSpawn(
     sessionId: idempotencyKey === null ? null : sessionIdOfKey(parts.namespace, idempotencyKey),
     waitingFor: [],
     createdBy: null,
+    before: null,
+    makesTask: false,
   }
 }
 
 /** The task says what the request does not. */
 function planForTask(
   parts: PlanParts,
-  given: AskedSession,
-  taskId: string,
+  asked: AskedSession & { readonly task_id: string },
   idempotencyKey: string | null,
   type: AgentTypeSummary | null,
+  takenOut: TakenOut | null,
 ): SpawnPlan {
   const { ledger, namespace } = parts
+  const taskId = asked.task_id
   const task = requireTask(ledger, taskId)
+  const { prompt: promptAsked, ...others } = asked
+  // The prompt that the task was added with is the task's, which is recorded in other words.
+  const isTasksOwn = promptAsked !== undefined && isRedactedAs(task, promptAsked, others)
+  const given: AskedSession = isTasksOwn ? others : asked
   if (given.agent_type !== task.agent_type) {
     throw invalidRequest([
       { path: 'agent_type', message: `must be ${task.agent_type}, the type of the task ${taskId}` },
@@ -80,25 +96,46 @@ function planForTask(
   const waitingForMore = incomplete(ledger, more)
   refuseCycle(ledger, taskId, more)
   const { depends_on: _asked, ...overrides } = given
-  const ofTask = requestOfTask({ ...task, workspace_dir: task.workspace_dir ?? parts.defaultWorkspace })
-  const { template: _name, vars: _vars, ...plain } = ofTask
   const isOwnPrompt = given.prompt !== undefined || given.template !== undefined || given.vars !== undefined
-  const request: SpawnRequest = {
-    ...(isOwnPrompt ? plain : ofTask),
-    ...(overrides as Partial<SpawnRequest> & { readonly agent_type: string }),
-    ...(more.length > 0 ? { depends_on: more } : {}),
+  const isInherited = given.prompt === undefined
+  const requestWith = (prompt: string): SpawnRequest => {
+    const workspace = task.workspace_dir ?? parts.defaultWorkspace
+    const ofTask = requestOfTask({ ...task, workspace_dir: workspace, prompt })
+    const { template: _name, vars: _vars, ...plain } = ofTask
+    const request: SpawnRequest = {
+      ...(isOwnPrompt ? plain : ofTask),
+      ...(overrides as Partial<SpawnRequest> & { readonly agent_type: string }),
+      ...(more.length > 0 ? { depends_on: more } : {}),
+    }
+    return isOwnPrompt
+      ? withPrompt(request, type, { isInherited, priorityNumber: task.priority_number })
+      : request
   }
+  const asGiven = (isTasksOwn ? promptAsked : takenOut?.prompt) ?? null
   return {
-    request: isOwnPrompt
-      ? withPrompt(request, type, {
-          isInherited: given.prompt === undefined,
-          priorityNumber: task.priority_number,
-        })
-      : request,
+    // As it is recorded: what it is told by stays the same, also where Redis has lost the prompt as it was given.
+    request: requestWith(task.prompt),
+    before:
+      takenOut === null || !isInherited
+        ? null
+        : { ...takenOut, prompt: asGiven === null ? null : requestWith(asGiven).prompt },
     sessionId,
     waitingFor: [...new Set([...task.waiting_for, ...waitingForMore])],
     createdBy: task.created_by,
+    makesTask: false,
   }
+}
+
+/** Whether a prompt is the one that the task was given, where something was taken out of what is recorded of that. */
+function isRedactedAs(
+  { redacted, template }: TaskView,
+  prompt: string,
+  others: Pick<AskedSession, 'template' | 'vars'>,
+): boolean {
+  if (redacted === null || template !== null || others.template !== undefined || others.vars !== undefined) {
+    return false
+  }
+  return redacted.digest === digestOfWork({ prompt })
 }
 
 /** Only tasks can wait for tasks: the session gets one. The recorder makes it of the accepted event. */
@@ -118,6 +155,8 @@ function planWithNewTask(
     sessionId: sessionIdOfTask(namespace, taskId, 0),
     waitingFor,
     createdBy: null,
+    before: null,
+    makesTask: true,
   }
 }
 

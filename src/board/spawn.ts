@@ -6,12 +6,15 @@ import type { Actor } from '../core/envelope.ts'
 import { DroverError, isDroverError } from '../core/errors.ts'
 import { requestDigest, type SpawnBody, type SpawnRequest, type Wait } from '../core/request.ts'
 import type { LedgerReader, SessionView } from '../ledger/ledger.ts'
+import type { TakenOut } from '../core/redacted.ts'
 import type { Acceptance, Acceptor } from '../producer/accept.ts'
+import { takenOutOf } from '../producer/tasks.ts'
 import type { AgentTypeSummary } from '../core/type-view.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import type { Queues } from '../queue/jobs.ts'
 import type { SessionStore } from '../queue/session-store.ts'
 import type { Tidying } from '../queue/tidying.ts'
+import type { UnredactedStore } from '../queue/unredacted.ts'
 import type { Recorder } from '../recorder/recorder.ts'
 import type { Commits } from './commits.ts'
 import { earlierAcceptance } from './earlier.ts'
@@ -38,6 +41,7 @@ export interface SpawnParts {
   readonly queues: Queues
   readonly store: Pick<SessionStore, 'read'>
   readonly tidying: Pick<Tidying, 'until'>
+  readonly unredacted: Pick<UnredactedStore, 'promptOf'>
   readonly recorder: Pick<Recorder, 'waitFor'>
   readonly commits: Commits
   readonly waits: Pick<Waits, 'begin'>
@@ -67,7 +71,8 @@ export function createSpawn(parts: SpawnParts): Spawn {
   const { ledger } = parts
 
   return async ({ wait, on_busy, ...asked }, by) => {
-    const plan = planSpawn(parts, asked, by.idempotencyKey, await templatesFor(asked))
+    const type = await templatesFor(asked)
+    const plan = planSpawn(parts, asked, by.idempotencyKey, type, await takenOutOfTask(asked))
     refuseOtherUseOfKey(plan, by.idempotencyKey)
     const accepted =
       (await repeat(plan, by.idempotencyKey)) ??
@@ -81,6 +86,11 @@ export function createSpawn(parts: SpawnParts): Spawn {
   async function templatesFor(asked: AskedSession): Promise<AgentTypeSummary | null> {
     if (asked.template == null) return null
     return await parts.viaRedis(parts.types.current(asked.agent_type))
+  }
+
+  async function takenOutOfTask({ task_id: taskId }: AskedSession): Promise<TakenOut | null> {
+    const task = taskId == null ? null : ledger.tasks.get(taskId)
+    return task === null ? null : await parts.viaRedis(takenOutOf(parts.unredacted, task))
   }
 
   /** Accepted before, as the ledger knows it. */
@@ -130,6 +140,8 @@ export function createSpawn(parts: SpawnParts): Spawn {
           createdBy: by.createdBy ?? plan.createdBy,
           counted: plan.createdBy !== null && (by.createdBy ?? plan.createdBy) === plan.createdBy,
           awaited: by.awaited,
+          before: plan.before,
+          makesTask: plan.makesTask,
           ...(sessionId === null ? {} : { sessionId }),
           waitingFor: plan.waitingFor,
           onBusy: on,

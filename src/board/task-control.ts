@@ -202,8 +202,7 @@ export function createTaskControl(parts: TaskControlParts): TaskControl {
     }
     if (isEnded(record.state)) return again(record.lastId)
     if (record.state !== 'queued' || record.agentId !== null) throw hasBegun(task)
-    if (requestDigest(record.request) !== requestDigest(requestOfTask(located(task))))
-      throw hasOwnSession(task, sessionId)
+    if (record.digest !== requestDigest(requestOfTask(located(task)))) throw hasOwnSession(task, sessionId)
     // The next run and the end of this one's session in one step; the ledger takes the end for that of a past run.
     const end = neverBegan(
       `The task ${task.task_id} waits for ${added.join(', ')} too; it will have another session.`,

@@ -38,6 +38,12 @@ export const agentSpawnedSchema = z
     prompt: z
       .string()
       .describe("The prompt given to this agent: the session's, or for a resume what happened."),
+    prompt_redacted: z
+      .literal(true)
+      .exactOptional()
+      .describe(
+        'Only where it is so: Redis had lost the prompt as it was given, and the agent got this one.',
+      ),
   })
   .meta({ id: 'AgentSpawned' })
 export type AgentSpawned = Readonly<z.infer<typeof agentSpawnedSchema>>

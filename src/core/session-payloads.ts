@@ -1,6 +1,7 @@
 /** What is said of sessions: payloads of Drover's own events, as schemas. */
 import { z } from 'zod'
 import { actorSchema, usageSchema } from './event-schema.ts'
+import { redactedSchema } from './redacted.ts'
 import { spawnRequestSchema } from './request.ts'
 import { listOf, time } from './schema.ts'
 import { END_STATES, FAILURE_REASONS } from './state.ts'
@@ -21,6 +22,9 @@ export const sessionAcceptedSchema = z
       .number()
       .exactOptional()
       .describe("The session's whole life: the request's, else the agent type's at that moment."),
+    redacted: redactedSchema
+      .exactOptional()
+      .describe('The request is recorded without secrets that it has; the agent gets it with them.'),
   })
   .meta({ id: 'SessionAccepted' })
 export type SessionAccepted = Readonly<z.infer<typeof sessionAcceptedSchema>>

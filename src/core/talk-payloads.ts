@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { actorSchema } from './event-schema.ts'
 import { MESSAGE_PRIORITIES } from './follow-up.ts'
+import { redactedSchema } from './redacted.ts'
 
 /** `drover.message.sent`: a message for the session's agent, kept until one has it. */
 export const messageSentSchema = z
@@ -10,6 +11,7 @@ export const messageSentSchema = z
     text: z.string(),
     priority: z.enum(MESSAGE_PRIORITIES),
     actor: actorSchema,
+    redacted: redactedSchema.exactOptional(),
   })
   .meta({ id: 'MessageSent' })
 export type MessageSent = Readonly<z.infer<typeof messageSentSchema>>
@@ -22,6 +24,12 @@ export const messageDeliveredSchema = z
       .literal(false)
       .exactOptional()
       .describe('Only where it is false: it was given to the agent, which never said so.'),
+    redacted: z
+      .literal(true)
+      .exactOptional()
+      .describe(
+        'Only where it is so: Redis had lost it as it was sent, and the agent got it as it is recorded.',
+      ),
   })
   .meta({ id: 'MessageDelivered' })
 export type MessageDelivered = Readonly<z.infer<typeof messageDeliveredSchema>>
@@ -36,6 +44,7 @@ export const messageAnsweredSchema = z
     updated_input: z.record(z.string(), z.unknown()).nullable(),
     interrupt: z.boolean(),
     actor: actorSchema,
+    redacted: redactedSchema.exactOptional(),
   })
   .meta({ id: 'MessageAnswered' })
 export type MessageAnswered = Readonly<z.infer<typeof messageAnsweredSchema>>

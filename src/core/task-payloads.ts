@@ -1,6 +1,7 @@
 /** What is said of tasks, of places in the roadmap and of worktrees: payloads of Drover's own events, as schemas. */
 import { z } from 'zod'
 import { actorSchema } from './event-schema.ts'
+import { redactedSchema } from './redacted.ts'
 import { templateVarsSchema } from './request.ts'
 import { listOf } from './schema.ts'
 import { END_STATES } from './state.ts'
@@ -27,6 +28,7 @@ export const taskPendingSchema = z
       .exactOptional()
       .describe("Of a template's prompt: its name, and what it was rendered with."),
     vars: templateVarsSchema.exactOptional(),
+    redacted: redactedSchema.exactOptional(),
     created_by: z
       .string()
       .exactOptional()

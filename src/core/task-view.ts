@@ -1,6 +1,7 @@
 /** A task as lists and pages show it: a row of `orchestrator_task`, with its dependencies. */
 import { z } from 'zod'
 import { durabilitySchema } from './answer.ts'
+import { redactedSchema } from './redacted.ts'
 import { templateVarsSchema } from './request.ts'
 import { amount, listOf, time } from './schema.ts'
 import { TASK_STATES } from './state.ts'
@@ -38,6 +39,9 @@ export const taskViewSchema = z
     waiting_for: listOf(z.string()).describe('Those of depends_on that are not completed.'),
     template: z.string().nullable().describe('That its prompt was made of; null where the prompt was given.'),
     vars: templateVarsSchema.readonly().nullable().describe('What the template was rendered with.'),
+    redacted: redactedSchema
+      .nullable()
+      .describe('Prompt or variables are shown without secrets that they have; null: as they were given.'),
   })
   .meta({ id: 'Task' })
 export type TaskView = Readonly<z.infer<typeof taskViewSchema>>

@@ -16,6 +16,8 @@ export interface PendingTask {
   /** Of a template's prompt; `vars` as JSON. */
   readonly template: string | null
   readonly vars: string | null
+  /** What was taken out of prompt and variables, as JSON; null for nothing. */
+  readonly redacted: string | null
   /** The session whose agent added it. */
   readonly created_by: string | null
 }
@@ -64,14 +66,15 @@ export function createOrchestratorTaskTable(db: Db): OrchestratorTaskTable {
   const insert = db.prepare(`
     INSERT INTO orchestrator_task (
       task_id, agent_type, prompt, priority, priority_number, workspace_dir, worktree, created_at, run, template,
-      vars, created_by)
+      vars, redacted, created_by)
     VALUES (
       @task_id, @agent_type, @prompt, @priority, @priority_number, @workspace_dir, @worktree, @created_at, @run,
-      @template, @vars, @created_by)
+      @template, @vars, @redacted, @created_by)
     ON CONFLICT (task_id) DO UPDATE SET
       agent_type = excluded.agent_type, prompt = excluded.prompt, priority = excluded.priority,
       priority_number = excluded.priority_number, workspace_dir = excluded.workspace_dir,
       worktree = excluded.worktree, run = excluded.run, template = excluded.template, vars = excluded.vars,
+      redacted = excluded.redacted,
       status = 'pending', session_id = NULL, assigned_agent = NULL, spawned_at = NULL, started_at = NULL,
       completed_at = NULL, error_message = NULL, created_by = coalesce(excluded.created_by, created_by)
     WHERE excluded.run > orchestrator_task.run`)

@@ -12,6 +12,7 @@ import type { TaskPending, TaskSpawned } from '../core/events.ts'
 import { newSessionId, sessionIdOfKey } from '../core/ids.ts'
 import type { SessionState } from '../core/state.ts'
 import { refuseTooDeep, tooManyChildren, type LineageLimits } from '../core/lineage.ts'
+import { redactWork, type TakenOut, type TakesOut } from '../core/redacted.ts'
 import { DEFAULT_PRIORITY, requestDigest, type OnBusy, type SpawnRequest } from '../core/request.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import { mayBeDone, redisReason } from '../queue/connection.ts'
@@ -21,6 +22,7 @@ import type { Keys } from '../queue/keys.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import type { PodDirectory } from '../queue/pods.ts'
 import type { SessionStore } from '../queue/session-store.ts'
+import type { UnredactedStore } from '../queue/unredacted.ts'
 import { refuseWhenBusy } from './busy.ts'
 import { chainOf } from './lineage.ts'
 import type { Waits } from './waits.ts'
@@ -40,6 +42,10 @@ export interface AcceptOptions {
   readonly restartOf?: string
   /** The task's next run, which begins with this session. */
   readonly taskAgain?: TaskPending
+  /** The request is what was recorded before (of a task, of an ended session), and what was taken out of that. */
+  readonly before?: TakenOut | null
+  /** The recorder makes its task of the accepted event. */
+  readonly makesTask?: boolean
   /** Tasks that it waits for; with one, the job is added by `ensureJobs` later. */
   readonly waitingFor?: readonly string[]
   readonly onBusy?: OnBusy
@@ -68,6 +74,9 @@ export interface AcceptorParts {
   readonly keys: Keys
   readonly lineage: LineageLimits
   readonly waits: Pick<Waits, 'refuseAsking'>
+  readonly unredacted: Pick<UnredactedStore, 'keep'>
+  /** Takes secrets out of what is recorded (docs/redaction.md). */
+  readonly redactor: TakesOut
   readonly onError: (error: unknown) => void
 }
 
@@ -88,7 +97,9 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
       const timeoutSeconds = request.timeout_seconds ?? type.timeout
       // A fresh id meets no earlier request that it could differ from.
       const mayRepeat = key !== null || options.sessionId !== undefined
+      // Of the request as it is given: one that is recorded already is the same again, whatever Redis has lost.
       const digest = mayRepeat ? requestDigest(request) : ''
+      const { recorded, redacted, prompt } = redactWork(request, parts.redactor, options.before)
       const createdBy = options.createdBy ?? null
       // A restart by hand is another run of the same work, whoever asks for it.
       const isChild = createdBy !== null && options.restartOf === undefined && options.counted !== true
@@ -101,6 +112,9 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
         }
       }
       if (options.onBusy === 'fail' && !known) await refuseWhenBusy(parts, type, sessionId)
+      if (options.makesTask === true && redacted !== null && prompt !== null) {
+        await parts.unredacted.keep([{ taskId: request.task_id ?? '', digest: redacted.digest, prompt }])
+      }
       const waitingFor = options.waitingFor ?? []
       const job = { sessionId, agentType: request.agent_type, priority }
       let adding: Promise<void> | undefined
@@ -109,7 +123,8 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
       const accepting = store.accept(
         {
           sessionId,
-          request,
+          request: recorded,
+          unredactedPrompt: prompt,
           digest,
           createdAt,
           createdBy,
@@ -124,6 +139,7 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
             actor: options.actor,
             ...(options.awaited === true ? { awaited: true } : {}),
             timeout_seconds: timeoutSeconds,
+            ...(redacted === null ? {} : { redacted }),
           },
           events: taskEvents(sessionId, request, options.taskAgain),
         },

@@ -20,6 +20,8 @@ import { DroverError } from '../core/errors.ts'
 import type { MessageAnswered } from '../core/events.ts'
 import type { InterruptAnswer, MessagePriority, PermissionAnswer, SendAnswer } from '../core/follow-up.ts'
 import { messageIdOfKey, newId } from '../core/ids.ts'
+import type { TakesOut } from '../core/redacted.ts'
+import { isSameAnswer, redactAnswer, redactMessage } from '../core/redacted-talk.ts'
 import { isEnded, isLive } from '../core/state.ts'
 import type { SessionRecord, SessionStore } from '../queue/session-store.ts'
 import type { OpenQuestion, TalkStore } from '../queue/talk.ts'
@@ -100,15 +102,19 @@ export interface FollowUpParts {
   readonly store: Pick<SessionStore, 'read'>
   readonly talk: TalkStore
   readonly follower: Pick<Follower, 'until'>
+  /** Takes secrets out of what is recorded (docs/redaction.md). */
+  readonly redactor: TakesOut
 }
 
-export function createFollowUp({ store, talk, follower }: FollowUpParts): FollowUp {
+export function createFollowUp({ store, talk, follower, redactor }: FollowUpParts): FollowUp {
   return {
     async send(sessionId, { actor, text, priority = 'next', messageId, idempotencyKey }) {
       const record = await requireRecord(store, sessionId)
       const id =
         messageId ?? (idempotencyKey === undefined ? newId() : messageIdOfKey(sessionId, idempotencyKey))
-      const sent = await talk.send(record, { message_id: id, text, priority, actor })
+      const message = { message_id: id, text, priority, actor }
+      const recorded = redactMessage(message, redactor)
+      const sent = await talk.send(record, recorded, recorded === message ? null : text)
       if (!sent.ok) throw notSent(await store.read(sessionId), sessionId, id, sent.refused)
       return {
         streamId: sent.streamId,
@@ -168,7 +174,9 @@ export function createFollowUp({ store, talk, follower }: FollowUpParts): Follow
         interrupt: options.interrupt ?? false,
         actor: options.actor,
       }
-      const result = await talk.answer(record, answer)
+      const recorded = redactAnswer(answer, redactor)
+      const asGiven = recorded === answer ? null : { ...recorded, ...answer }
+      const result = await talk.answer(record, recorded, asGiven)
       if (!result.ok && result.refused === 'answered') {
         if (!isSameAnswer(result.given, answer)) throw answeredOtherwise(record, result.given)
         return { streamId: '', answer: answeredWith(record, answer, true) }
@@ -242,12 +250,6 @@ function theQuestion(
     requestId === undefined ? questions[0] : questions.find((each) => each.requestId === requestId)
   if (question !== undefined) return question
   throw questionNotFound(sessionId, state, requestId, open)
-}
-
-function isSameAnswer(a: MessageAnswered, b: MessageAnswered): boolean {
-  const said = ({ behavior, message, updated_input, interrupt }: MessageAnswered): string =>
-    JSON.stringify([behavior, message, updated_input, interrupt])
-  return said(a) === said(b)
 }
 
 function answeredWith(

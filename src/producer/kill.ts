@@ -19,6 +19,7 @@
 import type { KillAnswer } from '../core/answer.ts'
 import type { Actor } from '../core/envelope.ts'
 import { DroverError } from '../core/errors.ts'
+import type { TakesOut } from '../core/redacted.ts'
 import { isEnded, isLive } from '../core/state.ts'
 import type { Queues } from '../queue/jobs.ts'
 import { cancelledEnding, endOf, lostAgentEvents } from '../queue/session-end.ts'
@@ -74,6 +75,8 @@ export interface KillParts {
   readonly transcripts: Pick<Transcripts, 'keepFor'>
   readonly follower: Pick<Follower, 'until'>
   readonly tidying: Pick<Tidying, 'until'>
+  /** Takes secrets out of the reason (docs/redaction.md). */
+  readonly redactor: Pick<TakesOut, 'text'>
   readonly onError: (error: unknown) => void
 }
 
@@ -85,7 +88,8 @@ export function createKill(parts: KillParts): Kill {
       const record = await requireRecord(store, sessionId)
       if (isEnded(record.state)) return await tidied(record, options)
       const epoch = epochOfNamed(record, options.agentId)
-      const request = requestOf(options)
+      const reason = parts.redactor.text(options.reason ?? 'drover kill')
+      const request = requestOf({ ...options, reason })
       const end = endOf({ ...record, cancel: request }, cancelledEnding(request), new Date())
       const asked = await requests.cancel(record, { request, seq: record.seq, end, epoch })
       // Refused: it is not as it was read a moment ago.
@@ -169,10 +173,15 @@ export function epochOfNamed(record: SessionRecord, agentId: string | undefined)
   )
 }
 
-function requestOf({ actor, reason, graceSeconds, force }: KillOptions): CancelRequest {
+function requestOf({
+  actor,
+  reason,
+  graceSeconds,
+  force,
+}: KillOptions & { readonly reason: string }): CancelRequest {
   return {
     actor,
-    reason: reason ?? 'drover kill',
+    reason,
     grace_seconds: graceSeconds ?? null,
     force: force ?? false,
     at: new Date().toISOString(),

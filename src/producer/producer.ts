@@ -19,6 +19,8 @@ import {
 import { DroverError, invalidRequest, isDroverError } from '../core/errors.ts'
 import { NAMESPACE_PATTERN } from '../core/ids.ts'
 import type { LineageLimits } from '../core/lineage.ts'
+import { createRedactor, type Redactor } from '../core/redact.ts'
+import { parsePattern, writtenProblem } from '../core/redact-patterns.ts'
 import {
   issuesOf,
   killBodySchema,
@@ -55,6 +57,21 @@ export interface ProducerOptions {
   readonly namespace?: string
   /** Told about connection errors; without it they are silent until a call fails. */
   readonly onError?: (error: unknown) => void
+  /** What is taken out of what is recorded of requests and messages. @default what looks like a secret */
+  readonly redaction?: RedactionOptions
+}
+
+/**
+ * What is secret. Agents get what they are given with it; what is recorded of that has `[redacted:<name>]` in its place
+ * (docs/redaction.md).
+ */
+export interface RedactionOptions {
+  /** Values of at least 8 characters, by the name that is shown in their place. */
+  readonly secrets?: Readonly<Record<string, string>>
+  /** `name=expression`, as `redaction.patterns` of the configuration. */
+  readonly patterns?: readonly string[]
+  /** What looks like a key of a well-known service, a private key or a password in an address. @default true */
+  readonly known?: boolean
 }
 
 /** What to run. */
@@ -203,6 +220,7 @@ export function createProducer(options: ProducerOptions): Producer {
     ])
   }
   const redisUrl = redisUrlOf(options.redisUrl)
+  const redactor = redactorOf(options.redaction ?? {})
   const onError = options.onError ?? ((): void => {})
   const keys = keysOf(namespace)
   let connecting: ReturnType<typeof connect> | null = null
@@ -222,6 +240,7 @@ export function createProducer(options: ProducerOptions): Producer {
       keys,
       lineage: LINEAGE,
       maxRestarts: MAX_RESTARTS,
+      redactor,
       onError,
     })
     return { ...sessions, redis, store, live }
@@ -406,6 +425,19 @@ export function createProducer(options: ProducerOptions): Producer {
       redis.disconnect()
     },
   }
+}
+
+/** @throws DroverError `invalid_request` */
+function redactorOf({ secrets = {}, patterns = [], known = true }: RedactionOptions): Redactor {
+  const problems = patterns.flatMap((written) => writtenProblem(written) ?? [])
+  if (problems.length > 0) {
+    throw invalidRequest(problems.map((message) => ({ path: 'redaction.patterns', message })))
+  }
+  return createRedactor({
+    secrets: Object.entries(secrets).map(([name, value]) => ({ name, value })),
+    patterns: patterns.map(parsePattern),
+    known,
+  })
 }
 
 /** Waiting for a start that failed is an error; a session that started and then failed is an answer. */

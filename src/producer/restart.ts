@@ -14,6 +14,7 @@ import { DroverError } from '../core/errors.ts'
 import type { SessionRestarting, TaskPending } from '../core/events.ts'
 import { sessionIdOfRestart, sessionIdOfTask } from '../core/ids.ts'
 import type { SpawnRequest } from '../core/request.ts'
+import type { TakenOut } from '../core/redacted.ts'
 import { restartRefusal, type EndedSession } from '../core/restart-by-hand.ts'
 import { isEnded, isLive } from '../core/state.ts'
 import type { SessionRequests } from '../queue/session-requests.ts'
@@ -39,7 +40,10 @@ export interface RestartOptions {
 
 /** An ended session with what its restart is made of. */
 export interface EndedToRestart extends EndedSession {
+  /** As it is recorded. */
   readonly request: SpawnRequest
+  /** What was taken out of it; null for nothing. */
+  readonly before: TakenOut | null
   readonly lastAgentId: string | null
   /** Restarts that led to it. */
   readonly restartsBefore: number
@@ -117,6 +121,7 @@ export function createRestarter(parts: RestarterParts): Restarter {
         actor: options.actor,
         sessionId,
         restartOf: old,
+        before: ended.before,
         waitingFor: ended.waitingFor,
         ...(taskAgain === null ? {} : { taskAgain }),
       })
@@ -157,7 +162,7 @@ export function createRestarter(parts: RestarterParts): Restarter {
 
 /** An ended session as its hash still has it. Tasks are not in it: whoever restarts those asks the ledger. */
 export function endedOfRecord(record: SessionRecord, restartsBefore: number): EndedToRestart {
-  const { sessionId, agentType, ended, request, agentId } = record
+  const { sessionId, agentType, ended, request, redacted, unredactedPrompt, agentId } = record
   if (ended === null) throw new Error(`session ${sessionId} has not ended`)
   return {
     sessionId,
@@ -165,6 +170,7 @@ export function endedOfRecord(record: SessionRecord, restartsBefore: number): En
     status: ended.status,
     failureReason: ended.failure_reason,
     request,
+    before: redacted === null ? null : { redacted, prompt: unredactedPrompt },
     lastAgentId: agentId,
     restartsBefore,
     task: null,

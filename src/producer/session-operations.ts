@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis'
 import type { LineageLimits } from '../core/lineage.ts'
+import type { TakesOut } from '../core/redacted.ts'
 import { createAgentTypeRegistry, type AgentTypeRegistry } from '../queue/agent-types.ts'
 import { createQueues, type Queues } from '../queue/jobs.ts'
 import type { Keys } from '../queue/keys.ts'
@@ -15,6 +16,7 @@ import type { SessionStore } from '../queue/session-store.ts'
 import { createTalkStore } from '../queue/talk.ts'
 import { createTidying, type Tidying } from '../queue/tidying.ts'
 import { createTranscripts } from '../queue/transcripts.ts'
+import { createUnredactedStore, type UnredactedStore } from '../queue/unredacted.ts'
 import { createWaitStore } from '../queue/waits.ts'
 import { createAcceptor, type Acceptor } from './accept.ts'
 import { createFollower, type Follower } from './follow.ts'
@@ -31,6 +33,8 @@ export interface SessionOperationsParts {
   readonly keys: Keys
   readonly lineage: LineageLimits
   readonly maxRestarts: number
+  /** Takes secrets out of what is recorded of what people write (docs/redaction.md). */
+  readonly redactor: TakesOut
   /** Where there is a ledger. */
   readonly tasks?: TasksOfWaits
   readonly onError: (error: unknown) => void
@@ -47,11 +51,12 @@ export interface SessionOperations {
   readonly kill: Kill
   readonly restarter: Restarter
   readonly followUp: FollowUp
+  readonly unredacted: UnredactedStore
 }
 
 /** Opens nothing of its own. */
 export function createSessionOperations(parts: SessionOperationsParts): SessionOperations {
-  const { redis, store, live, keys, lineage, maxRestarts, tasks, onError } = parts
+  const { redis, store, live, keys, lineage, maxRestarts, redactor, tasks, onError } = parts
   const queues = createQueues(redis, keys, onError)
   const types = createAgentTypeRegistry(redis, keys)
   const waits = createWaits({
@@ -61,7 +66,19 @@ export function createSessionOperations(parts: SessionOperationsParts): SessionO
     onError,
   })
   const pods = createPodDirectory(redis, keys)
-  const acceptor = createAcceptor({ store, queues, types, pods, keys, lineage, waits, onError })
+  const unredacted = createUnredactedStore(redis, keys)
+  const acceptor = createAcceptor({
+    store,
+    queues,
+    types,
+    pods,
+    keys,
+    lineage,
+    waits,
+    unredacted,
+    redactor,
+    onError,
+  })
   const requests = createSessionRequests(redis, keys)
   const follower = createFollower(redis, keys, store, live)
   const tidying = createTidying(redis, keys)
@@ -73,10 +90,11 @@ export function createSessionOperations(parts: SessionOperationsParts): SessionO
     queues,
     transcripts: createTranscripts(redis, keys),
     follower,
+    redactor,
     onError,
   })
   const { namespace } = keys
   const restarter = createRestarter({ store, requests, acceptor, follower, namespace, maxRestarts })
-  const followUp = createFollowUp({ store, talk: createTalkStore(redis, keys), follower })
-  return { queues, types, waits, tidying, acceptor, follower, kill, restarter, followUp }
+  const followUp = createFollowUp({ store, talk: createTalkStore(redis, keys), follower, redactor })
+  return { queues, types, waits, tidying, acceptor, follower, kill, restarter, followUp, unredacted }
 }

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import { composeEvent, type Actor, type OwnEventType } from '../core/envelope.ts'
 import type { RoadmapPriority, TaskBlocked, TaskEnded, TaskPending } from '../core/events.ts'
 import { sessionIdOfTask } from '../core/ids.ts'
+import { redactWork, type Redacted, type TakenOut, type TakesOut } from '../core/redacted.ts'
 import {
   priorityOfTask,
   type RoadmapPriorityRequest,
@@ -13,6 +14,7 @@ import {
 import { createForgoSession } from '../queue/forgo-session.ts'
 import type { Queues } from '../queue/jobs.ts'
 import type { Keys } from '../queue/keys.ts'
+import { keepIn, type UnredactedStore } from '../queue/unredacted.ts'
 import type { Acceptor } from './accept.ts'
 
 /** A task that is ready: what its session is made of. */
@@ -29,6 +31,8 @@ export interface ReadyTask {
   /** Of a template's prompt. */
   readonly template: string | null
   readonly vars: TemplateVars | null
+  /** What was taken out of prompt and variables before they were recorded. */
+  readonly redacted: Redacted | null
   /** The session whose agent added it. */
   readonly created_by: string | null
 }
@@ -41,7 +45,8 @@ export type NewTask = Omit<TaskRequest, 'prompt'> & {
 
 export interface Tasks {
   /**
-   * Appends `drover.task.pending` for each, and the titles, all or nothing. Answers the stream id of the last.
+   * Appends `drover.task.pending` for each, and the titles, all or nothing: without secrets, and the prompts that have
+   * some are kept in the same step. Answers the stream id of the last.
    *
    * @param by with the session whose agent adds them
    */
@@ -74,14 +79,21 @@ export interface TasksParts {
   readonly keys: Keys
   readonly acceptor: Acceptor
   readonly queues: Queues
+  readonly unredacted: Pick<UnredactedStore, 'promptOf'>
+  /** Takes secrets out of what is recorded (docs/redaction.md). */
+  readonly redactor: TakesOut
 }
 
 export function createTasks(parts: TasksParts): Tasks {
-  const { redis, keys, acceptor, queues } = parts
+  const { redis, keys, acceptor, queues, redactor } = parts
   const forgoSession = createForgoSession(redis, keys)
 
   const append = async (type: OwnEventType, agentType: string, payload: object): Promise<string> =>
     String(await redis.xadd(keys.events, '*', 'event', taskEvent(type, agentType, payload)))
+
+  /** The reason is what somebody wrote. */
+  const told = (ended: TaskEnded): TaskEnded =>
+    ended.error_message === null ? ended : { ...ended, error_message: redactor.text(ended.error_message) }
 
   return {
     async add(tasks, priorities, { actor, createdBy }) {
@@ -90,13 +102,17 @@ export function createTasks(parts: TasksParts): Tasks {
         const named: RoadmapPriority = {
           task_id: `#${priority_number}`,
           priority_number,
-          title,
+          title: redactor.text(title),
           status,
           actor,
         }
         transaction.xadd(keys.events, '*', 'event', taskEvent('drover.roadmap.priority', '', named))
       }
-      for (const task of tasks) {
+      for (const asked of tasks) {
+        const { recorded: task, redacted, prompt } = redactWork(asked, redactor)
+        if (redacted !== null && prompt !== null) {
+          keepIn(transaction, keys, [{ taskId: task.task_id, digest: redacted.digest, prompt }])
+        }
         const pending: TaskPending = {
           task_id: task.task_id,
           agent_type: task.agent_type,
@@ -107,6 +123,7 @@ export function createTasks(parts: TasksParts): Tasks {
           worktree: task.worktree ?? null,
           depends_on: task.depends_on ?? [],
           ...templateOf(task),
+          ...(redacted === null ? {} : { redacted }),
           ...(createdBy === null ? {} : { created_by: createdBy }),
           run: 0,
           actor,
@@ -131,11 +148,11 @@ export function createTasks(parts: TasksParts): Tasks {
       return await forgoSession({
         sessionId: sessionIdOfTask(keys.namespace, task.task_id, task.run),
         agentType: task.agent_type,
-        event: taskEvent(type, task.agent_type, event),
+        event: taskEvent(type, task.agent_type, 'status' in event ? told(event) : event),
       })
     },
 
-    end: (agentType, ended) => append('drover.task.ended', agentType, ended),
+    end: (agentType, ended) => append('drover.task.ended', agentType, told(ended)),
 
     async spawn(task) {
       await acceptor.accept(requestOfTask(task), {
@@ -143,6 +160,7 @@ export function createTasks(parts: TasksParts): Tasks {
         sessionId: sessionIdOfTask(keys.namespace, task.task_id, task.run),
         createdBy: task.created_by,
         counted: true,
+        before: await takenOutOf(parts.unredacted, task),
       })
     },
 
@@ -155,6 +173,15 @@ export function createTasks(parts: TasksParts): Tasks {
       await queues.ensure(job)
     },
   }
+}
+
+/** What was taken out of a task, with its prompt as it was given where Redis still has it; null for nothing. */
+export async function takenOutOf(
+  unredacted: Pick<UnredactedStore, 'promptOf'>,
+  task: Pick<ReadyTask, 'task_id' | 'redacted'>,
+): Promise<TakenOut | null> {
+  const { redacted } = task
+  return redacted === null ? null : { redacted, prompt: await unredacted.promptOf(task) }
 }
 
 /** A task's session, as a request: whoever makes it makes the same one, so that its digest is the same. */
@@ -191,6 +218,7 @@ export function pendingOf(
     worktree: task.worktree,
     depends_on: task.depends_on,
     ...templateOf(task),
+    ...(task.redacted === null ? {} : { redacted: task.redacted }),
     run: task.run,
   }
 }

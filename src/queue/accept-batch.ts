@@ -60,7 +60,7 @@ export function createAcceptBatch(
       const requestText = JSON.stringify(acceptance.request)
       if (waiting.length === 0) process.nextTick(flush)
       waiting.push({ acceptance, requestText, onSent, resolve, reject })
-      characters += requestText.length
+      characters += requestText.length + (acceptance.unredactedPrompt?.length ?? 0)
       if (waiting.length >= MOST_SESSIONS || characters >= MOST_CHARACTERS) flush()
     })
 }

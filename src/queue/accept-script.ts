@@ -23,6 +23,8 @@ export interface Acceptance {
   readonly maxChildren?: number | null
   readonly priority: number
   readonly timeoutSeconds: number
+  /** Its prompt as it was given, where the request has another one. */
+  readonly unredactedPrompt?: string | null
   /** The accepted event's members beside the request. */
   readonly accepted: Omit<SessionAccepted, 'request'>
   /** Events that follow the accepted one. */
@@ -149,10 +151,16 @@ function headerOf({ sessionId, request, createdAt }: Acceptance, seq: number, ty
 
 /** What few sessions have, as the script takes it. */
 function more(acceptance: Acceptance): string {
-  const { digest, createdBy, accepted, events, maxChildren } = acceptance
-  const restartOf = accepted.restart_of ?? ''
-  if (digest === '' && createdBy === null && restartOf === '' && events.length === 0) return ''
-  const set = { digest, created_by: createdBy ?? '', restart_of: restartOf }
+  const { digest, createdBy, accepted, events, maxChildren, unredactedPrompt } = acceptance
+  const { restart_of: restartOf, redacted } = accepted
+  const set = {
+    digest,
+    created_by: createdBy ?? '',
+    restart_of: restartOf ?? '',
+    redacted: redacted === undefined ? '' : JSON.stringify(redacted),
+    unredacted_prompt: unredactedPrompt ?? '',
+  }
+  if (events.length === 0 && Object.values(set).every((value) => value === '')) return ''
   return JSON.stringify({
     ...(isCounted(acceptance) ? { max_children: maxChildren } : {}),
     set: Object.entries(set).flatMap(([name, value]) => (value === '' ? [] : [name, value])),

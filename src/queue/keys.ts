@@ -66,6 +66,8 @@ export interface Keys {
   live(sessionId: string): string
   /** Which session's agent waits for which session (`waits.ts`). */
   readonly waits: string
+  /** Prompts of tasks as they were given (`unredacted.ts`). */
+  readonly unredacted: string
   /** Of a session that has just ended (`tidying.ts`). */
   tidying(sessionId: string): string
   /** A lock by name (`lock.ts`). */
@@ -95,6 +97,7 @@ export function keysOf(namespace: string): Keys {
     failedClaims: `${tag}:failed-claims`,
     pods: `${tag}:pods`,
     waits: `${tag}:waits`,
+    unredacted: `${tag}:unredacted`,
     pod: (podId) => `${tag}:pod:${podId}`,
     transcript: (sessionId) => `${tag}:transcript:${sessionId}`,
     transcriptPieces: (sessionId, epoch) => `${tag}:transcript:${sessionId}:${epoch}`,

@@ -1,6 +1,7 @@
 /** What the hash of a session holds, and how it is read. */
 import type { Actor, Usage } from '../core/envelope.ts'
 import type { AgentKilled, SessionEnded } from '../core/events.ts'
+import type { Redacted } from '../core/redacted.ts'
 import type { SpawnRequest } from '../core/request.ts'
 import type { StreamFacts } from '../core/stream-facts.ts'
 import type { SessionState } from '../core/state.ts'
@@ -61,7 +62,12 @@ export interface SessionRecord {
   readonly sessionId: string
   readonly agentType: string
   readonly state: SessionState
+  /** As it is recorded. */
   readonly request: SpawnRequest
+  /** What was taken out of it before; null for nothing. */
+  readonly redacted: Redacted | null
+  /** The prompt as it was given, where something was taken out of it; null too where Redis has lost it. */
+  readonly unredactedPrompt: string | null
   readonly digest: string
   readonly createdAt: string
   readonly createdBy: string | null
@@ -155,6 +161,8 @@ export function recordOf(sessionId: string, hash: Readonly<Record<string, string
     agentType: text('agent_type'),
     state: text('state') as SessionState,
     request: JSON.parse(text('request')) as SpawnRequest,
+    redacted: json('redacted') as SessionRecord['redacted'],
+    unredactedPrompt: orNull('unredacted_prompt'),
     digest: text('digest'),
     createdAt: text('created_at'),
     createdBy: orNull('created_by'),

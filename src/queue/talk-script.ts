@@ -3,11 +3,13 @@
  * them, open questions, answers. They live beside the session's hash, in a hash of their own, because a message may
  * have 10 MB and the session's hash is read as a whole at every step. Its fields:
  *
- *     m:<message id>   `<seq> <payload of drover.message.sent>`, until the agent's conversation has it
+ *     m:<message id>   `<seq> <payload of drover.message.sent>`, until the agent's conversation has it; where something
+ *                      was taken out of the text, with `unredacted`, the text as it was given
  *     d:<message id>   id of the agent that has taken it up
  *     k:<message id>   `<digest> <stream id>`, for as long as the session is known: a repeat finds it
  *     q:<request id>   an open question of the present agent, as JSON
  *     a:<request id>   the answer to a question, as JSON: also of those that are settled, for a repeat
+ *     u:<request id>   that answer as it was given, where something was taken out of it, until the agent has it
  *
  * In the session's hash: `talk` counts what was asked from outside, so that the pod reads this only when there is
  * something new; `inbox` and `inbox_bytes` what waits; `inbox_closed` the epoch of an agent that takes nothing more;
@@ -36,7 +38,7 @@ local function say(talk)
     if redis.call('HEXISTS', talk_key, 'm:' .. id) == 1 then redis.call('HSET', talk_key, 'd:' .. id, op.agent_id) end
   end
   for id, question in pairs(talk.asked or {}) do redis.call('HSET', talk_key, 'q:' .. id, question) end
-  for _, id in ipairs(talk.settled or {}) do redis.call('HDEL', talk_key, 'q:' .. id) end
+  for _, id in ipairs(talk.settled or {}) do redis.call('HDEL', talk_key, 'q:' .. id, 'u:' .. id) end
   say_done(talk.done)
 end
 
@@ -50,7 +52,8 @@ end
 -- The questions of an agent end with it.
 local function forget_questions()
   for _, field in ipairs(redis.call('HKEYS', talk_key)) do
-    if string.sub(field, 1, 2) == 'q:' then redis.call('HDEL', talk_key, field) end
+    local kind = string.sub(field, 1, 2)
+    if kind == 'q:' or kind == 'u:' then redis.call('HDEL', talk_key, field) end
   end
 end
 
@@ -74,7 +77,8 @@ end
 
 if op.kind == 'answer' then
   local given = redis.call('HGET', talk_key, 'a:' .. op.request_id)
-  if given then return done({'answered', given}) end
+  -- Not noted with the number of the operation: as it was given it is to be here no longer than it waits.
+  if given then return {'answered', redis.call('HGET', talk_key, 'u:' .. op.request_id) or given} end
 end
 `
 
@@ -84,10 +88,11 @@ if op.kind == 'send' then
   if known[4] then return {'cancelled'} end
   if op.live[state] and redis.call('HGET', hash, 'inbox_closed') == epoch then return {'ending'} end
   local waiting = redis.call('HMGET', hash, 'inbox', 'inbox_bytes')
-  if tonumber(waiting[1] or '0') >= op.most or tonumber(waiting[2] or '0') + #ARGV[5] > op.most_bytes then
+  local given = op.unredacted or ARGV[5]
+  if tonumber(waiting[1] or '0') >= op.most or tonumber(waiting[2] or '0') + #given > op.most_bytes then
     return {'full', waiting[1] or '0'}
   end
-  local kept = string.format('%.0f', seq + 1) .. ' ' .. ARGV[5]
+  local kept = string.format('%.0f', seq + 1) .. ' ' .. given
   local id = append(2, known[6] or false, epoch, false)
   redis.call('HSET', talk_key, 'm:' .. op.message_id, kept, 'k:' .. op.message_id, op.digest .. ' ' .. id)
   redis.call('HINCRBY', hash, 'inbox', 1)
@@ -109,6 +114,7 @@ if op.kind == 'answer' then
   if known[4] then return {'cancelled'} end
   if redis.call('HDEL', talk_key, 'q:' .. op.request_id) == 0 then return {'unknown'} end
   redis.call('HSET', talk_key, 'a:' .. op.request_id, ARGV[5])
+  if op.unredacted then redis.call('HSET', talk_key, 'u:' .. op.request_id, op.unredacted) end
   local id = append(2, known[6] or false, epoch, false)
   ring()
   return done({'ok', id})

@@ -6,7 +6,8 @@
 import type { Redis } from 'ioredis'
 import type { MessageAnswered, MessageSent, SessionInterruptRequested } from '../core/events.ts'
 import { MOST_WAITING_MESSAGES, WAITING_BYTES_LIMIT } from '../core/follow-up.ts'
-import { digestOf, newId } from '../core/ids.ts'
+import { newId } from '../core/ids.ts'
+import { digestOfMessage } from '../core/redacted-talk.ts'
 import { isLive, SESSION_STATES, type SessionState } from '../core/state.ts'
 import type { Question } from '../core/talk-facts.ts'
 import { createCallSession, notRestored, type ScriptAnswer } from './call-session.ts'
@@ -19,6 +20,8 @@ import type { SessionRef } from './session-ref.ts'
 export interface WaitingMessage extends MessageSent {
   /** Of its event: they are given in this order. */
   readonly seq: number
+  /** The text as it was given, where something was taken out of it; null too where Redis has lost it. */
+  readonly unredacted: string | null
   /** The agent that has taken it up; null for none yet. */
   readonly startedBy: string | null
 }
@@ -35,7 +38,7 @@ export interface Talk {
   /** In the order in which they were sent. */
   readonly messages: readonly WaitingMessage[]
   readonly questions: readonly OpenQuestion[]
-  /** By request id. */
+  /** By request id; as they were given until the agent has them, then as they are recorded. */
   readonly answers: ReadonlyMap<string, MessageAnswered>
 }
 
@@ -59,19 +62,27 @@ export type InterruptAsked =
   | { readonly ok: true; readonly streamId: string }
   | { readonly ok: false; readonly refused: 'missing' | 'ended' | 'cancelled' | 'moved' }
 
-/** `unknown`: there is no such open question. `answered`: it has this answer already. */
+/** `unknown`: there is no such open question. `answered`: it has this answer already (as in `Talk`). */
 export type Answered =
   | { readonly ok: true; readonly streamId: string }
   | { readonly ok: false; readonly refused: 'missing' | 'ended' | 'cancelled' | 'unknown' }
   | { readonly ok: false; readonly refused: 'answered'; readonly given: MessageAnswered }
 
 export interface TalkStore {
-  /** Keeps a message until an agent has it. The same id again is the same message, also after the session's end. */
-  send(session: SessionRef, message: MessageSent): Promise<Sent>
+  /**
+   * Keeps a message until an agent has it. The same id again is the same message, also after the session's end.
+   *
+   * @param unredacted its text as it was given, where the message has another one
+   */
+  send(session: SessionRef, message: MessageSent, unredacted?: string | null): Promise<Sent>
   /** Asks the agent of `epoch` to stop its turn. */
   interrupt(session: SessionRef, request: InterruptRequest): Promise<InterruptAsked>
-  /** Answers an open question: once. */
-  answer(session: SessionRef, answer: MessageAnswered): Promise<Answered>
+  /**
+   * Answers an open question: once.
+   *
+   * @param unredacted the answer as it was given, where something was taken out of it
+   */
+  answer(session: SessionRef, answer: MessageAnswered, unredacted?: MessageAnswered | null): Promise<Answered>
   /** What is kept; one plain read. */
   read(sessionId: string): Promise<Talk>
 }
@@ -97,13 +108,14 @@ export function createTalkStore(redis: Redis, keys: Keys): TalkStore {
   }
 
   return {
-    async send(session, message) {
+    async send(session, message, unredacted = null) {
       const answer = await call(
         session,
         {
           kind: 'send',
           message_id: message.message_id,
-          digest: digestOfMessage(message),
+          digest: knownBy(message),
+          ...(unredacted === null ? {} : { unredacted: JSON.stringify({ ...message, unredacted }) }),
           most: MOST_WAITING_MESSAGES,
           most_bytes: WAITING_BYTES_LIMIT,
         },
@@ -133,10 +145,14 @@ export function createTalkStore(redis: Redis, keys: Keys): TalkStore {
       return { ok: false, refused: answer[0] as Extract<InterruptAsked, { ok: false }>['refused'] }
     },
 
-    async answer(session, given) {
+    async answer(session, given, unredacted = null) {
       const answer = await call(
         session,
-        { kind: 'answer', request_id: given.request_id },
+        {
+          kind: 'answer',
+          request_id: given.request_id,
+          ...(unredacted === null ? {} : { unredacted: JSON.stringify(unredacted) }),
+        },
         { type: 'drover.message.answered', payload: given },
       )
       if (answer[0] === 'ok') return { ok: true, streamId: answer[1] ?? '' }
@@ -152,9 +168,9 @@ export function createTalkStore(redis: Redis, keys: Keys): TalkStore {
   }
 }
 
-/** What makes a message another one under the same id. */
-export function digestOfMessage({ text, priority }: Pick<MessageSent, 'text' | 'priority'>): string {
-  return digestOf({ text, priority })
+/** What a repeat of a message is told by: the digest of what was given. */
+export function knownBy(message: MessageSent): string {
+  return message.redacted?.digest ?? digestOfMessage(message)
 }
 
 function talkOf(hash: Readonly<Record<string, string>>): Talk {
@@ -164,14 +180,21 @@ function talkOf(hash: Readonly<Record<string, string>>): Talk {
       .map(([field, value]) => [field.slice(mark.length), value])
   const messages = of('m:').map(([id, kept]): WaitingMessage => {
     const space = kept.indexOf(' ')
-    const sent = JSON.parse(kept.slice(space + 1)) as MessageSent
-    return { ...sent, seq: Number(kept.slice(0, space)), startedBy: hash[`d:${id}`] ?? null }
+    const sent = JSON.parse(kept.slice(space + 1)) as MessageSent & { readonly unredacted?: string }
+    return {
+      ...sent,
+      unredacted: sent.unredacted ?? null,
+      seq: Number(kept.slice(0, space)),
+      startedBy: hash[`d:${id}`] ?? null,
+    }
   })
   return {
     messages: messages.toSorted((a, b) => a.seq - b.seq),
     questions: of('q:')
       .map(([, text]) => JSON.parse(text) as OpenQuestion)
       .toSorted((a, b) => (a.until < b.until ? -1 : 1)),
-    answers: new Map(of('a:').map(([id, text]) => [id, JSON.parse(text) as MessageAnswered])),
+    answers: new Map(
+      of('a:').map(([id, text]) => [id, JSON.parse(hash[`u:${id}`] ?? text) as MessageAnswered]),
+    ),
   }
 }

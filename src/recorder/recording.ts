@@ -9,6 +9,7 @@ import type { FileCheck } from '../ledger/check.ts'
 import type { Ledger } from '../ledger/open.ts'
 import type { Keys } from '../queue/keys.ts'
 import { createMailStore } from '../queue/mail.ts'
+import { createUnredactedStore } from '../queue/unredacted.ts'
 import type { Alarms } from '../telemetry/alarms.ts'
 import type { ErrorLimiter } from '../telemetry/error-limiter.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -18,6 +19,7 @@ import { createLostSessions } from './lost-sessions.ts'
 import { createMailKeeper } from './mail-keeper.ts'
 import { createRecorder, type Recorder } from './recorder.ts'
 import { createSearchFiller } from './search-filler.ts'
+import { createUnredactedKeeper } from './unredacted-keeper.ts'
 
 export interface RecordingParts {
   /** Fails at once while Redis is away. */
@@ -93,6 +95,8 @@ export function createRecording(parts: RecordingParts): Recording {
     onWrittenBack: (sessionId) => ensureJobs.afterCommit({ acceptedSessionIds: [sessionId], taskIds: [] }),
   })
   const mailKeeper = createMailKeeper({ redis, keys, ledger, recorder, log })
+  const unredacted = createUnredactedStore(redis, keys)
+  const unredactedKeeper = createUnredactedKeeper({ unredacted, ledger, recorder, log })
 
   const closing = createClosing()
   closing.add(() => ensureJobs.stop())
@@ -100,6 +104,7 @@ export function createRecording(parts: RecordingParts): Recording {
   // After the recorder, which ends what this waits for.
   closing.add(() => lostSessions.stop())
   closing.add(() => mailKeeper.stop())
+  closing.add(() => unredactedKeeper.stop())
   closing.add(() => recorder.stop())
   closing.add(() => housekeeping.stop())
 
@@ -112,6 +117,7 @@ export function createRecording(parts: RecordingParts): Recording {
       housekeeping.start(checked)
       lostSessions.start()
       mailKeeper.start()
+      unredactedKeeper.start()
     },
     stop: () => closing.run(),
   }

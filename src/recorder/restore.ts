@@ -8,7 +8,7 @@ import type { OpenMail } from '../ledger/open-mail.ts'
 import type { RestoredMail } from '../queue/mail.ts'
 import type { Marks, RestoredSession } from '../queue/restore.ts'
 import type { RestoredTalk } from '../queue/restore-talk.ts'
-import { digestOfMessage } from '../queue/talk.ts'
+import { knownBy } from '../queue/talk.ts'
 
 /** CONTRACT §7: the timeout of a type that names none. Only for what was accepted without saying one. */
 const DEFAULT_TIMEOUT_SECONDS = 3600
@@ -42,7 +42,9 @@ export function restoredSession(
       // Its agents' events are not here: it goes on from its acceptance.
       state: last === undefined && isLive(session.status) ? 'queued' : session.status,
       agent_type: session.agent_type,
+      // As it is recorded: as it was given it was in Redis alone.
       request: JSON.stringify(accepted.request),
+      redacted: accepted.redacted === undefined ? '' : JSON.stringify(accepted.redacted),
       digest: session.request_digest ?? '',
       created_at: session.created_at,
       created_by: session.created_by ?? '',
@@ -117,7 +119,7 @@ export function restoredTalk(session: RestorableSession, recordedAt: string): Re
       const sent = JSON.parse(payload) as MessageSent
       return {
         messageId: sent.message_id,
-        known: `${digestOfMessage(sent)} ${recordedAt}`,
+        known: `${knownBy(sent)} ${recordedAt}`,
         kept: delivered ? '' : `${seq} ${payload}`,
         startedBy: startedBy ?? '',
       }

@@ -6,7 +6,7 @@ import type { EndState, SessionState } from '../core/state.ts'
 import type { Tables } from '../ledger/tables.ts'
 import type { Effects, Handler, Handlers, SessionHeader } from './handler.ts'
 import { onWaitingInput } from './follow-up-projection.ts'
-import { endTask, templateColumns } from './task-projection.ts'
+import { endTask, redactedColumn, templateColumns } from './task-projection.ts'
 
 /** Longest prompt in `agent_sessions.task_description`; the whole of it is in the session's first event. */
 const DESCRIPTION_LIMIT = 10_000
@@ -48,6 +48,7 @@ function onAccepted(tables: Tables, header: SessionHeader, payload: SessionAccep
     run: 0,
     created_by: payload.created_by,
     ...template,
+    redacted: redactedColumn(payload),
   })
   // What would close a circle is left out: somebody else made the other one wait at the same moment.
   const more = (request.depends_on ?? []).filter((id) => !tables.tasks.waitsFor(id, taskId))

@@ -1,6 +1,7 @@
 /** `drover.task.*` → `orchestrator_task` and `task_dependency`; `drover.roadmap.*` → `roadmap_priority`. */
 import type { EventHeader } from '../core/envelope.ts'
 import type { RoadmapPriority, TaskBlocked, TaskEnded, TaskPending, TaskSpawned } from '../core/events.ts'
+import type { Redacted } from '../core/redacted.ts'
 import type { SpawnRequest } from '../core/request.ts'
 import type { Tables } from '../ledger/tables.ts'
 import type { Effects, Handlers } from './handler.ts'
@@ -19,6 +20,7 @@ function onPending(tables: Tables, header: EventHeader, payload: TaskPending, ef
     run: payload.run,
     created_by: payload.created_by ?? null,
     ...templateColumns(payload),
+    redacted: redactedColumn(payload),
   })
   if (added) tables.tasks.setDependencies(taskId, dependenciesOf(tables, payload))
   effects.taskIds.add(taskId)
@@ -66,6 +68,11 @@ export function templateColumns({ template, vars }: Pick<SpawnRequest, 'template
   readonly vars: string | null
 } {
   return { template: template ?? null, vars: template == null ? null : JSON.stringify(vars ?? {}) }
+}
+
+/** What was taken out of it, as a column. */
+export function redactedColumn({ redacted }: { readonly redacted?: Redacted }): string | null {
+  return redacted === undefined ? null : JSON.stringify(redacted)
 }
 
 /** Of events that belong to no session, or to the session that is the task's run. */

@@ -5,6 +5,7 @@ import type { Redactor } from '../core/redact.ts'
 import type { Lease } from '../queue/lease.ts'
 import type { AgentRef, SessionRecord } from '../queue/session-store.ts'
 import type { Patience } from './correspondence.ts'
+import type { FirstWords } from './first-words.ts'
 import type { Workplace } from './workplace.ts'
 
 /** What to run, decided before there is an agent. */
@@ -19,7 +20,7 @@ export interface AgentPlan {
   readonly tokenHash: string
   readonly workplace: Workplace
   readonly resumed: boolean
-  readonly prompt: string
+  readonly words: FirstWords
   /** The message that the prompt is; null where it is the session's own, or Drover's words. */
   readonly promptMessageId: string | null
   readonly patience: Patience

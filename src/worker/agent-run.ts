@@ -45,7 +45,8 @@ export async function runAgent(
     model: plan.spec.model,
     retry_count: record.restarts,
     resumed: plan.resumed,
-    prompt: plan.prompt,
+    prompt: plan.words.recordedPrompt,
+    ...(plan.words.isRedacted ? { prompt_redacted: true } : {}),
   }
   const resumed: SessionResumed = { waited_ms: plan.waitedMs }
   const started = await parts.store.start(session, {
@@ -89,7 +90,7 @@ async function liveAgent(parts: AgentParts, plan: AgentPlan, agent: AgentRef): P
       env,
       dir,
       deadline: parts.pulse.trustedUntil(),
-      input: userMessage(plan.prompt, plan.promptMessageId ?? newId()),
+      input: userMessage(plan.words.prompt, plan.promptMessageId ?? newId()),
     })
     live = { agent, guarded, dir, redactor }
   } catch (error) {

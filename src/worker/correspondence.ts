@@ -23,7 +23,7 @@ import type { Talk, TalkStore } from '../queue/talk.ts'
 import type { SpoolLine } from '../session/line.ts'
 import { interruptRequest } from '../session/message.ts'
 import { createAlarm } from './alarm.ts'
-import { createGivenMessages, deliveries } from './given-messages.ts'
+import { createGivenMessages } from './given-messages.ts'
 import { createQuestions } from './questions.ts'
 import { createStopwatch } from './stopwatch.ts'
 
@@ -191,7 +191,7 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
   function whatIsNew(): News | null {
     const { started, done } = messages.news()
     const { asked, settled, events: asks } = questions.news()
-    const events = [...deliveries(started), ...interrupts(), ...asks]
+    const events = [...messages.deliveries(started), ...interrupts(), ...asks]
     // A question in the turn that began with the message that was waited for: its wait has another end.
     const set: Record<string, string | number> = expectingSince === null ? { interrupted_until: '' } : {}
     const waits = isWaitedFor()
@@ -267,7 +267,7 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
     const closed = await store.change(agent, {
       close: true,
       talk: { done: messages.all() },
-      events: deliveries(unsaid, false),
+      events: messages.deliveries(unsaid, false),
     })
     // A message came in this moment: it is read, and given.
     if (!closed.ok && closed.refused === 'waiting') isUnread = true
@@ -344,7 +344,7 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       return {
         waitedMs: isAsking ? waited.totalMs() : null,
         talk: { started, done: messages.done() },
-        events: deliveries(started),
+        events: messages.deliveries(started),
       }
     },
   }

@@ -4,6 +4,7 @@ import type { MessageProgress } from '../core/talk-facts.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import type { WaitingMessage } from '../queue/talk.ts'
 import { userMessage } from '../session/message.ts'
+import { isLost } from './first-words.ts'
 
 export interface GivenMessages {
   /** Gives it, in their order, those that it has not got yet. */
@@ -23,6 +24,8 @@ export interface GivenMessages {
   unsaid(): string[]
   /** Of these nothing is news any more, whatever the CLI says later. */
   countAsStarted(ids: readonly string[]): void
+  /** That the agent has taken these up; not `confirmed`: by its turn's end, and not by its word. */
+  deliveries(ids: readonly string[], confirmed?: boolean): OwnEvent[]
 }
 
 /**
@@ -31,6 +34,7 @@ export interface GivenMessages {
  */
 export function createGivenMessages(prompt: readonly string[], input: (line: string) => void): GivenMessages {
   const given = new Set(prompt)
+  const asRecorded = new Set<string>()
   const told = { started: new Set<string>(), done: new Set<string>() }
   let withStart: readonly string[] = []
   let said: ReadonlyMap<string, MessageProgress> = new Map()
@@ -50,10 +54,12 @@ export function createGivenMessages(prompt: readonly string[], input: (line: str
 
   return {
     give(messages) {
-      for (const { message_id: id, text, priority } of messages) {
+      for (const message of messages) {
+        const { message_id: id, text, unredacted, priority } = message
         if (given.has(id)) continue
         given.add(id)
-        input(userMessage(text, id, priority))
+        if (isLost(message)) asRecorded.add(id)
+        input(userMessage(unredacted ?? text, id, priority))
       }
     },
     begin() {
@@ -73,13 +79,22 @@ export function createGivenMessages(prompt: readonly string[], input: (line: str
     countAsStarted(ids) {
       for (const id of ids) told.started.add(id)
     },
+    deliveries: (ids, confirmed = true) => deliveries(ids, confirmed, asRecorded),
   }
 }
 
-/** That an agent has taken these messages up; not `confirmed`: by its turn's end, and not by its word. */
-export function deliveries(ids: readonly string[], confirmed = true): OwnEvent[] {
+/** As `GivenMessages` has it, of whatever agent; `asRecorded`: those that it did not get as they were given. */
+export function deliveries(
+  ids: readonly string[],
+  confirmed = true,
+  asRecorded: ReadonlySet<string> = new Set(),
+): OwnEvent[] {
   return ids.map((id) => {
-    const payload: MessageDelivered = { message_id: id, ...(confirmed ? {} : { confirmed: false }) }
+    const payload: MessageDelivered = {
+      message_id: id,
+      ...(confirmed ? {} : { confirmed: false }),
+      ...(asRecorded.has(id) ? { redacted: true } : {}),
+    }
     return { type: 'drover.message.delivered', payload }
   })
 }

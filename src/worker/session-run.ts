@@ -4,7 +4,7 @@
  * All waiting happens here, inside the BullMQ job: for the lease, for a restart's back-off. What is decided is on
  * the stream before BullMQ hears of it, so that dying at any line leaves a hash from which the next claim goes on.
  */
-import { agentPrompt, MESSAGE_END, type Conversation } from '../core/agent-prompt.ts'
+import { MESSAGE_END, type Conversation } from '../core/agent-prompt.ts'
 import { createBell, type Bell } from '../core/bell.ts'
 import type { Clock } from '../core/clock.ts'
 import type { SessionClaimed } from '../core/events.ts'
@@ -32,6 +32,7 @@ import {
   type SessionParts,
 } from './conclude.ts'
 import { beginConversation } from './conversation.ts'
+import { firstWords } from './first-words.ts'
 import { startupTimeoutOf } from './launch.ts'
 import { afterPredecessor, HELD_ELSEWHERE, isRunElsewhere } from './predecessor.ts'
 import { preflight } from './preflight.ts'
@@ -204,6 +205,15 @@ async function nextAgent(
   if (done !== null)
     return await endSession(parts, record, await withExpectedFiles(spec, workplace.cwd, done))
   const first = isFirstWord(record, conversation) ? (messages[0] ?? null) : null
+  const words = firstWords(record, conversation, first)
+  if (words.isRedacted) {
+    const { sessionId } = record
+    parts.onError(
+      new Error(
+        `What the agent of ${sessionId} is told has lost its secrets with Redis: it gets placeholders.`,
+      ),
+    )
+  }
   const planned = await launchable(parts.launcher.plan({ record, spec, conversation, cwd: workplace.cwd }))
   if ('problem' in planned) return await giveUp(parts, record, planned.problem)
   const plan = planned.value
@@ -230,7 +240,7 @@ async function nextAgent(
       podId: config.podId,
       workplace,
       resumed: conversation === 'resumed' || conversation === 'forked',
-      prompt: first?.text ?? agentPrompt({ ...record, conversation, prompt: record.request.prompt }),
+      words,
       promptMessageId: first?.message_id ?? null,
       patience: {
         permissionMs: (spec.permissionWaitSeconds ?? config.session.permissionWaitMs / 1000) * 1000,

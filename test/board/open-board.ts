@@ -8,6 +8,7 @@ import type { AgentSpec } from '../../src/config/agent-spec.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { agentSpecsSchema, toAgentSpec } from '../../src/config/spec-schema.ts'
 import { newId } from '../../src/core/ids.ts'
+import type { TakesOut } from '../../src/core/redacted.ts'
 import { keysOf, type Keys } from '../../src/queue/keys.ts'
 import { createSessionStore, type SessionStore } from '../../src/queue/session-store.ts'
 import { seedRedis } from '../support/seed.ts'
@@ -53,6 +54,8 @@ export interface TestBoardOptions {
   readonly tokens?: readonly string[]
   readonly allowedHosts?: readonly string[]
   readonly host?: string
+  /** As the process knows secrets. @default what looks like one */
+  readonly redactor?: TakesOut
 }
 
 /** A board that finds a new Redis gives leases after this. */
@@ -90,6 +93,7 @@ export async function openBoard(redisUrl: string, options: TestBoardOptions = {}
       name: 'board',
       destination: { write: (line) => void log.push(JSON.parse(line)) },
     }),
+    ...(options.redactor === undefined ? {} : { redactor: options.redactor }),
     ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
   })

@@ -8,6 +8,8 @@ import { sessionIdOfTask } from '../../src/core/ids.ts'
 import { createAgentTypeRegistry } from '../../src/queue/agent-types.ts'
 import { createQueues, type Queues } from '../../src/queue/jobs.ts'
 import { createPodDirectory } from '../../src/queue/pods.ts'
+import { createRedactor } from '../../src/core/redact.ts'
+import { createUnredactedStore } from '../../src/queue/unredacted.ts'
 import { openNamespace, type TestNamespace } from '../support/namespace.ts'
 import { redisOfFile } from '../support/redis-of-file.ts'
 
@@ -21,6 +23,10 @@ beforeEach(async () => {
   const { redis, keys, store } = space
   const types = createAgentTypeRegistry(redis, keys)
   queues = createQueues(redis, keys, () => {})
+  const recorded = {
+    unredacted: createUnredactedStore(redis, keys),
+    redactor: createRedactor({ secrets: [] }),
+  }
   acceptor = createAcceptor({
     store,
     queues,
@@ -29,9 +35,10 @@ beforeEach(async () => {
     waits: createWaits({ store: createWaitStore(redis, keys, () => {}), types, onError: () => {} }),
     lineage: { maxDepth: 3, maxChildren: 10 },
     keys,
+    ...recorded,
     onError: () => {},
   })
-  tasks = createTasks({ redis, keys, acceptor, queues })
+  tasks = createTasks({ redis, keys, acceptor, queues, ...recorded })
 })
 afterEach(async () => {
   await queues.close()
@@ -48,6 +55,7 @@ const taskOf = (task_id: string, run = 0): ReadyTask => ({
   run,
   template: null,
   vars: null,
+  redacted: null,
   created_by: null,
 })
 const ended = (task: ReadyTask) =>

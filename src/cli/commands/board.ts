@@ -37,7 +37,7 @@ export const registerBoard: Register = (program, context) => {
           redisUrl: await redisUrlOf(config),
           environment: context.env,
           log,
-          redact: keeper.text,
+          redactor: keeper,
         })
         const watch = watchSpecs({
           ...source,

@@ -1,0 +1,83 @@
+/**
+ * What is recorded of a text that somebody gave and that has secrets in it: the same with `[redacted:<name>]` in their
+ * place, and a mark that says so. Whoever accepts it makes both, once, before there is an event of it; the text as it was
+ * given stays in Redis alone, where the work waits (docs/redaction.md).
+ */
+import { z } from 'zod'
+import { digestOf } from './ids.ts'
+import type { Redactor } from './redact.ts'
+import type { SpawnRequest, TemplateVars } from './request.ts'
+import { listOf } from './schema.ts'
+
+/** That something was taken out. */
+export const redactedSchema = z
+  .object({
+    members: listOf(z.string()).describe('Where: prompt, vars.<name>, text, message, updated_input.'),
+    digest: z.string().describe('Of what was given, by which a repeat is told from another request.'),
+  })
+  .meta({ id: 'Redacted' })
+export type Redacted = Readonly<z.infer<typeof redactedSchema>>
+
+/** Takes secrets out of what people write. */
+export type TakesOut = Pick<Redactor, 'text' | 'json'>
+
+/** What an agent is to do, as requests and tasks say it. */
+export type Work = Pick<SpawnRequest, 'prompt' | 'template' | 'vars'>
+
+/** Of work that was recorded before: what was taken out of it, and its prompt as it was given; null where Redis lost it. */
+export interface TakenOut {
+  readonly redacted: Redacted
+  readonly prompt: string | null
+}
+
+/** What makes work the same: the prompt, or what it was made of, which stays the same when the template changes. */
+export function digestOfWork({ prompt, template, vars }: Work): string {
+  return digestOf(template == null ? { prompt } : { template, vars })
+}
+
+/**
+ * Work as it is recorded; `redacted` and `prompt` (as it was given) are null where that is how it was given.
+ *
+ * @param before of work that is itself what was recorded
+ */
+export function redactWork<Asked extends Work>(
+  work: Asked,
+  redactor: TakesOut,
+  before: TakenOut | null = null,
+): { readonly recorded: Asked; readonly redacted: Redacted | null; readonly prompt: string | null } {
+  const prompt = redactor.text(work.prompt)
+  const vars = redactVars(work.vars ?? {}, redactor)
+  const members = [...(prompt === work.prompt ? [] : ['prompt']), ...vars.members]
+  if (members.length === 0) {
+    return { recorded: work, redacted: before?.redacted ?? null, prompt: before?.prompt ?? null }
+  }
+  const recorded = { ...work, prompt, ...(vars.members.length === 0 ? {} : { vars: vars.vars }) }
+  if (before === null) {
+    return {
+      recorded,
+      redacted: { members, digest: digestOfWork(work) },
+      prompt: prompt === work.prompt ? null : work.prompt,
+    }
+  }
+  const all = [...new Set([...before.redacted.members, ...members])]
+  return { recorded, redacted: { ...before.redacted, members: all }, prompt: before.prompt }
+}
+
+/** Whether a prompt had something taken out of it and is not there any more as it was given. */
+export function isPromptLost(redacted: Redacted | null, prompt: string | null): boolean {
+  return prompt === null && redacted?.members.includes('prompt') === true
+}
+
+function redactVars(
+  vars: TemplateVars,
+  redactor: TakesOut,
+): { readonly vars: TemplateVars; readonly members: readonly string[] } {
+  const members: string[] = []
+  const entries = Object.entries(vars).map(([name, value]): [string, string | number] => {
+    const text = redactor.text(String(value))
+    if (text === String(value)) return [name, value]
+    members.push(`vars.${name}`)
+    return [name, text]
+  })
+  return { vars: Object.fromEntries(entries), members }
+}
