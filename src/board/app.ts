@@ -54,7 +54,7 @@ export type AppParts = SessionRoutesParts &
   WorktreeRoutesParts &
   HealthRoutesParts &
   MetricsRoutesParts &
-  BullBoardParts &
+  Omit<BullBoardParts, 'hasLogin'> &
   Omit<McpRouteParts, 'ownUrl' | 'bodyLimit'> &
   Omit<AuthParts, 'port'> & {
     /** A request has arrived with its whole body by then, or is refused. */
@@ -124,7 +124,7 @@ export function createApp(parts: AppParts): App {
     ownUrl: () => `http://${hostWithPort(askedAt(parts.host), portOf(app))}`,
   })
   openApiRoutes(app, { version: parts.version, routes })
-  return { fastify: app, routes, bullBoard: mountBullBoard(app, parts) }
+  return { fastify: app, routes, bullBoard: mountBullBoard(app, { ...parts, hasLogin: auth.hasTokens }) }
 }
 
 function portOf(app: FastifyInstance): number {

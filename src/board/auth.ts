@@ -7,8 +7,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { DroverError } from '../core/errors.ts'
 import { sessionOfToken } from '../core/token.ts'
 import { createCheckToken, type CheckToken, type TokenParts } from './check-token.ts'
-import { sendFailure } from './failures.ts'
-import { CONTENT_POLICY, loginPage } from './pages/login-page.ts'
+import { asksForPage, sendFailure, sendPlainPage } from './failures.ts'
+import { loginPage } from './pages/login-page.ts'
 import { allows, type Principal, type Requirement } from './principal.ts'
 import { createSameSiteCheck, type SameSiteOptions } from './same-site.ts'
 import { toolsFor } from './tool-routes.ts'
@@ -120,8 +120,7 @@ function forbidden(principal: Principal, { scope, tools }: Requirement): DroverE
 
 function refuse(request: FastifyRequest, reply: FastifyReply, failure: DroverError): FastifyReply {
   if (failure.code !== 'unauthorized') return sendFailure(reply, failure)
-  const isPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html')
-  if (!isPage) return sendFailure(reply.header(...CHALLENGE), failure)
+  if (!asksForPage(request)) return sendFailure(reply.header(...CHALLENGE), failure)
   // The page in place of the one that was asked for: after the login it is there.
   return sendLogin(reply, loginPage({ next: request.url, problem: null }))
 }
@@ -129,14 +128,5 @@ function refuse(request: FastifyRequest, reply: FastifyReply, failure: DroverErr
 /** Sends a page of the login; 401 unless it is said otherwise. */
 export function sendLogin(reply: FastifyReply, html: string, status = 401): FastifyReply {
   if (status === 401) reply.header(...CHALLENGE)
-  return (
-    reply
-      .code(status)
-      .type('text/html; charset=utf-8')
-      .header('cache-control', 'no-store')
-      .header('content-security-policy', CONTENT_POLICY)
-      // With `no-referrer` a browser sends the form with `Origin: null`.
-      .header('referrer-policy', 'same-origin')
-      .send(html)
-  )
+  return sendPlainPage(reply.header('cache-control', 'no-store'), html, status)
 }

@@ -39,6 +39,8 @@ export interface BullBoardParts {
   readonly types: AgentTypeRegistry
   readonly queues: Queues
   readonly namespace: string
+  /** People log in: there is a way out, too. */
+  readonly hasLogin: boolean
   readonly onError: (error: unknown) => void
 }
 
@@ -68,7 +70,10 @@ export function mountBullBoard(app: FastifyInstance, parts: BullBoardParts): Mou
         boardTitle: 'Drover',
         favIcon: { default: '/assets/icon.svg', alternative: 'static/favicon-32x32.png' },
         boardLogo: { path: '/assets/icon.svg', width: 28, height: 28 },
-        miscLinks: [{ text: 'Sessions', url: '/' }],
+        miscLinks: [
+          { text: 'Sessions', url: '/' },
+          ...(parts.hasLogin ? [{ text: 'Log out', url: '/login' }] : []),
+        ],
         ...badgeOf(parts.namespace),
         hideDocsLink: true,
       },

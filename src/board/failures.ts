@@ -1,7 +1,10 @@
-/** Every failure as the document of CONTRACT §3, whoever noticed it. */
-import type { FastifyInstance, FastifyReply } from 'fastify'
+/** Every failure as the document of CONTRACT §3, whoever noticed it; as a page for whoever looks for one. */
+import { STATUS_CODES } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { DroverError, isDroverError } from '../core/errors.ts'
+import { failurePage } from './pages/failure-page.ts'
+import { PLAIN_CONTENT_POLICY } from './pages/plain-page.ts'
 
 /** Sets what answers errors and unknown routes. */
 export function answerFailures(app: FastifyInstance, log: Logger): void {
@@ -21,12 +24,41 @@ export function answerFailures(app: FastifyInstance, log: Logger): void {
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? ''
     const message = `There is no ${request.method} ${path.slice(0, 200)}. docs/http-api.md has the list of routes.`
+    if (asksForPage(request)) {
+      return sendPlainPage(
+        reply,
+        failurePage('not found', `There is no page ${path.slice(0, 200)} here.`),
+        404,
+      )
+    }
     return reply.code(404).send(new DroverError('invalid_request', message).toAnswer())
   })
 }
 
 export function sendFailure(reply: FastifyReply, failure: DroverError): FastifyReply {
-  return reply.code(failure.httpStatus).send(failure.toAnswer())
+  const { httpStatus: status, message } = failure
+  if (!asksForPage(reply.request)) return reply.code(status).send(failure.toAnswer())
+  return sendPlainPage(reply, failurePage((STATUS_CODES[status] ?? 'failed').toLowerCase(), message), status)
+}
+
+/** A person with a browser: programs and scripts of pages ask for no HTML, and the API has none for anybody. */
+export function asksForPage({ method, url, headers }: FastifyRequest): boolean {
+  return (
+    method === 'GET' && (headers.accept ?? '').includes('text/html') && !/^\/(api|mcp)(\/|\?|$)/.test(url)
+  )
+}
+
+/** Sends a page of `plain-page.ts`. */
+export function sendPlainPage(reply: FastifyReply, html: string, status: number): FastifyReply {
+  return (
+    reply
+      .code(status)
+      .type('text/html; charset=utf-8')
+      .header('content-security-policy', PLAIN_CONTENT_POLICY)
+      // With `no-referrer` a browser sends the form with `Origin: null`.
+      .header('referrer-policy', 'same-origin')
+      .send(html)
+  )
 }
 
 type FastifyFailure = Error & { readonly code?: string; readonly statusCode?: number }

@@ -363,6 +363,10 @@ describe('in a browser', () => {
       expect((await closed.get(path, { cookie })).status).toBe(200)
     const page = await closed.get('/login', { cookie })
     expect(page.body).toContain('<b>admin-token</b> (admin)')
+    const home = await closed.get('/', { cookie })
+    expect(home.body).toContain('<form class="logout" method="post" action="/logout">')
+    expect(home.body).toContain('Logged in as admin-token')
+    expect(home.headers.get('content-security-policy')).toContain("form-action 'self'")
 
     const out = await fetch(`${closed.url}/logout`, {
       method: 'POST',
@@ -371,6 +375,24 @@ describe('in a browser', () => {
     })
     expect([out.status, out.headers.get('location')]).toEqual([303, '/login'])
     expect(out.headers.get('set-cookie')).toContain('Max-Age=0')
+  })
+
+  test('a wrong address is a page for a browser, and a document for a program and for all of the API', async () => {
+    const cookie = ((await login(closed, token.read)).headers.get('set-cookie') ?? '').split(';')[0] ?? ''
+    const lost = await closed.get("/sessoins/'x", { ...asPage, cookie })
+    expect(lost.status).toBe(404)
+    expect(lost.headers.get('content-type')).toBe('text/html; charset=utf-8')
+    expect(lost.body).toContain('There is no page /sessoins/&#39;x here.')
+    expect(lost.body).toContain('<a href="/">Sessions</a>')
+    expect((await closed.get('/%zz', { ...asPage, cookie })).body).toContain('begins no character')
+    for (const [path, headers] of [
+      ['/sessoins', { cookie }],
+      ['/api/v1/sessoins', { ...asPage, cookie }],
+    ] as const)
+      expect(await closed.get(path, headers)).toMatchObject({
+        status: 404,
+        body: { error: 'invalid_request' },
+      })
   })
 
   test('the cookie is good for /mcp and what its tools do, with the scopes of its token', async () => {

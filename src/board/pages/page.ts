@@ -1,7 +1,11 @@
 /** The frames of the pages. What they show is put in by their scripts, as text and never as HTML. */
+import { escaped } from './plain-page.ts'
+
 export interface PageFacts {
   readonly namespace: string
   readonly version: string
+  /** Of whoever has logged in; null where nobody has to. */
+  readonly loggedInAs: string | null
 }
 
 /** The landing page: what runs, what waits, what was. */
@@ -91,7 +95,11 @@ export function sessionPage(facts: PageFacts): string {
 }
 
 /** `scripts` are those of the page's own, in the order in which they need one another. */
-function frame({ namespace, version }: PageFacts, scripts: readonly string[], main: string): string {
+function frame(
+  { namespace, version, loggedInAs }: PageFacts,
+  scripts: readonly string[],
+  main: string,
+): string {
   const own = scripts.map((script) => `<script src="/assets/${script}" defer></script>`).join('\n  ')
   return `<!doctype html>
 <html lang="en">
@@ -108,9 +116,9 @@ function frame({ namespace, version }: PageFacts, scripts: readonly string[], ma
 <body>
   <div class="top">
     <a class="brand" href="/"><img src="/assets/icon.svg" alt="" width="26" height="26">Drover</a>
-    <span class="badge">${escapeHtml(namespace)}</span>
+    <span class="badge">${escaped(namespace)}</span>
     <nav><a href="/">Sessions</a><a href="/queues/">Queues</a></nav>
-    <span class="quiet version">${escapeHtml(version)}</span>
+    <span class="quiet version">${escaped(version)}</span>${loggedInAs === null ? '' : logOut(loggedInAs)}
   </div>
   <p id="stale" class="problem late" role="status" hidden></p>
   <p id="offline" class="problem" role="status" hidden></p>
@@ -123,6 +131,9 @@ function frame({ namespace, version }: PageFacts, scripts: readonly string[], ma
 `
 }
 
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (sign) => `&#${sign.codePointAt(0)};`)
+function logOut(name: string): string {
+  return `
+    <form class="logout" method="post" action="/logout">
+      <button class="button" title="Logged in as ${escaped(name)}">Log out</button>
+    </form>`
 }

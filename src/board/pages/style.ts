@@ -27,6 +27,7 @@ h2 { font-size: 1rem; margin: 0; }
 .brand:hover { text-decoration: none; }
 .top nav { display: flex; gap: 1.1rem; margin-left: .6rem; }
 .version { margin-left: auto; font-size: .85rem; }
+.logout { margin: 0; }
 .badge { padding: .05rem .5rem; border: 1px solid var(--line); border-radius: 99px; color: var(--quiet);
   font-size: .8rem; }
 main { max-width: 72rem; margin: 0 auto; padding: 1.4rem 1.2rem 4rem; }

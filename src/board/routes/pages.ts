@@ -1,5 +1,5 @@
 /** `/` and `/sessions/:id`: pages that show what the API says, and what they are made of. */
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HOME_SCRIPT } from '../pages/home-script.ts'
 import { ICON } from '../pages/icon.ts'
 import { OVERVIEW_SCRIPT } from '../pages/overview-script.ts'
@@ -18,22 +18,32 @@ const CONTENT_POLICY = [
   "img-src 'self'",
   "connect-src 'self'",
   "base-uri 'none'",
-  "form-action 'none'",
+  // To log out.
+  "form-action 'self'",
   "frame-ancestors 'none'",
 ].join('; ')
 
 const read = { config: { scope: 'read' } } as const
 
-export function pageRoutes(app: FastifyInstance, facts: PageFacts): void {
+export function pageRoutes(app: FastifyInstance, board: Omit<PageFacts, 'loggedInAs'>): void {
   const asset = (path: string, type: string, text: string): void => {
     app.get(path, read, (_request, reply) => reply.type(type).header('cache-control', 'no-cache').send(text))
   }
-  const page = (reply: FastifyReply, html: string): FastifyReply =>
-    reply.type('text/html; charset=utf-8').header('content-security-policy', CONTENT_POLICY).send(html)
+  const page =
+    (make: (facts: PageFacts) => string) =>
+    ({ principal }: FastifyRequest, reply: FastifyReply): FastifyReply =>
+      reply
+        .type('text/html; charset=utf-8')
+        .header('content-security-policy', CONTENT_POLICY)
+        // With `no-referrer` a browser sends the form with `Origin: null`.
+        .header('referrer-policy', 'same-origin')
+        // It says who is logged in.
+        .header('cache-control', 'no-store')
+        .send(make({ ...board, loggedInAs: principal?.kind === 'token' ? principal.name : null }))
 
-  app.get('/', read, (_request, reply) => page(reply, homePage(facts)))
+  app.get('/', read, page(homePage))
   // The same for every id: the script asks for the session, and shows what the answer is.
-  app.get('/sessions/:id', read, (_request, reply) => page(reply, sessionPage(facts)))
+  app.get('/sessions/:id', read, page(sessionPage))
   asset('/assets/board.css', 'text/css; charset=utf-8', STYLE)
   asset('/assets/icon.svg', 'image/svg+xml; charset=utf-8', ICON)
   asset('/assets/shared.js', 'text/javascript; charset=utf-8', SHARED_SCRIPT)
