@@ -2,6 +2,7 @@
 import type { Db } from './database.ts'
 import { stringsOf } from './json-column.ts'
 import type { TaskView } from './ledger.ts'
+import { OPEN_STATES } from './open-states.ts'
 import { failedDependencies, waitedFor } from './task-dependency.ts'
 import { taskColumns, toTaskView, type TaskRow } from './task-view.ts'
 
@@ -26,9 +27,6 @@ export interface OpenWork {
   /** Waiting tasks with a dependency that failed, was cancelled or is blocked itself. */
   blockedTasks(taskId?: string): readonly BlockedTask[]
 }
-
-const OPEN_STATES = `('queued', 'starting', 'running', 'restarting', 'paused_limit', 'waiting_input',
-  'waiting_workspace')`
 
 const READY_SESSIONS = `SELECT s.session_id AS sessionId, s.agent_type AS agentType, s.priority
   FROM agent_sessions AS s

@@ -2,6 +2,8 @@
 import type { EndState, SessionState } from '../core/state.ts'
 import type { Db } from './database.ts'
 import { modelSums } from './invocation-model-usage.ts'
+import { OPEN_STATES } from './open-states.ts'
+import { createWaitsOf, OVER, type RestorableWaits } from './restorable-waits.ts'
 
 /** An agent of a session. */
 export interface RestorableAgent {
@@ -15,25 +17,6 @@ export interface RestorableAgent {
   readonly closed: boolean
 }
 
-/** A message to a session. */
-export interface RestorableMessage {
-  readonly seq: number
-  /** Of `drover.message.sent`. */
-  readonly payload: string
-  /** An agent's conversation has it. */
-  readonly delivered: boolean
-  /** The agent that has taken it up, and may have died before its conversation had it; null for none. */
-  readonly startedBy: string | null
-}
-
-interface MessageRow {
-  readonly message_id: string
-  readonly seq: number
-  readonly payload: string
-  readonly agent_id: string | null
-  readonly is_delivered: 0 | 1
-}
-
 /** Tokens, cost and turns over all results of all agents. */
 export interface RestorableTotals {
   readonly input_tokens: number
@@ -44,7 +27,7 @@ export interface RestorableTotals {
   readonly num_turns: number
 }
 
-export interface RestorableSession {
+export interface RestorableSession extends RestorableWaits {
   readonly session_id: string
   readonly agent_type: string
   readonly status: SessionState
@@ -64,16 +47,6 @@ export interface RestorableSession {
   readonly accepted: string | null
   /** Until when it rests (ISO time), while it waits for a restart or a limit. */
   readonly not_before: string | null
-  /** Time that it was given to wait for usage limits, in milliseconds. */
-  readonly paused_ms: number
-  /** Time that it has waited for people, in milliseconds. */
-  readonly waited_ms: number
-  /** Since when (ISO time) it waits for a person; null: it does not. */
-  readonly waiting_since: string | null
-  /** Its last turn was interrupted: until when (ISO time) a message is waited for; else null. */
-  readonly interrupted_until: string | null
-  /** What was said to it, in order. */
-  readonly messages: readonly RestorableMessage[]
   /** Payload of the last request to cancel it, and when that was asked; null without one. */
   readonly cancel: { readonly payload: string; readonly ts: string } | null
   readonly totals: RestorableTotals
@@ -122,21 +95,13 @@ export interface Restorable {
   hasLiveSession(): boolean
 }
 
-/** Named one by one, and not as what is left of all, so that SQLite takes the index. */
-const OPEN_STATES = `('queued', 'starting', 'running', 'restarting', 'paused_limit', 'waiting_input',
-  'waiting_workspace')`
-
 type SessionRow = Omit<
   RestorableSession,
   | 'seq'
   | 'children'
   | 'accepted'
   | 'not_before'
-  | 'paused_ms'
-  | 'waited_ms'
-  | 'waiting_since'
-  | 'interrupted_until'
-  | 'messages'
+  | keyof RestorableWaits
   | 'cancel'
   | 'totals'
   | 'agents'
@@ -153,6 +118,7 @@ type SessionRow = Omit<
 }
 
 export function createRestorable(db: Db): Restorable {
+  const waitsOf = createWaitsOf(db)
   const selectIds = db
     .prepare<[string], string>(
       `SELECT session_id FROM agent_sessions
@@ -195,46 +161,6 @@ export function createRestorable(db: Db): Restorable {
        ORDER BY seq DESC LIMIT 1`,
     )
     .pluck()
-  const selectPaused = db
-    .prepare<[string], number | null>(
-      `SELECT payload ->> '$.paused_ms' FROM session_event
-       WHERE session_id = ? AND type = 'drover.session.paused_limit' ORDER BY seq DESC LIMIT 1`,
-    )
-    .pluck()
-  const selectWaited = db
-    .prepare<[string], number | null>(
-      `SELECT payload ->> '$.waited_ms' FROM session_event
-       WHERE session_id = ? AND type = 'drover.session.resumed' ORDER BY seq DESC LIMIT 1`,
-    )
-    .pluck()
-  const selectWaiting = db
-    .prepare<{ readonly sessionId: string }, string | null>(
-      `SELECT min(ts) FROM session_event
-       WHERE session_id = @sessionId AND type = 'drover.session.waiting_input' AND seq > (
-         SELECT coalesce(max(seq), 0) FROM session_event
-         WHERE session_id = @sessionId AND type IN ('drover.session.resumed', 'drover.agent.spawned'))`,
-    )
-    .pluck()
-  // With another agent, or when it has gone on, it is over.
-  const selectInterrupted = db
-    .prepare<[string], string | null>(
-      `SELECT CASE WHEN payload ->> '$.reason' = 'interrupted' THEN payload ->> '$.until' END FROM session_event
-       WHERE session_id = ? AND type IN ('drover.session.waiting_input', 'drover.session.resumed', 'drover.agent.spawned')
-       ORDER BY seq DESC LIMIT 1`,
-    )
-    .pluck()
-  const selectMessages = db.prepare<[string], MessageRow>(`
-    SELECT m.message_id, m.seq, e.payload, m.agent_id, m.delivered_at IS NOT NULL AS is_delivered
-    FROM session_message AS m JOIN session_event AS e ON e.session_id = m.session_id AND e.seq = m.seq
-    WHERE m.session_id = ? ORDER BY m.seq`)
-  // As `core/talk-facts.ts` reads the lines.
-  const selectDone = db
-    .prepare<[string, number], string>(
-      `SELECT payload ->> '$.command_uuid' FROM session_event
-       WHERE session_id = ? AND seq > ? AND type = 'claude.command_lifecycle'
-         AND payload ->> '$.state' IN ('completed', 'cancelled')`,
-    )
-    .pluck()
   const selectCancel = db.prepare<[string], { readonly payload: string; readonly ts: string }>(
     `SELECT payload, ts FROM session_event
      WHERE session_id = ? AND type = 'drover.session.cancel_requested' ORDER BY seq DESC LIMIT 1`,
@@ -264,19 +190,6 @@ export function createRestorable(db: Db): Restorable {
     )
     .pluck()
 
-  /** Those that the last agent has taken up, and whose turn is not over, no conversation may have. */
-  function messagesOf(sessionId: string, lastAgent: string | undefined): RestorableMessage[] {
-    const rows = selectMessages.all(sessionId)
-    const isTakenUp = (row: MessageRow): boolean => row.is_delivered === 1 && row.agent_id === lastAgent
-    const first = rows.find(isTakenUp)
-    const done = new Set(first === undefined ? [] : selectDone.all(sessionId, first.seq))
-    return rows.map((row) => {
-      const startedBy = isTakenUp(row) && !done.has(row.message_id) ? row.agent_id : null
-      const { seq, payload } = row
-      return { seq, payload, delivered: row.is_delivered === 1 && startedBy === null, startedBy }
-    })
-  }
-
   return {
     sessionIds: (endedSince) => selectIds.all(endedSince),
     openIds: () => selectOpenIds.all(),
@@ -286,19 +199,13 @@ export function createRestorable(db: Db): Restorable {
       if (row === undefined) return null
       const agents = selectAgents.all(sessionId).map((agent) => ({ ...agent, closed: agent.closed === 1 }))
       const rests = row.status === 'restarting' || row.status === 'paused_limit'
-      // Of what has ended these are read by nobody, and they go through all that it said.
-      const isOpen = row.completed_at === null
       return {
         ...row,
         seq: selectSeq.get(sessionId) ?? 0,
         children: selectChildren.get({ id: sessionId }) ?? 0,
         accepted: selectAccepted.get(sessionId) ?? null,
         not_before: rests ? (selectRest.get(sessionId) ?? null) : null,
-        paused_ms: isOpen ? (selectPaused.get(sessionId) ?? 0) : 0,
-        waited_ms: isOpen ? (selectWaited.get(sessionId) ?? 0) : 0,
-        waiting_since: isOpen ? (selectWaiting.get({ sessionId }) ?? null) : null,
-        interrupted_until: isOpen ? (selectInterrupted.get(sessionId) ?? null) : null,
-        messages: isOpen ? messagesOf(sessionId, agents.at(-1)?.agent_id) : [],
+        ...(row.completed_at === null ? waitsOf(sessionId, agents.at(-1)?.agent_id) : OVER),
         cancel: row.cancel_requested_at === null ? null : (selectCancel.get(sessionId) ?? null),
         totals: selectTotals.get({ sessionId }) ?? NOTHING,
         agents,
