@@ -3,33 +3,23 @@
  * there is work in them and removed where there is none.
  *
  * Crash-safe by order. Making: the record (`making`), the branch, the checkout, the record (`made`); only then an agent
- * starts. Removing, after the session has ended for good: the record (`removing`), the checkout, the branch, the record
- * away. Whoever finds `making` or `removing` knows that nobody's work is in it, and makes or removes it anew.
+ * starts. Removing (`removal.ts`) only after the session has ended for good. Whoever finds `making` or `removing` knows
+ * that nobody's work is in it, and makes or removes it anew.
  */
 import { messageOf, DroverError } from '../../core/errors.ts'
 import { newId, TASK_ID_PATTERN } from '../../core/ids.ts'
-import {
-  addCheckout,
-  changesOf,
-  clearCheckout,
-  hasWork,
-  isLocked,
-  isThere,
-  mergedTipOf,
-  removeBranch,
-  tipOf,
-} from './checkout.ts'
+import { addCheckout, clearCheckout, isThere, mergedTipOf, removeBranch, tipOf } from './checkout.ts'
 import type { Git } from './git.ts'
-import { clearPlace, isEmptyPlace, listPlaces, placeOf, placeOfWorktree, preparePlace } from './place.ts'
+import { clearPlace, isEmptyPlace, listPlaces, placeOf, preparePlace } from './place.ts'
 import {
   branchOf,
   claimRecord,
-  dropRecord,
   listRecords,
   readRecord,
   replaceRecord,
   type WorktreeRecord,
 } from './record.ts'
+import { clearPlaceOf, removeClean, unmake } from './removal.ts'
 import { findBase, findRepository, type Repository } from './repository.ts'
 
 /** Whose worktree it is. */
@@ -256,65 +246,6 @@ export function createWorktrees(parts: WorktreesParts): Worktrees {
       }
     },
   }
-}
-
-/**
- * Removes a worktree without work in it, with its branch and its record. Under its lock. False: there is work in it, or
- * somebody has locked it (`git worktree lock`), so it stays.
- *
- * @throws DroverError `cleanup_failed`: it cannot be removed, wholly or in part; may be repeated
- */
-export async function removeClean(git: Git, commonDir: string, record: WorktreeRecord): Promise<boolean> {
-  // It was found to be clean before, and may be gone in part; a branch that has come further since is somebody's.
-  if (record.state === 'removing') {
-    await clearAll(git, commonDir, record, await mergedTipOf(git, commonDir, record))
-    return true
-  }
-  const changes = await changesOf(git, commonDir, record)
-  if (changes !== null && hasWork(changes)) return false
-  if (await isLocked(git, commonDir, record.path)) return false
-  await replaceRecord(commonDir, { ...record, state: 'removing' })
-  await removeWhole(git, commonDir, record)
-  return true
-}
-
-/** Removes a worktree with all that is in it. Under its lock. @throws DroverError `cleanup_failed` as `removeClean` */
-export async function removeWhole(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
-  const tip = await tipOf(git, commonDir, record.branch)
-  await clearAll(git, commonDir, record, tip)
-}
-
-/** What nobody has worked in goes; a branch that has come further is somebody's. */
-async function unmake(git: Git, commonDir: string, record: WorktreeRecord): Promise<void> {
-  await clearAll(git, commonDir, record, record.base_commit)
-}
-
-/** In this order, so that what is left by a death or a problem is found again by its record. */
-async function clearAll(
-  git: Git,
-  commonDir: string,
-  record: WorktreeRecord,
-  tip: string | null,
-): Promise<void> {
-  try {
-    await clearCheckout(git, commonDir, record)
-    if (tip !== null) await removeBranch(git, commonDir, record.branch, tip)
-    await dropRecord(commonDir, record.key)
-    await clearPlaceOf(commonDir, record)
-  } catch (error) {
-    const { branch, path, session_id } = record
-    throw new DroverError(
-      'cleanup_failed',
-      `The worktree ${path} (${branch}) cannot be removed: ${messageOf(error)}. Take away what is in the way; a pod tries again every minute.`,
-      { branch, path, session_id },
-    )
-  }
-}
-
-/** Only what Drover has made for this worktree. */
-async function clearPlaceOf(commonDir: string, record: WorktreeRecord): Promise<void> {
-  const place = await placeOfWorktree(commonDir, record)
-  if (place !== null) await clearPlace(place)
 }
 
 /** The name of the lock of a worktree. */
