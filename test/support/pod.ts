@@ -67,7 +67,8 @@ const FAST = {
   DROVER_HEARTBEAT_MS: '100',
   DROVER_RESTART_BACKOFF_MS: '50',
   DROVER_KILL_GRACE_MS: '300',
-  DROVER_END_GRACE_MS: '300',
+  // A program that is slow to leave is not ended.
+  DROVER_END_GRACE_MS: '10000',
   DROVER_MIN_FREE_CPU_PERCENT: '0',
   DROVER_MIN_FREE_MEMORY_MB: '0',
 }

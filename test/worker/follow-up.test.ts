@@ -334,13 +334,13 @@ test('nobody says anything: a question is denied, an interrupted session ends, a
 test('a person may think for longer than the idle timeout, and for longer than the session may take', async () => {
   const idle = await openHouse({ redisUrl: server.url, spec: SPEC })
   await idle.startPod({ DROVER_IDLE_TIMEOUT_MS: '1000' })
-  const sessionId = await idle.spawn({ ask: ['rm one'], text: 'first' }, { timeoutSeconds: 2 })
+  const sessionId = await idle.spawn({ ask: ['rm one'], text: 'first' }, { timeoutSeconds: 3 })
   const since = performance.now()
   await until(
     async () => (await idle.redis.hget(idle.keys.session(sessionId), 'state')) === 'waiting_input',
     LONG,
   )
-  await until(() => performance.now() - since > 3000)
+  await until(() => performance.now() - since > 4000)
   await idle.producer.answer(sessionId, { behavior: 'allow' })
   expect(await idle.producer.result(sessionId)).toMatchObject({ success: true, restarts: 0 })
   const [resumed] = ofType(await idle.events(sessionId), 'drover.session.resumed')

@@ -262,7 +262,7 @@ test('a result that its dead worker had not sent yet stands against the kill', a
 })
 
 test('restart of a living agent: ended, followed at once by a resume, counters at 0', async () => {
-  await house.startPod()
+  await house.startPod({ DROVER_KILL_GRACE_MS: '10000' })
   const sessionId = await house.spawn({ lines: 1, silence_ms: 60_000 })
   await reaches(sessionId, 'running')
   const [first] = starts()

@@ -203,7 +203,7 @@ test('the timeout bounds the session as a whole', async () => {
 })
 
 test('a result stands, also when the CLI must be killed after it', async () => {
-  await house.startPod()
+  await house.startPod({ DROVER_END_GRACE_MS: '300' })
   const sessionId = await house.spawn({ hang_after_result: true, ignore_term: true, text: 'Done.' })
   await house.events(sessionId)
   expect(await house.producer.result(sessionId)).toMatchObject({ success: true, output: 'Done.' })
