@@ -287,6 +287,12 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
     return until > now || !isThere || seenAt < until
   }
 
+  /** Of an agent that has ended, before the step that would have said it: that it was stopped, or that a wait is over. */
+  function whatIsLeft(): News | null {
+    if (idleSince !== null && stopped && !isWaitedFor()) return expectation()
+    return state === 'waiting_input' && !isWaitedFor() ? whatIsNew() : null
+  }
+
   function beginTurn(): void {
     idleSince = null
     if (expectingSince !== null) stopped = false
@@ -336,8 +342,7 @@ export function createCorrespondence(parts: CorrespondenceParts, onDone: () => v
       over = true
       await running
       alarm.stop()
-      // A wait that was over before its end is.
-      const news = state === 'waiting_input' && !isWaitedFor() ? whatIsNew() : null
+      const news = whatIsLeft()
       if (news !== null) await write(news)
       const { started } = messages.news()
       const isAsking = waited.isRunning() && expectingSince === null

@@ -204,3 +204,18 @@ test('an agent that ends in the moment in which its wait is over has ended it', 
   expect(await own()).toContain('session.resumed')
   expect(isDone).toBe(false)
 })
+
+test('an agent that ends in the moment in which somebody has stopped it is followed by none before a message is', async () => {
+  correspondence.begin()
+  print(INIT)
+  await interrupt()
+  const ended = Promise.withResolvers<LastSaid>()
+  meanwhile = {
+    when: ({ events }) => events.some(({ type }) => type === 'drover.agent.interrupted'),
+    what: () => ended.resolve(correspondence.finish()),
+  }
+  await obey()
+  expect(await ended.promise).toMatchObject({ waitedMs: null })
+  expect(await own()).toEqual(AFTER_INTERRUPT)
+  expect(Number(await field('interrupted_until'))).toBeGreaterThan(0)
+})
