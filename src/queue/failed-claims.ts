@@ -13,6 +13,8 @@ export interface FailedClaims {
   readonly count: number
   /** Of the first one, in milliseconds of Redis' clock. */
   readonly since: number
+  /** Of the last one. */
+  readonly last: number
   /** What the last one said. */
   readonly message: string
 }
@@ -20,9 +22,10 @@ export interface FailedClaims {
 /** KEYS 1 failed claims · ARGV 1 session id · 2 message */
 const NOTE_SCRIPT = `local known = redis.call('HGET', KEYS[1], ARGV[1])
 local time = redis.call('TIME')
-local noted = known and cjson.decode(known) or
-  { count = 0, since = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) }
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local noted = known and cjson.decode(known) or { count = 0, since = now }
 noted.count = noted.count + 1
+noted.last = now
 noted.message = ARGV[2]
 redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(noted))`
 

@@ -18,6 +18,8 @@ import type { Logger } from '../telemetry/logger.ts'
 
 const MOST_CLAIMS = 10
 export const UNCLAIMABLE_AFTER_MS = 600_000
+/** Longer than until the next claim. One that lasts longer did not throw: it runs the session, or lets it wait. */
+const NEXT_CLAIM_MS = 180_000
 
 export interface UnclaimableParts {
   readonly redis: Redis
@@ -37,7 +39,8 @@ export async function endUnclaimable(parts: UnclaimableParts): Promise<void> {
   for (const [sessionId, claims] of failed) {
     const state = await redis.hget(keys.session(sessionId), 'state')
     if (state === null || isEnded(state as SessionState)) await forgetFailedClaims(redis, keys, sessionId)
-    else if (claims.count >= MOST_CLAIMS && now - claims.since >= afterMs) await end(parts, sessionId, claims)
+    else if (claims.count < MOST_CLAIMS || now - claims.since < afterMs) continue
+    else if (now - claims.last < NEXT_CLAIM_MS) await end(parts, sessionId, claims)
   }
 }
 
@@ -57,12 +60,13 @@ async function end(
     output: null,
     permissionDenials: [],
   }
-  const { agentType, agentId, epoch } = record
-  const agent = live && agentId !== null ? { agentId, epoch } : {}
+  const { agentType, agentId, epoch, state } = record
+  const agent = live && agentId !== null ? { agentId } : {}
   const last = live ? lostAgentEvents(record) : []
+  // As it was read: a claim may have come through in this moment.
   const changed = await store.change(
-    { sessionId, agentType, ...agent },
-    { ...endOf(record, ending, new Date(), last), over: live, last: true },
+    { sessionId, agentType, epoch, ...agent },
+    { ...endOf(record, ending, new Date(), last), from: [state], over: live, last: true },
   )
   if (!changed.ok) return
   log.error({ session_id: sessionId, agent_type: agentType }, `The session ended as lost. ${ending.message}`)
