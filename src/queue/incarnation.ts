@@ -183,6 +183,12 @@ export async function lookAtIncarnation(redis: Redis, keys: LookKeys, recorded: 
   }
 }
 
+/** In this life of Redis everything that the ledger knows is written back: a session without a hash is not open. */
+export async function isSeeded(redis: Redis, keys: Pick<Keys, 'seeded'>): Promise<boolean> {
+  const [runId, seeded] = await Promise.all([runIdOf(redis), redis.get(keys.seeded)])
+  return seeded === runId
+}
+
 /** Tells the pods that they may send the rest again; false where Redis has another life since. */
 export async function sayRestored(
   redis: Redis,

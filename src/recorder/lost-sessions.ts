@@ -26,11 +26,11 @@ import { isEnded, type SessionState } from '../core/state.ts'
 import type { Ledger } from '../ledger/open.ts'
 import type { RestorableSession } from '../ledger/restorable.ts'
 import { readEndedNote } from '../queue/ended-session.ts'
+import { isSeeded } from '../queue/incarnation.ts'
 import type { Keys } from '../queue/keys.ts'
 import { loseSession, repeatEnd } from '../queue/lose-session.ts'
 import { restoreSessions } from '../queue/restore.ts'
 import { restoreTalk } from '../queue/restore-talk.ts'
-import { runIdOf } from '../queue/run-id.ts'
 import { createSessionStore } from '../queue/session-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Recorder } from './recorder.ts'
@@ -76,7 +76,7 @@ export function createLostSessions(parts: LostSessionsParts): LostSessions {
   async function pass(): Promise<void> {
     const before = suspects
     suspects = new Map()
-    if (!recorder.recording || !(await isConfirmed())) return
+    if (!recorder.recording || !(await isSeeded(redis, keys))) return
     await endUnclaimable({ redis, keys, store, log, ...after }).catch((error: unknown) => failed('', error))
     const reported = await redis.hgetall(keys.noRecord)
     suspects = await findSuspects(reported)
@@ -95,11 +95,6 @@ export function createLostSessions(parts: LostSessionsParts): LostSessions {
       { kind: 'lost_sessions' },
       `What Redis has lost ${of}could not be looked for; in a minute again: ${messageOf(error)}`,
     )
-  }
-
-  async function isConfirmed(): Promise<boolean> {
-    const [runId, seeded] = await Promise.all([runIdOf(redis), redis.get(keys.seeded)])
-    return seeded === runId
   }
 
   /** Open in the ledger and not in Redis, or known to a pod and to nobody else. */

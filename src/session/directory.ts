@@ -70,6 +70,19 @@ export async function listSessionDirectories(dataDir: string): Promise<string[]>
   return names.filter(isSessionId)
 }
 
+/** When the session's directory or a file of one of its agents was last written, in milliseconds since 1970. */
+export async function lastWritten(dataDir: string, sessionId: string): Promise<number> {
+  const directory = createSessionDirectory(dataDir, sessionId)
+  const agents = await directory.agents()
+  const files = await Promise.all(
+    agents.map(async (dir) => (await readdir(dir).catch(() => [])).map((name) => join(dir, name))),
+  )
+  const found = await Promise.all(
+    [directory.path, ...agents, ...files.flat()].map((path) => lstat(path).catch(() => null)),
+  )
+  return Math.max(...found.map((stats) => stats?.mtimeMs ?? 0))
+}
+
 /** Removes everything of a session; nothing happens where there is nothing. */
 export async function removeSessionDirectory(dataDir: string, sessionId: string): Promise<void> {
   const root = sessionRoot(dataDir, sessionId)

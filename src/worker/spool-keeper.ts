@@ -1,21 +1,28 @@
 /**
  * The files of sessions under this data directory: sends what dead workers left in them, and removes them once the
- * session has ended, everything of it is on the stream and the recorder has it.
+ * session has ended, everything of it is on the stream and the recorder has it. A pod that comes back more than a day
+ * after the end finds no hash: what it has can be sent no more, and goes when it is a week old.
  */
 import type { Redis } from 'ioredis'
 import { sleep } from '../core/clock.ts'
 import { isEnded, SESSION_STATES } from '../core/state.ts'
+import { REMEMBER_SECONDS } from '../queue/ended-session.ts'
+import { isSeeded } from '../queue/incarnation.ts'
 import type { Keys } from '../queue/keys.ts'
 import { ENDED_TTL_SECONDS, type SessionStore } from '../queue/session-store.ts'
 import type { Transcripts } from '../queue/transcripts.ts'
 import { reached } from '../queue/stream-id.ts'
-import { listSessionDirectories, removeSessionDirectory } from '../session/directory.ts'
+import { lastWritten, listSessionDirectories, removeSessionDirectory } from '../session/directory.ts'
 import type { Flow } from './flow.ts'
 import { sendLeftovers } from './leftovers.ts'
 
 const ENDED: readonly string[] = SESSION_STATES.filter(isEnded)
 /** A session that went on elsewhere is looked after this often: its files are needed until it has ended. */
 const PASS_MS = 60_000
+/** As long as Redis remembers that a session has ended. */
+const FORGOTTEN_MS = REMEMBER_SECONDS * 1000
+
+const DAY_MS = 86_400_000
 
 export interface SpoolKeeper {
   /** The session's last event is at `streamId`: its files go once that is recorded. */
@@ -80,6 +87,20 @@ export function createSpoolKeeper(parts: SpoolKeeperParts): SpoolKeeper {
     if (!(await sendLeftovers({ store, dataDir, flow }, sessionId))) return
     const [state, lastId] = await redis.hmget(keys.session(sessionId), 'state', 'last_id')
     if (state && lastId && ENDED.includes(state) && !isRunning(sessionId)) waiting.set(sessionId, lastId)
+    if (!state && !keep) await removeForgotten(sessionId)
+  }
+
+  async function removeForgotten(sessionId: string): Promise<void> {
+    const ageMs = Date.now() - (await lastWritten(dataDir, sessionId))
+    // Asked after the hash: a Redis that has lost it is not confirmed.
+    if (ageMs < FORGOTTEN_MS || !(await isSeeded(redis, keys))) return
+    await removeSessionDirectory(dataDir, sessionId)
+    onError(
+      new Error(
+        `The files of session ${sessionId}, last written ${Math.floor(ageMs / DAY_MS)} days ago, are removed: it is not open, ` +
+          'and what they had and the ledger has not can be sent no more.',
+      ),
+    )
   }
 
   async function passAgainAndAgain(): Promise<void> {

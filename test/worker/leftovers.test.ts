@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
@@ -6,7 +7,10 @@ import type { AgentRef } from '../../src/queue/session-store.ts'
 import { writeAgentRecord } from '../../src/session/agent-record.ts'
 import { createSessionDirectory } from '../../src/session/directory.ts'
 import { identityOf } from '../../src/setup/identity.ts'
+import { createTranscripts } from '../../src/queue/transcripts.ts'
+import { FULL_SPEED } from '../../src/worker/flow.ts'
 import { sendLeftovers } from '../../src/worker/leftovers.ts'
+import { createSpoolKeeper } from '../../src/worker/spool-keeper.ts'
 import { createScratch, type Scratch } from '../support/leaks.ts'
 import { acceptance, openNamespace, type TestNamespace } from '../support/namespace.ts'
 import { redisOfFile } from '../support/redis-of-file.ts'
@@ -112,4 +116,36 @@ test('the agent of a live worker is left to it', async () => {
   await leave(agent, (await identityOf(process.pid)) ?? DEAD)
   expect(await send(agent.sessionId)).toBe(false)
   expect(await ofAgent(agent)).toHaveLength(2)
+})
+
+test('what a pod has of a session that Redis has forgotten goes when it is a week old, and not while Redis is in doubt', async () => {
+  const agent = await startAgent(await accepted())
+  await leave(agent)
+  await space.redis.del(space.keys.session(agent.sessionId))
+  const said: unknown[] = []
+  const keeper = createSpoolKeeper({
+    redis: space.redis,
+    keys: space.keys,
+    store: space.store,
+    transcripts: createTranscripts(space.redis, space.keys),
+    dataDir: dataDir(),
+    flow: FULL_SPEED,
+    keep: false,
+    isRunning: () => false,
+    onError: (error) => void said.push(error),
+  })
+  const { path, agents } = createSessionDirectory(dataDir(), agent.sessionId)
+  const [dir = ''] = await agents()
+  const lastWeek = new Date(Date.now() - 8 * 86_400_000)
+  for (const old of [path, dir]) await utimes(old, lastWeek, lastWeek)
+  // Its spool is young.
+  await keeper.pass()
+  for (const name of await readdir(dir)) await utimes(join(dir, name), lastWeek, lastWeek)
+  const seeded = (await space.redis.getdel(space.keys.seeded)) ?? ''
+  await keeper.pass()
+  expect([existsSync(path), said]).toEqual([true, []])
+  await space.redis.set(space.keys.seeded, seeded)
+  await keeper.pass()
+  expect(existsSync(path)).toBe(false)
+  expect(String(said[0])).toContain('last written 8 days ago, are removed')
 })
