@@ -168,9 +168,10 @@ const whole = one
 /** `?after=<seq>&limit=` of a session's events. */
 export const sessionEventsQuery = z.strictObject({ after: whole, limit: whole })
 
-/** `?by&since&limit` of what was spent. */
+/** `?by&since&limit&cursor` of what was spent. */
 export const costQuery = z.strictObject({
   by: z.enum(COST_BY, { error: `must be one of ${COST_BY.join(', ')}` }).default('agent_type'),
   since: time,
   limit: numeric(isCostLimit, COST_LIMIT_RULE).optional().meta({ type: 'integer', minimum: 1 }),
+  cursor: page.cursor,
 })

@@ -18,11 +18,11 @@ const TOKEN_HEADS = ['input', 'output', 'cache read', 'cache creation']
 
 /** A report of `drover cost`, with its total. */
 export function costText(report: CostReport, output: Shown & Pick<Output, 'colors'>): string {
-  const { by, rows, rows_omitted, total } = report
+  const { by, rows, rows_omitted, next_cursor, total } = report
   if (total.sessions === 0) return 'Nothing was spent: there are no sessions.'
   const lines = [...rows.map((row) => cells(visible(row.key ?? '(none)'), row)), cells('total', total)]
   const notes = [
-    ...(rows_omitted > 0 ? [`${counted(rows_omitted, 'more row')}; see them with --limit.`] : []),
+    ...(rows_omitted > 0 ? [`${counted(rows_omitted, 'more row')} with --cursor ${next_cursor}`] : []),
     ...(total.estimated ? ['~ is partly an estimate: an agent ended without a result.'] : []),
   ]
   const text = table([KEY_HEADS[by], 'sessions', 'cost', ...TOKEN_HEADS], lines, output)

@@ -30,7 +30,8 @@ export const costReportSchema = z.object({
   rows: listOf(costRowSchema).describe(
     'By task, session and tree the dearest first, else in the order of the keys.',
   ),
-  rows_omitted: amount.describe('Rows beyond the limit. The total has them all.'),
+  rows_omitted: amount.describe('Rows that follow these. The total has them all.'),
+  next_cursor: z.string().nullable().describe('Where they begin; null: these are the last.'),
   total: costSumSchema.readonly(),
 })
 export type CostReport = Readonly<z.infer<typeof costReportSchema>>

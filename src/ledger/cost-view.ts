@@ -9,7 +9,7 @@ import { microsToUsd, nanosToMicros } from '../core/usage.ts'
 import type { Db } from './database.ts'
 import { TOKENS } from './invocation-model-usage.ts'
 import type { CostQuery, CostReport, CostRow } from './ledger.ts'
-import { isoTime } from './list.ts'
+import { CURSOR_RULE, decodeCursor, encodeCursor, isoTime } from './list.ts'
 
 type Summed = Omit<CostRow, 'cost_usd' | 'estimated'> & {
   readonly cost_nanos: number
@@ -34,6 +34,10 @@ const SUMS_BY_MODEL = SUMS_OF_SUMS.replaceAll('s.', 'u.')
 /** What many have comes in the order of cost: the rest is not listed. What few have, in the order of its names. */
 const DEAREST = 'ORDER BY cost_nanos DESC, key'
 const NAMED = 'ORDER BY key'
+/** What comes behind a cursor in these orders; who has no key comes first, as SQLite orders it. */
+const BEHIND_NAME = '(@key IS NULL OR key > @key)'
+const behind = (cost: string): string =>
+  `(@key IS NULL OR ${cost} < @cost OR (${cost} = @cost AND coalesce(key, '') > @key))`
 
 /**
  * The index that holds all that is added up, in the order of day and type. Without a word SQLite takes the one in the
@@ -43,9 +47,9 @@ const SPENT = 'agent_sessions AS s INDEXED BY agent_sessions_spent'
 /** The day is what the index is looked up by. */
 const SINCE = `WHERE ${SPENT_DAY} >= substr(@from, 1, 10) AND ${SPENT_AT} >= @from`
 
-function bySession(key: string, order: string): string {
+function bySession(key: string): string {
   return `SELECT ${key} AS key, count(*) AS sessions, ${SUMS}, count(*) OVER () AS groups
-    FROM ${SPENT} ${SINCE} GROUP BY 1 ${order} LIMIT @limit`
+    FROM ${SPENT} ${SINCE} GROUP BY 1 HAVING ${behind('total(s.cost_nanos)')} ${DEAREST} LIMIT @limit`
 }
 
 /** In the index's own order there is nothing to sort: half the time, since what is left are some types of each day. */
@@ -53,24 +57,25 @@ function byDayAndType(key: 'day' | 'agent_type'): string {
   return `SELECT s.${key} AS key, sum(s.sessions) AS sessions, ${SUMS_OF_SUMS}, count(*) OVER () AS groups
     FROM (SELECT ${SPENT_DAY} AS day, s.agent_type AS agent_type, count(*) AS sessions, ${SUMS}
       FROM ${SPENT} ${SINCE} GROUP BY 1, 2) AS s
-    GROUP BY 1 ${NAMED} LIMIT @limit`
+    GROUP BY 1 HAVING ${BEHIND_NAME} ${NAMED} LIMIT @limit`
 }
 
 /** Each session is a group by itself, of which the total knows how many there are: nothing is to be sorted but cost. */
 const EACH_SESSION = `SELECT s.session_id AS key, 1 AS sessions, ${TOKENS.map((column) => `s.${column}`).join(', ')},
     s.cost_nanos, s.cost_estimated AS estimated, NULL AS groups
-  FROM ${SPENT} ${SINCE} ${DEAREST} LIMIT @limit`
+  FROM ${SPENT} ${SINCE} AND ${behind('cost_nanos')} ${DEAREST} LIMIT @limit`
+const SESSIONS_BEHIND = `SELECT count(*) FROM (SELECT s.session_id AS key, s.cost_nanos FROM ${SPENT} ${SINCE}) WHERE ${behind('cost_nanos')}`
 
 const QUERIES: Readonly<Record<CostBy, string>> = {
   agent_type: byDayAndType('agent_type'),
   day: byDayAndType('day'),
-  task: bySession('s.task_id', DEAREST),
+  task: bySession('s.task_id'),
   session: EACH_SESSION,
-  tree: bySession('s.root_session_id', DEAREST),
+  tree: bySession('s.root_session_id'),
   model: `SELECT u.model AS key, count(DISTINCT u.session_id) AS sessions, ${SUMS_BY_MODEL},
       count(*) OVER () AS groups
     FROM ${SPENT} JOIN invocation_model_usage AS u USING (session_id)
-    ${SINCE} GROUP BY 1 ${NAMED} LIMIT @limit`,
+    ${SINCE} GROUP BY 1 HAVING ${BEHIND_NAME} ${NAMED} LIMIT @limit`,
 }
 
 const NOTHING: Summed = {
@@ -97,6 +102,9 @@ export function isCostLimit(limit: number): boolean {
 interface Asked {
   readonly from: string
   readonly limit: number
+  /** Behind which row; both null: from the first. */
+  readonly cost: number | null
+  readonly key: string | null
 }
 
 export function createCostView(db: Db): (by: CostBy, query?: CostQuery) => CostReport {
@@ -113,19 +121,38 @@ export function createCostView(db: Db): (by: CostBy, query?: CostQuery) => CostR
     `SELECT NULL AS key, count(*) AS sessions, ${SUMS} FROM ${SPENT} ${SINCE}`,
   )
 
-  return (by, { since, limit = DEFAULT_ROWS } = {}) => {
+  const countBehind = db.prepare<[Omit<Asked, 'limit'>], number>(SESSIONS_BEHIND).pluck()
+
+  return (by, { since, limit = DEFAULT_ROWS, cursor } = {}) => {
     const from = since === undefined ? EVER : isoTime('since', since)
     if (!isCostLimit(limit)) throw invalidRequest([{ path: 'limit', message: COST_LIMIT_RULE }])
+    const after = cursor === undefined ? { cost: null, key: null } : placeOf(by, cursor)
     // One snapshot, so that rows and total are of the same moment.
     return db.transaction((): CostReport => {
-      const grouped = statements[by].all({ from, limit })
-      const isWhole = by !== 'model' && grouped.length === (grouped[0]?.groups ?? 0)
+      const grouped = statements[by].all({ from, limit, ...after })
+      const isWhole = by !== 'model' && after.key === null && grouped.length === (grouped[0]?.groups ?? 0)
       const { key: _none, ...total } = toRow(isWhole ? added(grouped) : (inAll.get({ from }) ?? NOTHING))
       const rows = grouped.map(({ groups: _groups, ...row }) => toRow(row))
-      const groups = grouped.length === 0 ? 0 : (grouped[0]?.groups ?? total.sessions)
-      return { by, rows, rows_omitted: groups - rows.length, total }
+      const last = grouped.at(-1)
+      const groups = last === undefined ? 0 : (last.groups ?? countBehind.get({ from, ...after }) ?? 0)
+      const omitted = groups - rows.length
+      const next = last === undefined || omitted === 0 ? null : encodeCursor(cursorPlace(by, last))
+      return { by, rows, rows_omitted: omitted, next_cursor: next, total }
     })()
   }
+}
+
+/** A place in the order of one grouping, and of no other. */
+function cursorPlace(by: CostBy, { cost_nanos, key }: Summed): [string, string] {
+  return [`${by} ${cost_nanos}`, key ?? '']
+}
+
+function placeOf(by: CostBy, cursor: string): Pick<Asked, 'cost' | 'key'> {
+  const [place, key] = decodeCursor(cursor)
+  const [grouping, cost = ''] = place.split(' ')
+  if (grouping !== by || !/^\d+(\.\d+)?(e\+\d+)?$/.test(cost))
+    throw invalidRequest([{ path: 'cursor', message: CURSOR_RULE }])
+  return { cost: Number(cost), key }
 }
 
 /** All of a report whose groups hold every session once, and are all here. */

@@ -195,6 +195,8 @@ export interface CostQuery {
   readonly since?: string
   /** 1 to 10,000, default 1000. */
   readonly limit?: number
+  /** `next_cursor` of the report before, of the same grouping. */
+  readonly cursor?: string
 }
 
 /** The ledger as everybody but the recorder sees it. */

@@ -57,4 +57,5 @@ export interface CostFilter {
   readonly by?: CostBy | undefined
   readonly since?: string | undefined
   readonly limit?: number | undefined
+  readonly cursor?: string | undefined
 }

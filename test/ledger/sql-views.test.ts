@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { CostBy } from '../../src/core/request.ts'
 import { pendingTask, recordTexts, scriptedSession } from '../recorder/scripted-session.ts'
 import { createTempLedger, type TempLedger } from './temp-ledger.ts'
 
@@ -195,6 +196,26 @@ describe('a cost report over days', () => {
   })
   afterAll(() => spent.remove())
 
+  /** All rows, two at a time. */
+  function inPages(by: CostBy, since: string | undefined): unknown[] {
+    const rows: unknown[] = []
+    for (let cursor: string | null | undefined; cursor !== null;) {
+      const asked = { limit: 2, ...(since === undefined ? {} : { since }), ...(cursor ? { cursor } : {}) }
+      const page = spent.ledger.cost(by, asked)
+      rows.push(...page.rows)
+      expect(page.next_cursor === null, by).toBe(page.rows_omitted === 0)
+      cursor = page.next_cursor
+    }
+    return rows
+  }
+
+  it('a cursor is one of its own grouping', () => {
+    const { next_cursor: cursor } = spent.ledger.cost('session', { limit: 1 })
+    expect(() => spent.ledger.cost('tree', { cursor: cursor ?? '' })).toThrow(
+      'cursor: is not the next_cursor',
+    )
+  })
+
   it.each([
     ['of all time', undefined, 0],
     ['from the middle of a day', '2026-11-22T10:00:00.000Z', 7],
@@ -221,6 +242,7 @@ describe('a cost report over days', () => {
       const cut = spent.ledger.cost(by, { limit: 1, ...(since === undefined ? {} : { since }) })
       expect(cut.total, by).toEqual(whole.total)
       expect(cut.rows_omitted, by).toBe(whole.rows.length - 1)
+      expect(inPages(by, since), by).toEqual(whole.rows)
     }
     const days = spent.ledger.cost('day', since === undefined ? {} : { since }).rows
     expect(days[0]?.key).toBe((since ?? '2026-11-20').slice(0, 10))

@@ -28,6 +28,7 @@ h2 { font-size: 1rem; margin: 0; }
 .top nav { display: flex; gap: 1.1rem; margin-left: .6rem; }
 .version { margin-left: auto; font-size: .85rem; }
 .logout { margin: 0; }
+.logout .button { white-space: nowrap; }
 .badge { padding: .05rem .5rem; border: 1px solid var(--line); border-radius: 99px; color: var(--quiet);
   font-size: .8rem; }
 main { max-width: 72rem; margin: 0 auto; padding: 1.4rem 1.2rem 4rem; }
@@ -160,7 +161,9 @@ details pre { margin: .3rem 0 0; max-height: 24rem; overflow: auto; background: 
   .gauge { min-width: 0; }
 }
 @media (max-width: 640px) {
-  .top { padding: .55rem .9rem; gap: .6rem; }
+  .top { padding: .55rem .9rem; gap: .6rem; flex-wrap: wrap; }
+  /* The brand leads there too, and the button needs the room. */
+  .top:has(.logout) nav a:first-child { display: none; }
   .top nav { gap: .9rem; margin-left: auto; }
   .version { display: none; }
   main { padding: 1rem .9rem 3rem; }

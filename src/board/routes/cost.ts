@@ -1,4 +1,4 @@
-/** `/api/v1/cost?by=&since=&limit=` */
+/** `/api/v1/cost?by=&since=&limit=&cursor=` */
 import { costDocumentSchema } from '../../core/cost.ts'
 import { recorded } from '../../core/documents.ts'
 import type { LedgerReader } from '../../ledger/ledger.ts'
@@ -19,9 +19,9 @@ export function costRoutes(app: BoardApp, { ledger }: { readonly ledger: LedgerR
       },
     },
     async (request) => {
-      const { by, since, limit } = request.query
-      const asked = { ...(since === undefined ? {} : { since }), ...(limit === undefined ? {} : { limit }) }
-      return { success: true as const, ...ledger.cost(by, asked) }
+      const { by, ...asked } = request.query
+      const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined))
+      return { success: true as const, ...ledger.cost(by, given) }
     },
   )
 }

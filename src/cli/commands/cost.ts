@@ -15,6 +15,7 @@ export const registerCost: Register = (program, context) => {
     .addOption(new Option('--by <what>', 'one row for each').choices(COST_BY).default('agent_type' as const))
     .option('--since <time>', 'only sessions that started since, such as 2026-01-31T08:00:00Z')
     .option('--limit <n>', 'at most so many rows (1000), up to 10000; the total has them all', wholeNumber)
+    .option('--cursor <cursor>', 'go on where the page before ended')
     .addHelpText(
       'after',
       examples(
