@@ -3,7 +3,8 @@
  * is written back, what had not ended goes on, what had ended is not run again.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { FakeScript } from '../support/fake-claude.ts'
+import { connectMcp, type Called, type Door, type McpConnection } from '../mcp/connect-mcp.ts'
+import { fakePrompt, type FakeScript } from '../support/fake-claude.ts'
 import { until } from '../support/until.ts'
 import { openField, type Field } from './rig/field.ts'
 import { checkInvariants } from './rig/invariants.ts'
@@ -35,12 +36,36 @@ interface Story {
   readonly lostAt: number
 }
 const stories = new Map<Loss, Story>()
+/** Through which an agent waits for the queued session, all the while. */
+const DOORS: Readonly<Record<Loss, Door>> = { FLUSHALL: 'HTTP', 'a restart without data': 'stdio' }
+const callers = {} as Record<Loss, McpConnection>
 
 let field: Field
 beforeAll(async () => {
   field = await openField({ pods: 2, times: TIMES, types: { long: {}, brief: {} } })
+  const url = String(field.board().ready['url'])
+  await Promise.all(
+    (Object.keys(LOSSES) as Loss[]).map(async (loss) => {
+      callers[loss] = await connectMcp(DOORS[loss], { url })
+    }),
+  )
 }, 60_000)
-afterAll(() => field.close())
+afterAll(async () => {
+  await Promise.all(Object.values(callers).map((caller) => caller.close()))
+  await field.close()
+})
+
+/** Asks for a session of the type and waits for its end, in one call of the tool. */
+async function spawnAndWait(loss: Loss): Promise<{ readonly id: string; readonly called: Promise<Called> }> {
+  const before = new Set(field.ledger.sessions().map(({ session_id }) => session_id))
+  const args = { agent_type: 'long', task: fakePrompt({ lines: 1 }), workspace_dir: field.workspace }
+  const called = callers[loss].call('spawn_agent', args)
+  const { session_id: id } = await until(() =>
+    field.ledger.sessions().find(({ session_id }) => !before.has(session_id)),
+  )
+  field.accepted.push(id)
+  return { id, called }
+}
 
 const storyOf = (loss: Loss): Story => {
   const story = stories.get(loss)
@@ -51,7 +76,7 @@ const storyOf = (loss: Loss): Story => {
 for (const loss of Object.keys(LOSSES) as Loss[]) {
   test(`F09 ${loss}: every session that had not ended comes back and ends, without a try`, async () => {
     const running = await field.spawn(talk(loss), { agentType: 'long' })
-    const queued = await field.spawn({ lines: 1 }, { agentType: 'long' })
+    const { id: queued, called } = await spawnAndWait(loss)
     await field.recorded(running, 'claude.assistant', 3)
     const ended = await field.spawn({ lines: 1 }, { agentType: 'brief' })
     await field.ended(ended)
@@ -62,6 +87,8 @@ for (const loss of Object.keys(LOSSES) as Loss[]) {
     field.tell(loss)
     expect(await field.ended(running)).toMatchObject({ status: 'completed', restarts: 0, incomplete: 0 })
     expect(await field.ended(queued)).toMatchObject({ status: 'completed', restarts: 0 })
+    const { isError, document } = await called
+    expect([isError, document]).toMatchObject([false, { success: true, session_id: queued, output: 'done' }])
   })
 
   test(`F09 ${loss}: no agent starts for a whole lease, and then one soon`, () => {
