@@ -37,7 +37,9 @@ export const agentSpawnedSchema = z
     resumed: z.boolean(),
     prompt: z
       .string()
-      .describe("The prompt given to this agent: the session's, or for a resume what happened."),
+      .describe(
+        "The prompt given to this agent, without secrets: the session's, or for a resume what happened.",
+      ),
     prompt_redacted: z
       .literal(true)
       .exactOptional()

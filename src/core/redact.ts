@@ -36,6 +36,8 @@ export interface Redactor {
    * is not quite JSON is redacted all the same.
    */
   json(text: string): string
+  /** What `text` takes out of a text, in its order. */
+  find(text: string): readonly Secret[]
   /** Text in pieces. */
   pieces(): Pieces
 }
@@ -69,7 +71,7 @@ export function createRedactor(options: RedactorOptions): Redactor {
     source: forms.map(({ units }) => units.join('')).join('|'),
   }))
   const finders = [...values, ...known, ...own].map(({ name, source }) => ({
-    mark: markOf(name),
+    name,
     find: new RegExp(source, 'g'),
   }))
   const mayHold = createFilter([
@@ -84,11 +86,11 @@ export function createRedactor(options: RedactorOptions): Redactor {
   // agents never.
   const spansOf = (text: string): Span[] =>
     mayHold(text)
-      ? finders.flatMap(({ mark, find }) =>
+      ? finders.flatMap(({ name, find }) =>
           [...text.matchAll(find)].map(({ index, 0: { length } }) => ({
             start: index,
             end: index + length,
-            mark,
+            name,
           })),
         )
       : []
@@ -108,6 +110,8 @@ export function createRedactor(options: RedactorOptions): Redactor {
 
   return {
     text,
+    find: (plain) =>
+      merged(spansOf(plain)).map(({ start, end, name }) => ({ name, value: plain.slice(start, end) })),
     json: (json) => (mayHold(json) || isVeiled(json) ? redactTokens(json, text) : json),
     pieces: () => createPieces(partsOfPieces()),
   }
@@ -145,16 +149,16 @@ function usable(secrets: readonly Secret[]): readonly Secret[] {
 interface Span {
   readonly start: number
   readonly end: number
-  readonly mark: string
+  readonly name: string
 }
 
 /** The text from `from` to `to` with a mark in the place of each row of spans that touch. */
 function cutOut(text: string, from: number, to: number, spans: readonly Span[]): string {
   let result = ''
   let at = from
-  for (const { start, end, mark } of merged(spans)) {
+  for (const { start, end, name } of merged(spans)) {
     if (end <= at || start >= to) continue
-    result += text.slice(at, Math.max(at, start)) + mark
+    result += text.slice(at, Math.max(at, start)) + markOf(name)
     at = Math.min(end, to)
   }
   return result + text.slice(at, to)
@@ -256,7 +260,7 @@ function createPieces({ spansOf, beginningOf, open }: PieceParts): Pieces {
     end() {
       const window = given + held
       const cut = beginningOf(window)
-      const beginning = cut === null ? [] : [{ start: cut.index, end: window.length, mark: markOf(cut.name) }]
+      const beginning = cut === null ? [] : [{ start: cut.index, end: window.length, name: cut.name }]
       return giveOut(window, window.length, [...spansOf(window), ...beginning])
     },
   }

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { digestOf } from './ids.ts'
-import type { Redactor } from './redact.ts'
+import type { Redactor, Secret } from './redact.ts'
 import type { SpawnRequest, TemplateVars } from './request.ts'
 import { listOf } from './schema.ts'
 
@@ -19,7 +19,7 @@ export const redactedSchema = z
 export type Redacted = Readonly<z.infer<typeof redactedSchema>>
 
 /** Takes secrets out of what people write. */
-export type TakesOut = Pick<Redactor, 'text' | 'json'>
+export type TakesOut = Pick<Redactor, 'text' | 'json' | 'find'>
 
 /** What an agent is to do, as requests and tasks say it. */
 export type Work = Pick<SpawnRequest, 'prompt' | 'template' | 'vars'>
@@ -46,11 +46,11 @@ export function redactWork<Asked extends Work>(
   before: TakenOut | null = null,
 ): { readonly recorded: Asked; readonly redacted: Redacted | null; readonly prompt: string | null } {
   const prompt = redactor.text(work.prompt)
-  const vars = redactVars(work.vars ?? {}, redactor)
-  const members = [...(prompt === work.prompt ? [] : ['prompt']), ...vars.members]
-  if (members.length === 0) {
+  const vars = work.vars == null ? NO_VARS : redactVars(work.vars, redactor)
+  if (prompt === work.prompt && vars.members.length === 0) {
     return { recorded: work, redacted: before?.redacted ?? null, prompt: before?.prompt ?? null }
   }
+  const members = [...(prompt === work.prompt ? [] : ['prompt']), ...vars.members]
   const recorded = { ...work, prompt, ...(vars.members.length === 0 ? {} : { vars: vars.vars }) }
   if (before === null) {
     return {
@@ -63,15 +63,28 @@ export function redactWork<Asked extends Work>(
   return { recorded, redacted: { ...before.redacted, members: all }, prompt: before.prompt }
 }
 
+/** Pods look for so many of them, and for none that is longer: each costs them some milliseconds per agent. */
+const MOST_VALUES = 16
+const LONGEST_VALUE = 4096
+
+/** The values that are taken out of a prompt, each once: what its agent repeats of them is to be taken out too. */
+export function secretsIn(prompt: string, redactor: Pick<TakesOut, 'find'>): readonly Secret[] {
+  const byValue = new Map(redactor.find(prompt).map((secret) => [secret.value, secret]))
+  return [...byValue.values()].filter(({ value }) => value.length <= LONGEST_VALUE).slice(0, MOST_VALUES)
+}
+
 /** Whether a prompt had something taken out of it and is not there any more as it was given. */
 export function isPromptLost(redacted: Redacted | null, prompt: string | null): boolean {
   return prompt === null && redacted?.members.includes('prompt') === true
 }
 
-function redactVars(
-  vars: TemplateVars,
-  redactor: TakesOut,
-): { readonly vars: TemplateVars; readonly members: readonly string[] } {
+interface RedactedVars {
+  readonly vars: TemplateVars
+  readonly members: readonly string[]
+}
+const NO_VARS: RedactedVars = { vars: {}, members: [] }
+
+function redactVars(vars: TemplateVars, redactor: TakesOut): RedactedVars {
   const members: string[] = []
   const entries = Object.entries(vars).map(([name, value]): [string, string | number] => {
     const text = redactor.text(String(value))

@@ -12,7 +12,7 @@ import type { TaskPending, TaskSpawned } from '../core/events.ts'
 import { newSessionId, sessionIdOfKey } from '../core/ids.ts'
 import type { SessionState } from '../core/state.ts'
 import { refuseTooDeep, tooManyChildren, type LineageLimits } from '../core/lineage.ts'
-import { redactWork, type TakenOut, type TakesOut } from '../core/redacted.ts'
+import { redactWork, secretsIn, type TakenOut, type TakesOut } from '../core/redacted.ts'
 import { DEFAULT_PRIORITY, requestDigest, type OnBusy, type SpawnRequest } from '../core/request.ts'
 import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import { mayBeDone, redisReason } from '../queue/connection.ts'
@@ -125,6 +125,7 @@ export function createAcceptor(parts: AcceptorParts): Acceptor {
           sessionId,
           request: recorded,
           unredactedPrompt: prompt,
+          takenOut: prompt === null ? [] : secretsIn(prompt, parts.redactor),
           digest,
           createdAt,
           createdBy,

@@ -5,6 +5,7 @@
  */
 import { composeEvent, openEvent, type EventHeader } from '../core/envelope.ts'
 import type { SessionAccepted } from '../core/events.ts'
+import type { Secret } from '../core/redact.ts'
 import type { SpawnRequest } from '../core/request.ts'
 import type { Keys } from './keys.ts'
 import type { OwnEvent } from './own-event.ts'
@@ -25,6 +26,8 @@ export interface Acceptance {
   readonly timeoutSeconds: number
   /** Its prompt as it was given, where the request has another one. */
   readonly unredactedPrompt?: string | null
+  /** The values that were taken out of it. */
+  readonly takenOut?: readonly Secret[]
   /** The accepted event's members beside the request. */
   readonly accepted: Omit<SessionAccepted, 'request'>
   /** Events that follow the accepted one. */
@@ -151,16 +154,19 @@ function headerOf({ sessionId, request, createdAt }: Acceptance, seq: number, ty
 
 /** What few sessions have, as the script takes it. */
 function more(acceptance: Acceptance): string {
-  const { digest, createdBy, accepted, events, maxChildren, unredactedPrompt } = acceptance
-  const { restart_of: restartOf, redacted } = accepted
+  const { digest, createdBy, accepted, events, maxChildren, unredactedPrompt, takenOut = [] } = acceptance
+  const { redacted } = accepted
+  const restartOf = accepted.restart_of ?? ''
+  const isPlain = digest === '' && createdBy === null && restartOf === '' && redacted === undefined
+  if (isPlain && events.length === 0) return ''
   const set = {
     digest,
     created_by: createdBy ?? '',
-    restart_of: restartOf ?? '',
+    restart_of: restartOf,
     redacted: redacted === undefined ? '' : JSON.stringify(redacted),
     unredacted_prompt: unredactedPrompt ?? '',
+    taken_out: takenOut.length === 0 ? '' : JSON.stringify(takenOut),
   }
-  if (events.length === 0 && Object.values(set).every((value) => value === '')) return ''
   return JSON.stringify({
     ...(isCounted(acceptance) ? { max_children: maxChildren } : {}),
     set: Object.entries(set).flatMap(([name, value]) => (value === '' ? [] : [name, value])),

@@ -1,6 +1,7 @@
 /** What the hash of a session holds, and how it is read. */
 import type { Actor, Usage } from '../core/envelope.ts'
 import type { AgentKilled, SessionEnded } from '../core/events.ts'
+import type { Secret } from '../core/redact.ts'
 import type { Redacted } from '../core/redacted.ts'
 import type { SpawnRequest } from '../core/request.ts'
 import type { StreamFacts } from '../core/stream-facts.ts'
@@ -68,6 +69,8 @@ export interface SessionRecord {
   readonly redacted: Redacted | null
   /** The prompt as it was given, where something was taken out of it; null too where Redis has lost it. */
   readonly unredactedPrompt: string | null
+  /** The values that were taken out of the prompt, for the pod, which may not know them. */
+  readonly takenOut: readonly Secret[]
   readonly digest: string
   readonly createdAt: string
   readonly createdBy: string | null
@@ -163,6 +166,7 @@ export function recordOf(sessionId: string, hash: Readonly<Record<string, string
     request: JSON.parse(text('request')) as SpawnRequest,
     redacted: json('redacted') as SessionRecord['redacted'],
     unredactedPrompt: orNull('unredacted_prompt'),
+    takenOut: (json('taken_out') ?? []) as SessionRecord['takenOut'],
     digest: text('digest'),
     createdAt: text('created_at'),
     createdBy: orNull('created_by'),

@@ -244,7 +244,7 @@ end
 local id = append(2, op.agent_id or false, op.epoch or epoch, false)
 if op.expire then
   -- A restart may need it, which there is none of what is completed.
-  if op.to == 'completed' then redis.call('HDEL', hash, 'unredacted_prompt') end
+  if op.to == 'completed' then redis.call('HDEL', hash, 'unredacted_prompt', 'taken_out') end
   redis.call('EXPIRE', hash, op.expire)
   redis.call('EXPIRE', talk_key, op.expire)
   remember(KEYS[9], hash)

@@ -17,6 +17,8 @@ export interface SecretKeeper {
   text(text: string): string
   /** A JSON text. */
   json(text: string): string
+  /** What `text` takes out. */
+  find(text: string): readonly Secret[]
   /** Without patterns: for text that must go on to mean what it means. */
   values(): Redactor
 }
@@ -63,6 +65,7 @@ export function createSecretKeeper(
     options,
     text: (text) => current().text(text),
     json: (text) => current().json(text),
+    find: (text) => current().find(text),
     values: () => (values ??= createRedactor({ secrets: options().secrets, known: false })),
   }
 }

@@ -88,8 +88,8 @@ export function startupTimeoutOf(
 }
 
 export function createLauncher(options: LauncherOptions): Launcher {
-  // A token lives as long as its agent; looked for in everything that the pod ever runs, they would add up.
-  const tokens = new Map<string, string[]>()
+  // What only a session's agents have: looked for in everything that the pod ever runs, it would add up.
+  const ofSessions = new Map<string, string[]>()
 
   const directoryOf = (record: SessionRecord): SessionDirectory =>
     createSessionDirectory(options.dataDir, record.sessionId)
@@ -166,9 +166,14 @@ export function createLauncher(options: LauncherOptions): Launcher {
           })
           const env = environmentOf(record, spec, agentId, token)
           const { secrets } = options
-          const secret = secretPartOf(token)
-          tokens.set(record.sessionId, [...(tokens.get(record.sessionId) ?? []), secret])
-          secrets.learn([{ name: 'DROVER_TOKEN', value: secret }])
+          const own = [
+            { name: 'DROVER_TOKEN', value: secretPartOf(token) },
+            // Of those whom it was accepted by; the pod finds the most by itself.
+            ...record.takenOut.filter(({ value }) => secrets.text(value).includes(value)),
+          ]
+          const known = ofSessions.get(record.sessionId) ?? []
+          ofSessions.set(record.sessionId, [...known, ...own.map(({ value }) => value)])
+          secrets.learn(own)
           const { DROVER_TOKEN: _, ...others } = env
           secrets.learn(secretsOfVariables(others, secrets.isSecret))
           secrets.learn(mcp === null ? [] : secretsOfMcp(mcp.config, secrets.isSecret))
@@ -188,8 +193,8 @@ export function createLauncher(options: LauncherOptions): Launcher {
     },
 
     release(sessionId) {
-      for (const token of tokens.get(sessionId) ?? []) options.secrets.forget(token)
-      tokens.delete(sessionId)
+      for (const value of ofSessions.get(sessionId) ?? []) options.secrets.forget(value)
+      ofSessions.delete(sessionId)
     },
   }
 }

@@ -147,7 +147,8 @@ test('what Redis loses comes back as it is recorded, is still the same request, 
 test('agents get what they are told with its secrets, and nothing else has them', async () => {
   const mcp = await connectMcp('HTTP', board)
   const spawned = [
-    (await ask('sessions', work(telling('http')))).session_id,
+    // It repeats one that its pod has never heard of.
+    (await ask('sessions', work(telling('http', { text: `it is ${SECRETS[2]}` })))).session_id,
     (await ask('sessions', work(telling('vars'), { template: 'plain', vars: { key: RAW } }))).session_id,
     (
       await producer.spawn({
@@ -179,11 +180,12 @@ test('agents get what they are told with its secrets, and nothing else has them'
   expect(recorded.vars).toMatchObject({ key: '[redacted:ticket]' })
   const [accepted] = await payloads(spawned[1] ?? '', 'drover.session.accepted')
   expect(accepted).toMatchObject({ request: { vars: { key: MARKS } } })
+  expect((await get(`sessions/${spawned[0]}`)).session.result).toBe('it is [redacted:BOARD_KEY]')
   expect(await payloads(spawned[0] ?? '', 'drover.agent.spawned')).toEqual([
     expect.not.objectContaining({ prompt_redacted: true }),
   ])
   // Nor has Redis: what is completed is not run again.
-  expect(await house.redis.hget(house.keys.session(spawned[0] ?? ''), 'unredacted_prompt')).toBeNull()
+  expect(await house.redis.hget(house.keys.session(spawned[0] ?? ''), 'taken_out')).toBeNull()
   expectNothingOfIt(await everything([...spawned, await sessionOf('T-2')]))
 })
 
