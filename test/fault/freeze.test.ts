@@ -3,10 +3,11 @@
  * that serves the same types is there as soon as their sessions run.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { isTreeAlive } from '../support/fake-claude.ts'
+import { isTreeAlive, type FakeScript } from '../support/fake-claude.ts'
 import { until } from '../support/until.ts'
 import { openField, type Field } from './rig/field.ts'
 import { checkInvariants } from './rig/invariants.ts'
+import type { EventRow } from './rig/ledger.ts'
 import { THAW_LIMIT_MS } from './rig/lives.ts'
 import type { FieldPod } from './rig/pod.ts'
 import { isAlive, type AgentProcess } from './rig/processes.ts'
@@ -16,8 +17,8 @@ type Case = 'worker' | 'whole' | 'short'
 const CASES: readonly Case[] = ['worker', 'whole', 'short']
 /** Served by one pod alone, to see that it works again. */
 const afterwards = (name: Case): string => `after-${name}`
-/** Longer than a lease, so that only a fence ends the first agent. */
-const TALK = { lines: 45, delay_ms: 80 }
+/** It talks until it is told to finish, so that only a fence ends the first agent. */
+const talk = (until_file: Case): FakeScript => ({ lines: 5000, delay_ms: 80, until_file })
 /** The guard's tick, SIGKILL, and the witness's beat, on a busy machine. */
 const KILL_MS = 400
 
@@ -48,7 +49,7 @@ beforeAll(async () => {
 afterAll(() => field.close())
 
 async function freeze(name: 'worker' | 'whole', act: (pod: FieldPod) => void): Promise<void> {
-  ids[name] = await field.spawn(TALK, { agentType: name })
+  ids[name] = await field.spawn(talk(name), { agentType: name })
   first[name] = await field.agentOf(ids[name])
   await field.recorded(ids[name], 'drover.agent.started')
   frozenAt[name] = field.now()
@@ -87,6 +88,10 @@ test.concurrent(
     // For two leases at least, and thawed while its successor works.
     await until(() => field.now() - frozenAt.worker > 2 * ttlMs)
     pods.worker.signal('SIGCONT')
+    // What the agent printed meanwhile comes late, and while its successor works.
+    const isLate = ({ agent_id, late }: EventRow): boolean => agent_id === agentId && late === 1
+    await until(() => field.ledger.events(ids.worker).some(isLate), { timeoutMs: 15_000 })
+    field.tell('worker')
 
     expect(await field.ended(ids.worker)).toMatchObject({ status: 'completed', restarts: 1 })
     await worksAgain('worker')
@@ -113,6 +118,7 @@ test.concurrent(
     const thawedAt = field.now()
     pods.whole.thawAll()
     await until(() => !isAlive(pid), { message: 'the thawed agent to be dead' })
+    field.tell('whole')
     expect(field.now() - thawedAt).toBeLessThan(THAW_LIMIT_MS + KILL_MS + field.stoodStill(thawedAt))
 
     expect(await field.ended(ids.whole)).toMatchObject({ status: 'completed', restarts: 1 })
@@ -129,7 +135,7 @@ test.concurrent(
   async () => {
     const { ttlMs, marginMs } = field.times
     const pod = pods.short
-    const id = await field.spawn({ ...TALK, lines: 75 }, { agentType: 'short' })
+    const id = await field.spawn(talk('short'), { agentType: 'short' })
     const { agentId } = await field.agentOf(id)
     await field.recorded(id, 'drover.agent.started')
     const blockedMs = field.random.integer(marginMs / 2, marginMs - 50)
@@ -148,6 +154,7 @@ test.concurrent(
     expectFenced(agentId, stoppedAt)
     await until(() => field.now() - stoppedAt > ttlMs)
     pod.signal('SIGCONT')
+    field.tell('short')
     // Nobody else serves the type: the same worker goes on with the session.
     expect(await field.ended(id)).toMatchObject({ status: 'completed' })
     const agents = field.ledger.agents(id)

@@ -10,6 +10,7 @@ import { until } from '../support/until.ts'
 import { openField, type Field } from './rig/field.ts'
 import { checkInvariants } from './rig/invariants.ts'
 import type { FieldPod } from './rig/pod.ts'
+import { livesOfSession } from './rig/starts.ts'
 import type { ProxyMode } from './rig/proxy.ts'
 import { SHORT_LEASE } from './rig/settings.ts'
 
@@ -106,8 +107,8 @@ test.for(NAMES)(
     expect(last).toBeGreaterThan(cutAt)
     expect(last).toBeLessThan(cutAt + ttlMs - marginMs + KILL_MS + field.stoodStill(cutAt, last))
     expect(await field.ended(ids[name])).toMatchObject({ status: 'completed', restarts: 1 })
-    const second = field.ledger.agents(ids[name])[1]?.agent_id ?? ''
-    const [begun = Number.NaN] = beatsOf(second)
+    const next = livesOfSession(field, ids[name]).find(({ agentId }) => agentId !== first[name])
+    const begun = next?.from ?? Number.NaN
     // After the lease, and not long after it.
     expect(begun - cutAt).toBeGreaterThan(ttlMs - field.times.renewMs)
     expect(begun - Math.max(cutAt + ttlMs, rescueReadyAt)).toBeLessThan(RECOVERY_MS)

@@ -193,7 +193,7 @@ test('neither CPU nor output for the idle timeout is a stall too', async () => {
 
 test('the timeout bounds the session as a whole', async () => {
   await house.startPod()
-  const sessionId = await house.spawn({ silence_ms: 60_000, ignore_term: true }, { timeoutSeconds: 1 })
+  const sessionId = await house.spawn({ silence_ms: 60_000, ignore_term: true }, { timeoutSeconds: 2 })
   const events = await house.events(sessionId)
   expect(await house.producer.result(sessionId)).toMatchObject({ failureReason: 'timeout', restarts: 0 })
   expect(events.find((event) => event.type === 'drover.agent.killed')?.payload).toMatchObject({
