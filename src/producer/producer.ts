@@ -229,7 +229,15 @@ export function createProducer(options: ProducerOptions): Producer {
 
   async function connect() {
     const redis = await connectRedis({ url: redisUrl, mode: 'fails', name: 'producer', onError })
-    const subscriber = await connectRedis({ url: redisUrl, mode: 'waits', name: 'producer-live', onError })
+    const subscriber = await connectRedis({
+      url: redisUrl,
+      mode: 'waits',
+      name: 'producer-live',
+      onError,
+    }).catch((error: unknown) => {
+      redis.disconnect()
+      throw error
+    })
     const live = createLive(subscriber, keys)
     const whole = createSessionStore(redis, keys)
     const store = { ...whole, read: createCertainRead(redis, keys, whole.read) }
