@@ -1,8 +1,8 @@
 /** From the ledger's rows to the answers of CONTRACT §3. */
 import type { AcceptedAnswer, CompletedAnswer, StartedAnswer } from '../core/answer.ts'
 import { parseEvent } from '../core/envelope.ts'
-import { DroverError } from '../core/errors.ts'
 import type { AgentExited } from '../core/events.ts'
+import { refuseFailedStart, startedAnswerOf } from '../core/started-answer.ts'
 import { isEnded } from '../core/state.ts'
 import type { LedgerReader, SessionView } from '../ledger/ledger.ts'
 
@@ -41,35 +41,10 @@ export function startedAnswer(
   const view = ledger.sessions.get(sessionId)
   if (view === null) return null
   if (isEnded(view.status)) {
-    refuseFailedStart(ledger, view)
+    refuseFailedStart(view, () => lastStderr(ledger, sessionId))
     return ledger.sessions.completedAnswer(sessionId)
   }
-  if (view.started_at === null || view.agent_id === null) return null
-  return {
-    success: true,
-    agent_id: view.agent_id,
-    session_id: sessionId,
-    agent_type: view.agent_type,
-    task_id: view.task_id,
-    status: view.status,
-    pid: view.pid,
-    created_at: view.created_at,
-    started_at: view.started_at,
-    expected_completion: new Date(Date.parse(view.started_at) + timeoutSeconds * 1000).toISOString(),
-    timeout_seconds: timeoutSeconds,
-  }
-}
-
-function refuseFailedStart(ledger: LedgerReader, view: SessionView): void {
-  const { failure_reason: reason } = view
-  if (view.started_at !== null || (reason !== 'spawn_failed' && reason !== 'startup_timeout')) return
-  throw new DroverError(reason, view.error_message ?? 'The agent did not start.', {
-    session_id: view.session_id,
-    agent_id: view.agent_id,
-    agent_type: view.agent_type,
-    task_id: view.task_id,
-    stderr: lastStderr(ledger, view.session_id),
-  })
+  return startedAnswerOf(view, timeoutSeconds)
 }
 
 /** A session whose agents never started has a handful of events. */

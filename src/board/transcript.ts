@@ -4,12 +4,11 @@
  * terminal.
  */
 import type { Envelope } from '../core/envelope.ts'
+import { isJsonObject, type JsonObject } from '../core/json-object.ts'
 import { isMail } from '../core/mail-events.ts'
 import type { SessionView } from '../ledger/ledger.ts'
 import { code, fence } from './fences.ts'
 import { createToolCalls, type ToolCalls } from './tool-calls.ts'
-
-type Json = Record<string, unknown>
 
 /** What an agent says is kept longer than what it gives to its tools, and that longer than what they say. */
 const LONGEST_SAID = 100_000
@@ -27,7 +26,7 @@ export function createTranscript(): Transcript {
   const calls = createToolCalls()
   return {
     of(event) {
-      const payload = isRecord(event.payload) ? event.payload : {}
+      const payload = isJsonObject(event.payload) ? event.payload : {}
       const parts = event.type.startsWith('claude.')
         ? ofClaude(event.type, payload, calls)
         : ofDrover(event, payload)
@@ -75,10 +74,10 @@ interface Part {
   readonly text: string | null
 }
 
-function ofDrover({ type, agent_id }: Envelope, payload: Json): readonly Part[] {
+function ofDrover({ type, agent_id }: Envelope, payload: JsonObject): readonly Part[] {
   switch (type) {
     case 'drover.session.accepted': {
-      const request = isRecord(payload['request']) ? payload['request'] : {}
+      const request = isJsonObject(payload['request']) ? payload['request'] : {}
       return [{ title: '## Prompt', text: fence(textOf(request['prompt']), LONGEST_SAID) }]
     }
     case 'drover.agent.spawned':
@@ -120,8 +119,8 @@ function ofDrover({ type, agent_id }: Envelope, payload: Json): readonly Part[] 
 }
 
 /** What happened, in a line, and who asked for it where somebody did. */
-function ofFacts(type: string, facts: readonly unknown[], asked: Json = {}): Part {
-  const by = isRecord(asked['actor']) ? [byWhom(asked)] : []
+function ofFacts(type: string, facts: readonly unknown[], asked: JsonObject = {}): Part {
+  const by = isJsonObject(asked['actor']) ? [byWhom(asked)] : []
   const words = [...facts, ...by].filter((fact) => typeof fact === 'string').map(code)
   return {
     title: `**${type.replace('drover.', '').replaceAll(/[._]/g, ' ')}** ${words.join(' ')}`.trim(),
@@ -130,12 +129,12 @@ function ofFacts(type: string, facts: readonly unknown[], asked: Json = {}): Par
 }
 
 /** The door that it came through, and the name of who asked where one is known. */
-function byWhom({ actor }: Json): string {
-  const { via, name } = isRecord(actor) ? actor : {}
+function byWhom({ actor }: JsonObject): string {
+  const { via, name } = isJsonObject(actor) ? actor : {}
   return ['by', via, name].filter((word) => typeof word === 'string').join(' ')
 }
 
-function ofClaude(type: string, payload: Json, calls: ToolCalls): readonly Part[] {
+function ofClaude(type: string, payload: JsonObject, calls: ToolCalls): readonly Part[] {
   if (type.startsWith('claude.result')) return [ofResult(payload)]
   if (type !== 'claude.assistant' && type !== 'claude.user') return []
   const { parent_tool_use_id: parent } = payload
@@ -143,7 +142,7 @@ function ofClaude(type: string, payload: Json, calls: ToolCalls): readonly Part[
   return blocksOf(payload).flatMap((block) => ofBlock(block, type === 'claude.user', within, calls))
 }
 
-function ofResult(payload: Json): Part {
+function ofResult(payload: JsonObject): Part {
   const facts = [
     payload['is_error'] === true ? 'failed' : 'done',
     numberOf(payload['num_turns']) === 1 ? '1 turn' : `${numberOf(payload['num_turns'])} turns`,
@@ -152,7 +151,7 @@ function ofResult(payload: Json): Part {
   return { title: `**result** ${code(facts.join(', '))}`, text: null }
 }
 
-function ofBlock(block: Json, isUser: boolean, within: string, calls: ToolCalls): readonly Part[] {
+function ofBlock(block: JsonObject, isUser: boolean, within: string, calls: ToolCalls): readonly Part[] {
   switch (block['type']) {
     case 'text':
       return [
@@ -198,16 +197,16 @@ function tokensOf(session: SessionView): string {
   ].join(', ')
 }
 
-function blocksOf(payload: Json): readonly Json[] {
+function blocksOf(payload: JsonObject): readonly JsonObject[] {
   const message = payload['message']
-  const content = isRecord(message) ? message['content'] : null
+  const content = isJsonObject(message) ? message['content'] : null
   if (typeof content === 'string') return [{ type: 'text', text: content }]
-  return Array.isArray(content) ? content.filter(isRecord) : []
+  return Array.isArray(content) ? content.filter(isJsonObject) : []
 }
 
 /** A tool's input as it is read: a file that is written, or a script, with its lines as lines. */
 function inputText(input: unknown): string {
-  if (!isRecord(input)) return textOf(input)
+  if (!isJsonObject(input)) return textOf(input)
   return Object.entries(input)
     .map(([name, value]) => {
       const text = textOf(value)
@@ -219,7 +218,7 @@ function inputText(input: unknown): string {
 function resultText(content: unknown): string {
   if (!Array.isArray(content)) return textOf(content)
   return content
-    .filter(isRecord)
+    .filter(isJsonObject)
     .map((part) => (part['type'] === 'text' ? textOf(part['text']) : `[${textOf(part['type'])}]`))
     .join('\n')
 }
@@ -231,8 +230,4 @@ function textOf(value: unknown): string {
 
 function numberOf(value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) ? value : 0
-}
-
-function isRecord(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,20 +1,19 @@
 /** What the CLI printed, as lines for a terminal. Every member is untrusted: what is not as expected is not shown. */
 import { aboutInput } from '../core/doing.ts'
+import { isJsonObject, type JsonObject } from '../core/json-object.ts'
 import { counted, seconds, usd } from './format.ts'
 import { paint, type Line } from './render-line.ts'
 
-type Json = Record<string, unknown>
-
 /** The lines of a `claude.*` event; none for what only programs need. `cwd`: paths below it are shown relative. */
 export function renderClaude(type: string, payload: unknown, cwd: string | null): Line[] {
-  if (!isRecord(payload)) return []
+  if (!isJsonObject(payload)) return []
   const lines = linesOf(type, payload, cwd)
   // A subagent's, below the tool call that started it.
   const within = typeof payload['parent_tool_use_id'] === 'string'
   return within ? lines.map((line) => ({ ...line, text: `    ${line.text}` })) : lines
 }
 
-function linesOf(type: string, payload: Json, cwd: string | null): Line[] {
+function linesOf(type: string, payload: JsonObject, cwd: string | null): Line[] {
   switch (type) {
     case 'claude.assistant':
       return blocksOf(payload).flatMap((block) => assistantBlock(block, payload, cwd))
@@ -35,7 +34,7 @@ function linesOf(type: string, payload: Json, cwd: string | null): Line[] {
   }
 }
 
-function assistantBlock(block: Json, message: Json, cwd: string | null): Line[] {
+function assistantBlock(block: JsonObject, message: JsonObject, cwd: string | null): Line[] {
   switch (block['type']) {
     case 'text': {
       const style = message['is_api_error_message'] === true ? 'bad' : 'plain'
@@ -52,7 +51,7 @@ function assistantBlock(block: Json, message: Json, cwd: string | null): Line[] 
   }
 }
 
-function userBlock(block: Json): Line[] {
+function userBlock(block: JsonObject): Line[] {
   if (block['type'] === 'tool_result') {
     const failed = block['is_error'] === true
     return [
@@ -62,8 +61,8 @@ function userBlock(block: Json): Line[] {
   return block['type'] === 'text' ? [paint('dim', firstLine(textOf(block['text'])))] : []
 }
 
-function initLines(init: Json): Line[] {
-  const servers = Array.isArray(init['mcp_servers']) ? init['mcp_servers'].filter(isRecord) : []
+function initLines(init: JsonObject): Line[] {
+  const servers = Array.isArray(init['mcp_servers']) ? init['mcp_servers'].filter(isJsonObject) : []
   const failed = servers
     .filter((server) => server['status'] === 'failed')
     .map((server) => textOf(server['name']))
@@ -73,7 +72,7 @@ function initLines(init: Json): Line[] {
   ]
 }
 
-function retryLine(retry: Json): Line {
+function retryLine(retry: JsonObject): Line {
   const status = retry['error_status'] ?? retry['error']
   const delay = numberOf(retry['retry_delay_ms'])
   return paint(
@@ -82,7 +81,7 @@ function retryLine(retry: Json): Line {
   )
 }
 
-function resultLines(result: Json): Line[] {
+function resultLines(result: JsonObject): Line[] {
   const failed = result['is_error'] === true
   const errors = Array.isArray(result['errors']) ? result['errors'].map(textOf) : []
   const facts = [
@@ -121,18 +120,18 @@ function firstLine(text: string): string {
   return text.trimStart().slice(0, FIRST_LINE_LIMIT).split('\n', 1)[0]?.trimEnd() ?? ''
 }
 
-function blocksOf(payload: Json): Json[] {
+function blocksOf(payload: JsonObject): JsonObject[] {
   const message = payload['message']
-  const content = isRecord(message) ? message['content'] : null
+  const content = isJsonObject(message) ? message['content'] : null
   if (typeof content === 'string') return [{ type: 'text', text: content }]
-  return Array.isArray(content) ? content.filter(isRecord) : []
+  return Array.isArray(content) ? content.filter(isJsonObject) : []
 }
 
 /** A tool result is text, or blocks of which some are text. */
 function contentText(content: unknown): string {
   if (!Array.isArray(content)) return textOf(content)
   return content
-    .filter(isRecord)
+    .filter(isJsonObject)
     .map((block) => (block['type'] === 'text' ? textOf(block['text']) : `[${textOf(block['type'])}]`))
     .join('\n')
 }
@@ -144,8 +143,4 @@ function textOf(value: unknown): string {
 
 function numberOf(value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) ? value : 0
-}
-
-function isRecord(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

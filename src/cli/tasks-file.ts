@@ -5,6 +5,7 @@ import { refuse } from '../config/problems.ts'
 import { readTextFile } from '../config/text-file.ts'
 import { offsetOf } from '../config/yaml-position.ts'
 import { DroverError, isDroverError, messageOf, type Issue } from '../core/errors.ts'
+import { isJsonObject } from '../core/json-object.ts'
 import { issuesOf, tasksFileSchema, type RoadmapPriorityRequest, type TaskRequest } from '../core/request.ts'
 
 /** Bytes; the board takes no larger request. */
@@ -118,11 +119,7 @@ function repeatedIds(value: unknown): Problem[] {
 }
 
 function tasksOf(value: unknown): Record<string, unknown>[] {
-  const tasks: unknown = isRecord(value) ? value['tasks'] : null
+  const tasks: unknown = isJsonObject(value) ? value['tasks'] : null
   // What is no object is the schema's to say; it keeps its place, so that the indexes stay right.
-  return Array.isArray(tasks) ? tasks.map((task: unknown) => (isRecord(task) ? task : {})) : []
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return Array.isArray(tasks) ? tasks.map((task: unknown) => (isJsonObject(task) ? task : {})) : []
 }

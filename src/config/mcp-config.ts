@@ -3,6 +3,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { DroverError } from '../core/errors.ts'
+import { isJsonObject } from '../core/json-object.ts'
 import { parseJson } from './json-text.ts'
 import { readTextFile } from './text-file.ts'
 
@@ -54,7 +55,7 @@ export function readMcpConfig(path: string): McpConfig {
 export function absentCommands({ mcpServers }: McpConfig, searchPath: string, cwd: string): string[] {
   return Object.entries(mcpServers).flatMap(([name, { command, env }]) => {
     if (typeof command !== 'string') return []
-    const own = isObject(env) && typeof env['PATH'] === 'string' ? env['PATH'] : searchPath
+    const own = isJsonObject(env) && typeof env['PATH'] === 'string' ? env['PATH'] : searchPath
     // The CLI puts variables in their place: what they are is known only there.
     if (command.includes('${') || isProgram(command, own, cwd)) return []
     return [`"${name}" starts "${command}", which is no program on this pod`]
@@ -91,14 +92,10 @@ const SHAPES = {
 }
 
 function unwrap(path: string, document: unknown): Record<string, unknown> {
-  if (!isObject(document)) throw refused(path, 'must be a JSON object of MCP servers by name')
+  if (!isJsonObject(document)) throw refused(path, 'must be a JSON object of MCP servers by name')
   if (!('mcpServers' in document)) return document
-  if (isObject(document.mcpServers)) return document.mcpServers
+  if (isJsonObject(document.mcpServers)) return document.mcpServers
   throw refused(path, 'has "mcpServers", but it is not an object of servers by name')
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function refused(path: string, ...problems: readonly string[]): DroverError {

@@ -1,4 +1,5 @@
 /** What an agent does at this moment, in a few words: from the last line that it printed. Lines are untrusted: nothing throws. */
+import { isJsonObject, type JsonObject } from './json-object.ts'
 
 /** Types of lines that say what an agent does. */
 export const TELLING_LINES = ['claude.assistant', 'claude.system.api_retry', 'claude.system.init'] as const
@@ -20,34 +21,32 @@ const TELLING_MEMBERS = [
 
 const LONGEST = 200
 
-type Json = Readonly<Record<string, unknown>>
-
 /** The text is untrusted, on one line, at most 200 characters. Null where the line says nothing of it. */
 export function doingOf(type: string, payload: unknown): string | null {
-  if (!isRecord(payload)) return null
+  if (!isJsonObject(payload)) return null
   if (type === 'claude.system.init') return 'has started'
   if (type === 'claude.system.api_retry') return retrying(payload)
   const { message } = payload
-  const content = isRecord(message) ? message['content'] : null
+  const content = isJsonObject(message) ? message['content'] : null
   const block: unknown = Array.isArray(content) ? content.at(-1) : null
-  return isRecord(block) ? inShort(ofBlock(block)) : null
+  return isJsonObject(block) ? inShort(ofBlock(block)) : null
 }
 
 /** The member of a tool's input that tells most, or all of it as JSON. */
 export function aboutInput(input: unknown): string {
-  if (!isRecord(input)) return ''
+  if (!isJsonObject(input)) return ''
   const told = TELLING_MEMBERS.map((name) => input[name]).find((value) => typeof value === 'string')
   return told ?? JSON.stringify(input)
 }
 
-function ofBlock(block: Json): string {
+function ofBlock(block: JsonObject): string {
   const { type, text, name, input } = block
   if (type === 'tool_use') return `${typeof name === 'string' ? name : 'a tool'} ${aboutInput(input)}`
   if (type === 'thinking') return 'thinks'
   return type === 'text' && typeof text === 'string' ? text : ''
 }
 
-function retrying({ error_status: status, attempt }: Json): string {
+function retrying({ error_status: status, attempt }: JsonObject): string {
   const answer = typeof status === 'number' ? ` (${status})` : ''
   return `waits for the API${answer}${typeof attempt === 'number' ? `, try ${attempt}` : ''}`
 }
@@ -59,8 +58,4 @@ function inShort(text: string): string | null {
     .split(/[\r\n]/, 1)
   const short = line.length > LONGEST ? `${line.slice(0, LONGEST - 1)}…` : line.trimEnd()
   return short === '' ? null : short
-}
-
-function isRecord(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

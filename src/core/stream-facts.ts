@@ -7,6 +7,7 @@
  */
 import { cutText } from './cut-text.ts'
 import { OUTPUT_LIMIT } from './events.ts'
+import { isJsonObject } from './json-object.ts'
 import { addResultUsage, NOTHING_USED, usageOfResult, type ResultUsage } from './usage.ts'
 
 /** What counts of a `result` line. Absent members are null. */
@@ -99,7 +100,7 @@ const ERRORS_LIMIT = 10_000
 
 /** The facts after one more line (parsed; anything that is no object changes nothing). Never throws. */
 export function observe(facts: StreamFacts, message: unknown): StreamFacts {
-  if (!isRecord(message)) return facts
+  if (!isJsonObject(message)) return facts
   switch (message['type']) {
     case 'system':
       return observeSystem(facts, message)
@@ -154,7 +155,7 @@ function observeSystem(facts: StreamFacts, message: Record<string, unknown>): St
 function serversOf(listed: unknown): McpServer[] {
   if (!Array.isArray(listed)) return []
   return listed
-    .filter(isRecord)
+    .filter(isJsonObject)
     .slice(0, MOST_SERVERS)
     .map((server) => ({ name: nameOf(server['name']) ?? '', status: nameOf(server['status']) ?? '' }))
 }
@@ -175,13 +176,13 @@ function isOfHook(message: Record<string, unknown>): boolean {
 
 function observeAssistant(facts: StreamFacts, line: Record<string, unknown>): StreamFacts {
   if (isOfSubagent(line)) return facts
-  const message = isRecord(line['message']) ? line['message'] : {}
+  const message = isJsonObject(line['message']) ? line['message'] : {}
   const calls = blocksOf(message, 'tool_use').map((block) => ({
     id: nameOf(block['id']) ?? '',
     name: nameOf(block['name']) ?? '',
     beats: 0,
   }))
-  const parameters = isRecord(line['api_error_params']) ? line['api_error_params'] : {}
+  const parameters = isJsonObject(line['api_error_params']) ? line['api_error_params'] : {}
   return {
     ...observeLimit(facts, parameters['rate_limit_info']),
     turnOpen: true,
@@ -191,7 +192,7 @@ function observeAssistant(facts: StreamFacts, line: Record<string, unknown>): St
 }
 
 function observeUser(facts: StreamFacts, line: Record<string, unknown>): StreamFacts {
-  if (facts.openToolCalls.length === 0 || !isRecord(line['message'])) return facts
+  if (facts.openToolCalls.length === 0 || !isJsonObject(line['message'])) return facts
   const answered = new Set(blocksOf(line['message'], 'tool_result').map((block) => block['tool_use_id']))
   if (answered.size === 0) return facts
   return { ...facts, openToolCalls: facts.openToolCalls.filter((call) => !answered.has(call.id)) }
@@ -211,7 +212,7 @@ function observeResult(facts: StreamFacts, message: Record<string, unknown>): St
 }
 
 function observeLimit(facts: StreamFacts, info: unknown): StreamFacts {
-  if (!isRecord(info)) return facts
+  if (!isJsonObject(info)) return facts
   const resetsAt = info['status'] === 'rejected' && isNumber(info['resetsAt']) ? info['resetsAt'] : null
   return resetsAt === facts.limitResetsAt ? facts : { ...facts, limitResetsAt: resetsAt }
 }
@@ -239,13 +240,13 @@ function withDenials(known: readonly unknown[], listed: unknown): readonly unkno
 }
 
 function callOf(denial: unknown): string | null {
-  return isRecord(denial) ? nameOf(denial['tool_use_id']) : null
+  return isJsonObject(denial) ? nameOf(denial['tool_use_id']) : null
 }
 
 function shortened(denial: unknown): unknown {
   const size = sizeOf(denial)
   if (size !== null && size <= MOST_DENIAL_CHARACTERS) return denial
-  const named = isRecord(denial) ? denial : {}
+  const named = isJsonObject(denial) ? denial : {}
   return {
     tool_name: nameOf(named['tool_name']),
     tool_use_id: nameOf(named['tool_use_id']),
@@ -265,7 +266,7 @@ function sizeOf(value: unknown): number | null {
 function blocksOf(message: Record<string, unknown>, type: string): Record<string, unknown>[] {
   const content = message['content']
   if (!Array.isArray(content)) return []
-  return content.filter(isRecord).filter((block) => block['type'] === type)
+  return content.filter(isJsonObject).filter((block) => block['type'] === type)
 }
 
 function isOfSubagent(line: Record<string, unknown>): boolean {
@@ -282,8 +283,4 @@ function isText(value: unknown): value is string {
 
 function isNumber(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -7,6 +7,7 @@
  * conversation's file survives the process, and a message is in there soon after `started`; certainly once its turn is
  * over.
  */
+import { isJsonObject } from './json-object.ts'
 
 /** `started`: the model is told of it. `done`: the turn that took it up is over, so its conversation has it. */
 export type MessageProgress = 'started' | 'done'
@@ -70,7 +71,7 @@ function observeLifecycle(talk: TalkFacts, message: Readonly<Record<string, unkn
 function observeQuestion(talk: TalkFacts, message: Readonly<Record<string, unknown>>): TalkFacts {
   const { request_id: requestId, request } = message
   if (typeof requestId !== 'string' || requestId === '' || requestId.length > NAME_LIMIT) return talk
-  if (!isRecord(request) || request['subtype'] !== 'can_use_tool') return talk
+  if (!isJsonObject(request) || request['subtype'] !== 'can_use_tool') return talk
   if (talk.questions.some((question) => question.requestId === requestId)) return talk
   const question: Question = {
     requestId,
@@ -83,7 +84,7 @@ function observeQuestion(talk: TalkFacts, message: Readonly<Record<string, unkno
 }
 
 function observeConfirmation(talk: TalkFacts, response: unknown): TalkFacts {
-  if (!isRecord(response) || response['subtype'] !== 'success') return talk
+  if (!isJsonObject(response) || response['subtype'] !== 'success') return talk
   const { request_id: id } = response
   if (typeof id !== 'string' || id.length > NAME_LIMIT) return talk
   const confirmed = new Set(talk.confirmed).add(id)
@@ -93,10 +94,10 @@ function observeConfirmation(talk: TalkFacts, response: unknown): TalkFacts {
 
 /** A call that has its result is no question any more, whoever decided it. */
 function observeToolResults(talk: TalkFacts, message: unknown): TalkFacts {
-  if (talk.questions.length === 0 || !isRecord(message) || !Array.isArray(message['content'])) return talk
+  if (talk.questions.length === 0 || !isJsonObject(message) || !Array.isArray(message['content'])) return talk
   const answered = new Set<unknown>(
     message['content']
-      .filter(isRecord)
+      .filter(isJsonObject)
       .filter((block) => block['type'] === 'tool_result')
       .map((block) => block['tool_use_id']),
   )
@@ -121,8 +122,4 @@ function shortened(input: unknown): unknown {
 
 function nameOf(value: unknown): string | null {
   return typeof value === 'string' ? value.slice(0, NAME_LIMIT).toWellFormed() : null
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -8,6 +8,7 @@
  * here, so the estimate is rather too low. Lines are untrusted: nothing throws, what is no plausible count is 0.
  */
 import { NO_USAGE, type Usage } from './envelope.ts'
+import { isJsonObject } from './json-object.ts'
 import { costOfCall, pricesOf } from './prices.ts'
 import { addUsage, modelName, MOST_NANOS, usageOfMessage } from './usage.ts'
 
@@ -44,7 +45,7 @@ export function createUnbilled(): Unbilled {
   const messages = new Map<string, Message>()
   return {
     take(line) {
-      if (!isRecord(line) || line['type'] !== 'assistant' || !isRecord(line['message'])) return
+      if (!isJsonObject(line) || line['type'] !== 'assistant' || !isJsonObject(line['message'])) return
       const { id, model, usage, content } = line['message']
       if (typeof id !== 'string' || model === SYNTHETIC_MODEL) return
       const characters = (messages.get(id)?.characters ?? 0) + charactersOf(content)
@@ -83,12 +84,12 @@ function hasUsed({ input_tokens, output_tokens, cache_read_tokens, cache_creatio
 /** What of a message's blocks the model wrote: text, thinking, the input of tools. */
 function charactersOf(content: unknown): number {
   if (!Array.isArray(content)) return 0
-  return content.filter(isRecord).reduce((sum, block) => sum + charactersOfBlock(block), 0)
+  return content.filter(isJsonObject).reduce((sum, block) => sum + charactersOfBlock(block), 0)
 }
 
 function charactersOfBlock(block: Record<string, unknown>): number {
   const { text, thinking, input } = block
-  return lengthOf(text) + lengthOf(thinking) + (isRecord(input) ? sizeOf(input) : 0)
+  return lengthOf(text) + lengthOf(thinking) + (isJsonObject(input) ? sizeOf(input) : 0)
 }
 
 const lengthOf = (value: unknown): number => (typeof value === 'string' ? value.length : 0)
@@ -100,8 +101,4 @@ function sizeOf(value: object): number {
   } catch {
     return 0
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

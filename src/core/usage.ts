@@ -6,6 +6,7 @@
  * agents. The line is untrusted: what is no plausible count is taken as 0 and said, never summed.
  */
 import { NO_USAGE, type Usage } from './envelope.ts'
+import { isJsonObject } from './json-object.ts'
 
 /** What one result adds. */
 export interface ResultUsage {
@@ -57,7 +58,7 @@ const MODEL_NAME_LIMIT = 200
  */
 export function usageOfResult(message: unknown): ResultUsage {
   const { models, suspect } = modelsOfResult(message)
-  const turns = checked(isRecord(message) ? message['num_turns'] : undefined, isTurns)
+  const turns = checked(isJsonObject(message) ? message['num_turns'] : undefined, isTurns)
   return {
     usage: models.reduce(addUsage, NO_USAGE),
     cost_micros: nanosToMicros(models.reduce((sum, { cost_nanos }) => sum + cost_nanos, 0)),
@@ -68,7 +69,7 @@ export function usageOfResult(message: unknown): ResultUsage {
 
 /** The same by models, each once. Never throws. */
 export function modelsOfResult(message: unknown): ResultModels {
-  const result = isRecord(message) ? message : {}
+  const result = isJsonObject(message) ? message : {}
   const since = result['model_usage_since_last_result']
   return since === undefined ? withoutIncrement(result) : byModel(since)
 }
@@ -117,7 +118,7 @@ const API_KEYS = {
 } as const satisfies Record<keyof Usage, string>
 
 function byModel(since: unknown): ResultModels {
-  if (!isRecord(since)) return { models: [], suspect: true }
+  if (!isJsonObject(since)) return { models: [], suspect: true }
   const entries = Object.entries(since)
   const all = entries.map(([name, used], index) => ofModel(index < MOST_MODELS ? name : UNNAMED_MODEL, used))
   return {
@@ -127,7 +128,7 @@ function byModel(since: unknown): ResultModels {
 }
 
 function ofModel(name: string, used: unknown): { readonly model: ModelUsage; readonly suspect: boolean } {
-  const from = isRecord(used) ? used : {}
+  const from = isJsonObject(used) ? used : {}
   const tokens = tokensOf(from, MODEL_KEYS)
   const searches = checked(from['webSearchRequests'], isTokens)
   const cost = checked(from['costUSD'], isUsd)
@@ -169,7 +170,7 @@ export function modelName(name: unknown): string {
 }
 
 function withoutIncrement(result: Record<string, unknown>): ResultModels {
-  const tokens = tokensOf(isRecord(result['usage']) ? result['usage'] : {}, API_KEYS)
+  const tokens = tokensOf(isJsonObject(result['usage']) ? result['usage'] : {}, API_KEYS)
   const first = result['result_index'] === undefined || result['result_index'] === 0
   const cost = checked(result['total_cost_usd'], isUsd)
   const cost_nanos = first ? usdToNanos(cost.value) : 0
@@ -180,7 +181,7 @@ function withoutIncrement(result: Record<string, unknown>): ResultModels {
 
 /** The tokens of an API usage (`message.usage` of an assistant line). */
 export function usageOfMessage(usage: unknown): { readonly usage: Usage; readonly suspect: boolean } {
-  return tokensOf(isRecord(usage) ? usage : {}, API_KEYS)
+  return tokensOf(isJsonObject(usage) ? usage : {}, API_KEYS)
 }
 
 function tokensOf(
@@ -216,8 +217,4 @@ const isUsd = (value: number): boolean => value >= 0 && value <= MOST_USD
 
 function usdToNanos(usd: number): number {
   return Math.round(usd * 1_000_000_000)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

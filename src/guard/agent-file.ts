@@ -5,7 +5,8 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DroverError, messageOf } from '../core/errors.ts'
-import { isIdentity, isObject, thisPlace } from './place.ts'
+import { isJsonObject } from '../core/json-object.ts'
+import { isIdentity, thisPlace } from './place.ts'
 import type { Target } from './tier.ts'
 
 /** Keeps the agent's target. Throws `spawn_failed`. */
@@ -28,7 +29,7 @@ export function keepTarget(dir: string, target: Target): void {
 export function readTarget(dir: string): Target | null {
   try {
     const value: unknown = JSON.parse(readFileSync(fileOf(dir), 'utf8'))
-    return isObject(value) && value['place'] === thisPlace() && isTarget(value['target'])
+    return isJsonObject(value) && value['place'] === thisPlace() && isTarget(value['target'])
       ? value['target']
       : null
   } catch {
@@ -48,7 +49,7 @@ export function dropTarget(dir: string): void {
 const fileOf = (dir: string): string => join(dir, 'processes.json')
 
 function isTarget(value: unknown): value is Target {
-  if (!isObject(value)) return false
+  if (!isJsonObject(value)) return false
   switch (value['tier']) {
     case 'pid_namespace':
       return isIdentity(value['wrapper']) && isIdentity(value['init'])

@@ -6,7 +6,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DroverError, messageOf } from '../core/errors.ts'
-import { isIdentity, isObject, thisPlace } from './place.ts'
+import { isJsonObject } from '../core/json-object.ts'
+import { isIdentity, thisPlace } from './place.ts'
 import { identityOf, isLive, sendTo, type Identity } from './process-table.ts'
 import { sweepLeftovers } from './sweep.ts'
 
@@ -111,7 +112,7 @@ function readRecord(file: string): Contents | null {
 
 function isContents(value: unknown): value is Contents {
   return (
-    isObject(value) &&
+    isJsonObject(value) &&
     typeof value['place'] === 'string' &&
     isIdentity(value['guard']) &&
     isIdentity(value['worker']) &&

@@ -1,5 +1,6 @@
 /** Where a pid is valid: a boot of a host and, in it, a pid namespace (a container has its own). */
 import { readlinkSync } from 'node:fs'
+import { isJsonObject } from '../core/json-object.ts'
 import { readText, type Identity } from './process-table.ts'
 
 /** This process's place. Where there is no /proc all places are one, and no identity is found. */
@@ -18,10 +19,5 @@ export function namespaceOf(pid: number): string | null {
 
 /** An identity out of a file. */
 export function isIdentity(value: unknown): value is Identity {
-  return isObject(value) && Number.isSafeInteger(value['pid']) && Number.isSafeInteger(value['startTime'])
-}
-
-/** An object out of a file. */
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isJsonObject(value) && Number.isSafeInteger(value['pid']) && Number.isSafeInteger(value['startTime'])
 }

@@ -2,6 +2,7 @@
  * What worker and guard say to each other: one JSON object per line, commands on the guard's standard input,
  * reports on its standard output. Both ends are ours and of one version, so the parsers check shape, not intent.
  */
+import { isJsonObject, type JsonObject } from '../core/json-object.ts'
 
 import type { TierName } from './tier.ts'
 import type { TierTry } from './try-tiers.ts'
@@ -118,13 +119,12 @@ export function parseReport(text: string): Report | null {
   return isReport(value) ? value : null
 }
 
-type Members = Readonly<Record<string, unknown>>
 type Check = (value: unknown) => boolean
 
 const isText: Check = (value) => typeof value === 'string'
 const isNumber: Check = (value) => typeof value === 'number'
 const isTextList: Check = (value) => Array.isArray(value) && value.every(isText)
-const isTextMap: Check = (value) => isObject(value) && Object.values(value).every(isText)
+const isTextMap: Check = (value) => isJsonObject(value) && Object.values(value).every(isText)
 
 const COMMAND_MEMBERS: Readonly<Record<Command['op'], Readonly<Record<string, Check>>>> = {
   start: {
@@ -147,23 +147,19 @@ const COMMAND_MEMBERS: Readonly<Record<Command['op'], Readonly<Record<string, Ch
 const COMMANDS = new Map<unknown, Readonly<Record<string, Check>>>(Object.entries(COMMAND_MEMBERS))
 
 function isCommand(value: unknown): value is Command {
-  if (!isObject(value)) return false
+  if (!isJsonObject(value)) return false
   const members = COMMANDS.get(value['op'])
   return members !== undefined && Object.entries(members).every(([name, check]) => check(value[name]))
 }
 
 function isReport(value: unknown): value is Report {
-  return isObject(value) && typeof value['event'] === 'string'
+  return isJsonObject(value) && typeof value['event'] === 'string'
 }
 
-function isObject(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function parseObject(text: string): Members | null {
+function parseObject(text: string): JsonObject | null {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : null
+    return isJsonObject(value) ? value : null
   } catch {
     return null
   }

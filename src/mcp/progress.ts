@@ -1,6 +1,7 @@
 /** What is told of a session on its way: what its agent does, in which turn, and what it has cost so far. */
 import { quoteText } from '../core/cut-text.ts'
 import type { Envelope } from '../core/envelope.ts'
+import { isJsonObject } from '../core/json-object.ts'
 import { stateAfter } from '../core/session-steps.ts'
 import { createUnbilled } from '../core/unbilled.ts'
 import { microsToUsd, nanosToMicros, usageOfResult } from '../core/usage.ts'
@@ -52,10 +53,10 @@ export function createProgress(say: (message: string) => void): (event: Envelope
 
 /** Of an assistant line, which is untrusted: the call that it is of, and what it does, in some words. */
 export function readAssistant(line: unknown): { readonly id: string | null; readonly does: string | null } {
-  const message = isRecord(line) && isRecord(line['message']) ? line['message'] : {}
+  const message = isJsonObject(line) && isJsonObject(line['message']) ? line['message'] : {}
   // A subagent's turns are its own.
-  const isMain = isRecord(line) && line['parent_tool_use_id'] == null
-  const content = Array.isArray(message['content']) ? message['content'].filter(isRecord) : []
+  const isMain = isJsonObject(line) && line['parent_tool_use_id'] == null
+  const content = Array.isArray(message['content']) ? message['content'].filter(isJsonObject) : []
   const does = content.map(textOfBlock).findLast((text) => text !== null) ?? null
   return { id: isMain && typeof message['id'] === 'string' ? message['id'] : null, does }
 }
@@ -63,12 +64,8 @@ export function readAssistant(line: unknown): { readonly id: string | null; read
 function textOfBlock({ type, text, name, input }: Record<string, unknown>): string | null {
   if (type === 'text' && typeof text === 'string') return quoteText(text, LONGEST_MESSAGE)
   if (type !== 'tool_use' || typeof name !== 'string') return null
-  const telling = TELLING.map((key) => (isRecord(input) ? input[key] : undefined)).find(isText)
+  const telling = TELLING.map((key) => (isJsonObject(input) ? input[key] : undefined)).find(isText)
   return quoteText(telling === undefined ? name : `${name}: ${telling}`, LONGEST_MESSAGE)
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, request as RequestFunction } from 'node:http'
 import { DroverError, ERROR_CATALOGUE, invalidRequest, messageOf, type ErrorCode } from '../core/errors.ts'
+import { isJsonObject } from '../core/json-object.ts'
 
 /** A board as its clients know it. */
 export interface Board {
@@ -158,14 +159,10 @@ async function wholeText(board: Board, response: IncomingMessage): Promise<strin
 function asDocument(text: string): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(text)
-    return isRecord(value) ? value : null
+    return isJsonObject(value) ? value : null
   } catch {
     return null
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function strange(board: Board, status: number): DroverError {

@@ -6,7 +6,8 @@ import type { AcceptedAnswer, CompletedAnswer, StartedAnswer } from '../core/ans
 import { sleep } from '../core/clock.ts'
 import { parseEvent, splitEvent, type Envelope } from '../core/envelope.ts'
 import { DroverError, isDroverError } from '../core/errors.ts'
-import type { SessionView } from '../ledger/ledger.ts'
+import type { SessionView } from '../core/session-view.ts'
+import { refuseFailedStart, startedAnswerOf } from '../core/started-answer.ts'
 import { followEvents } from './event-stream.ts'
 import { request, type Board } from './http-request.ts'
 import { createPatience } from './patience.ts'
@@ -100,40 +101,9 @@ function answerOf(
   wait: 'started' | 'completed',
   stderr: string,
 ): StartedAnswer | CompletedAnswer | null {
-  if (answer === null) return wait === 'started' ? startedAnswer(session, accepted) : null
-  if (wait === 'started') refuseFailedStart(session, stderr)
+  if (answer === null) return wait === 'started' ? startedAnswerOf(session, accepted.timeout_seconds) : null
+  if (wait === 'started') refuseFailedStart(session, () => stderr)
   return answer
-}
-
-function startedAnswer(session: SessionView, accepted: Waited): StartedAnswer | null {
-  const { agent_id, started_at } = session
-  if (agent_id === null || started_at === null) return null
-  const timeoutSeconds = accepted.timeout_seconds
-  return {
-    success: true,
-    agent_id,
-    session_id: session.session_id,
-    agent_type: session.agent_type,
-    task_id: session.task_id,
-    status: session.status,
-    pid: session.pid,
-    created_at: session.created_at,
-    started_at,
-    expected_completion: new Date(Date.parse(started_at) + timeoutSeconds * 1000).toISOString(),
-    timeout_seconds: timeoutSeconds,
-  }
-}
-
-function refuseFailedStart(session: SessionView, stderr: string): void {
-  const { failure_reason: reason } = session
-  if (session.started_at !== null || (reason !== 'spawn_failed' && reason !== 'startup_timeout')) return
-  throw new DroverError(reason, session.error_message ?? 'The agent did not start.', {
-    session_id: session.session_id,
-    agent_id: session.agent_id,
-    agent_type: session.agent_type,
-    task_id: session.task_id,
-    stderr,
-  })
 }
 
 function stderrOf(payload: unknown): string {

@@ -14,6 +14,7 @@
  * is left out, because no JSON parser takes it. Bytes that are not UTF-8 become U+FFFD.
  */
 import { cutText } from '../core/cut-text.ts'
+import { isJsonObject } from '../core/json-object.ts'
 
 /** Longest line that is kept. Lines of 5.6 MB were seen (a big Write). */
 export const LINE_LIMIT_BYTES = 16 * 1024 * 1024
@@ -51,7 +52,7 @@ export function readLine(raw: Buffer, line: number, partial: boolean): SpoolLine
   if (text.trim() === '') return unusable('claude.blank')
   const parsed = parse(text)
   if (parsed === undefined || isTooDeep(text)) return unusable('claude.unparsed')
-  if (!isObject(parsed) || typeof parsed['type'] !== 'string') {
+  if (!isJsonObject(parsed) || typeof parsed['type'] !== 'string') {
     return { ...common, type: 'claude.untyped', payloadText: text }
   }
   const subtype = typeof parsed['subtype'] === 'string' ? `.${typePart(parsed['subtype'])}` : ''
@@ -90,10 +91,6 @@ function parse(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Counts brackets outside strings of a valid JSON text; recursion over it could overflow. */
