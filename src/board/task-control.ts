@@ -8,7 +8,7 @@
  */
 import type { CancelTaskAnswer, DependenciesAnswer, RetryTaskAnswer } from '../core/task-answer.ts'
 import type { Actor } from '../core/envelope.ts'
-import { DroverError, isDroverError } from '../core/errors.ts'
+import { isDroverError } from '../core/errors.ts'
 import { sessionIdOfTask } from '../core/ids.ts'
 import { requestDigest, type KillBody, type DependenciesBody } from '../core/request.ts'
 import { isEnded } from '../core/state.ts'
@@ -23,6 +23,14 @@ import { findCycle } from './cycle.ts'
 import { requireTask } from './known.ts'
 import { LEDGER_WAIT_MS } from './spawn.ts'
 import { dependencyCycle } from './spawn-plan.ts'
+import {
+  hasBegun,
+  hasOwnSession,
+  lostByRedis,
+  notRetryable,
+  nothingToCancel,
+  recorderBehind,
+} from './task-refusals.ts'
 import type { ViaRedis } from './via-redis.ts'
 
 /** Each try means that the task has come a step further meanwhile. */
@@ -67,21 +75,25 @@ export interface TaskControl {
   depend(taskId: string, body: DependenciesBody, by: TaskAskedBy): Promise<DependenciesAnswer>
 }
 
-/** What one try came to: done with this event, or to be looked at again after it. */
-interface Step {
-  readonly isDone: boolean
-  /** null: nothing is waited for. */
-  readonly streamId: string | null
-  readonly sessionId?: string
-  readonly agentId?: string | null
-}
+/**
+ * What one try came to: done with the event at `streamId`, or to be looked at again when that is recorded (null: at once).
+ */
+type Step =
+  | {
+      readonly isDone: true
+      readonly streamId: string
+      readonly sessionId?: string
+      readonly agentId?: string | null
+    }
+  | { readonly isDone: false; readonly streamId: string | null }
+type Done = Extract<Step, { isDone: true }>
 
 export function createTaskControl(parts: TaskControlParts): TaskControl {
   const { ledger, namespace, store, tasks, recorder, viaRedis } = parts
 
   return {
     async cancel(taskId, body, by) {
-      let done: Step | null = null
+      let done: Done | null = null
       for (let tries = 0; tries < MOST_TRIES; tries++) {
         const task = requireTask(ledger, taskId)
         if (task.status === 'cancelled') return cancelled(task, done, true)
@@ -241,7 +253,7 @@ export function createTaskControl(parts: TaskControlParts): TaskControl {
     return streamId === null || (await recorder.waitFor(streamId, LEDGER_WAIT_MS))
   }
 
-  function cancelled(task: TaskView, done: Step | null, recorded: boolean): CancelTaskAnswer {
+  function cancelled(task: TaskView, done: Done | null, recorded: boolean): CancelTaskAnswer {
     const { task_id, session_id, assigned_agent } = task
     return {
       success: true,
@@ -287,55 +299,3 @@ export function createTaskControl(parts: TaskControlParts): TaskControl {
 }
 
 const again = (streamId: string | null): Step => ({ isDone: false, streamId })
-
-function notReady(task: TaskView, message: string): DroverError {
-  const { task_id, status, session_id, waiting_for } = task
-  return new DroverError('task_not_ready', message, { task_id, status, session_id, waiting_for })
-}
-
-function nothingToCancel(task: TaskView): DroverError {
-  return notReady(task, `The task ${task.task_id} is ${task.status}: there is nothing to cancel.`)
-}
-
-function notRetryable(task: TaskView): DroverError {
-  const { task_id, status, waiting_for } = task
-  return notReady(
-    task,
-    status === 'blocked'
-      ? `The task ${task_id} is blocked by ${waiting_for.join(', ')}. Retry what failed of that; this one goes on by itself.`
-      : `The task ${task_id} is ${status}; only a task that failed or was cancelled can be retried.`,
-  )
-}
-
-function hasBegun(task: TaskView): DroverError {
-  const { task_id, status } = task
-  const state = status === 'pending' || status === 'spawned' ? 'about to run' : status
-  return notReady(
-    task,
-    `The task ${task_id} is ${state}; only a task that is pending, or spawned and without an agent, can wait for more.`,
-  )
-}
-
-function hasOwnSession(task: TaskView, sessionId: string): DroverError {
-  return notReady(
-    task,
-    `The session ${sessionId} of the task ${task.task_id} was asked for by itself, with members of its own, which another ` +
-      'run would not have. Cancel and retry the task, then add what it is to wait for.',
-  )
-}
-
-function lostByRedis({ task_id, session_id }: TaskView): DroverError {
-  return new DroverError(
-    'redis_unavailable',
-    `Redis has lost the session of the task ${task_id}; it is written back from the ledger. Ask again in a moment.`,
-    { task_id, session_id, retry_after_seconds: 5 },
-  )
-}
-
-function recorderBehind({ task_id }: TaskView): DroverError {
-  return new DroverError(
-    'ledger_unavailable',
-    `The recorder is behind with the task ${task_id}. Look at it and ask again in a moment.`,
-    { task_id, retry_after_seconds: 2 },
-  )
-}

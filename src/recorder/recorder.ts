@@ -29,7 +29,7 @@ import { createRestorer, type RestoreMemory } from './restorer.ts'
 import { FIRST_RETRY_MS, retryDelay } from './retry-delay.ts'
 import { createStreamCut, type StreamCut } from './stream-cut.ts'
 import { createTrimming } from './trimming.ts'
-import { createWaits } from './waits.ts'
+import { createPositionWaits } from './position-waits.ts'
 
 /** Of one batch: a restored ledger may show thousands of gaps at once. */
 const MAX_ALARMS = 10
@@ -102,7 +102,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
   const { redis, keys, ledger, log, clock = systemClock } = parts
   const { alarms = createAlarms(log) } = parts
   const limiter = createErrorLimiter(log)
-  const waits = createWaits(position)
+  const waits = createPositionWaits(position)
   const memory: RestoreMemory = { quarantine: null, written: 0 }
   const done = { entries: 0, commits: 0, faults: 0 }
   const batchSeconds = createHistogram(BATCH_SECONDS)

@@ -9,7 +9,7 @@ import { messageOf } from '../core/errors.ts'
 import { JOB_NAME, KEEP_FINISHED, type SessionJob } from '../queue/jobs.ts'
 import type { ErrorLimiter } from '../telemetry/error-limiter.ts'
 import { createBrake } from './brake.ts'
-import type { Claim } from './conclude.ts'
+import type { Claim } from './claimed-session.ts'
 
 /** BullMQ looks for jobs whose worker died this often; the lease decides when they may run. */
 const STALLED_INTERVAL_MS = 2000

@@ -1,69 +1,18 @@
 /** From an agent's end to the session's next state, and the session's end. */
-import type { AgentSpec } from '../config/agent-spec.ts'
-import type { Config } from '../config/settings.ts'
-import type { Clock } from '../core/clock.ts'
 import type { SessionRestarting, SessionResumed } from '../core/events.ts'
 import { HAND_OVER_END, MESSAGE_END, NO_ROOM_END, RESTART_END } from '../core/agent-prompt.ts'
 import { MOST_FREE_STEPS, nextStep } from '../core/restart-policy.ts'
 import { messageOf } from '../core/errors.ts'
 import type { FailureReason } from '../core/state.ts'
-import type { Guard } from '../guard/client.ts'
-import type { Leases } from '../queue/lease.ts'
-import type { SessionRequests } from '../queue/session-requests.ts'
 import type { OwnEvent } from '../queue/own-event.ts'
 import { cancelledEnding, endOf, type Ending } from '../queue/session-end.ts'
-import type { AgentRef, Changed, SessionRecord, SessionStore } from '../queue/session-store.ts'
-import type { PodDirectory } from '../queue/pods.ts'
-import type { TalkStore } from '../queue/talk.ts'
-import type { Tidying } from '../queue/tidying.ts'
-import type { Transcripts } from '../queue/transcripts.ts'
-import type { Worktrees } from '../session/worktree/worktrees.ts'
+import type { AgentRef, Changed, SessionRecord } from '../queue/session-store.ts'
 import type { AgentEnded } from './agent-end.ts'
-import type { Doorbell } from './doorbell.ts'
-import type { Flow } from './flow.ts'
-import type { Launcher } from './launch.ts'
+import type { Claim, ClaimedJob, Next, SessionParts } from './claimed-session.ts'
 import { withExpectedFiles } from './expected-files.ts'
 
 /** Until another claim tries what this machine lacked. */
 export const SHORTAGE_MS = 30_000
-
-/** How a claim ended, for the job: finished, to be given to another pod, or to be looked at again later. */
-export type Claim = 'finished' | 'hand_over' | 'no_record' | { readonly laterMs: number }
-
-export interface SessionParts {
-  readonly store: SessionStore
-  readonly requests: SessionRequests
-  readonly talk: TalkStore
-  readonly doorbell: Doorbell
-  readonly leases: Leases
-  readonly guard: () => Promise<Guard>
-  readonly launcher: Launcher
-  readonly flow: Flow
-  readonly transcripts: Transcripts
-  readonly worktrees: Worktrees
-  readonly tidying: Tidying
-  /** `PATH` as agents get it. */
-  readonly searchPath: string
-  readonly pods: PodDirectory
-  readonly config: Config
-  readonly clock: Clock
-  readonly onError: (error: unknown) => void
-  /** The session's events are all on the stream up to this id: its files may go once they are recorded. */
-  readonly onEnded: (sessionId: string, streamId: string) => void
-}
-
-export interface ClaimedJob {
-  readonly sessionId: string
-  readonly spec: AgentSpec
-  readonly extendLock: () => Promise<void>
-  /** Aborts when the pod drains (`Asked` as the reason). */
-  readonly stop: AbortSignal
-  /** Aborts as soon as the pod is told to stop: what only waits is given away at once. */
-  readonly closing: AbortSignal
-}
-
-/** What follows an agent's end. */
-export type Next = Claim | 'resume' | 'fresh'
 
 /**
  * @param cwd where the agent worked; null where that is not on this pod: then a success of which files are expected is

@@ -20,17 +20,8 @@ import type { SessionRecord } from '../queue/session-store.ts'
 import { NO_MESSAGE_FOLLOWED, untilMessage } from './after-interrupt.ts'
 import { runAgent } from './agent-run.ts'
 import { withExpectedFiles } from './expected-files.ts'
-import {
-  concludeWithFiles,
-  endSession,
-  failure,
-  settleWorktree,
-  SHORTAGE_MS,
-  type Claim,
-  type ClaimedJob,
-  type Next,
-  type SessionParts,
-} from './conclude.ts'
+import { concludeWithFiles, endSession, failure, settleWorktree, SHORTAGE_MS } from './conclude.ts'
+import type { Claim, ClaimedJob, Next, SessionParts } from './claimed-session.ts'
 import { beginConversation } from './conversation.ts'
 import { firstWords } from './first-words.ts'
 import { startupTimeoutOf } from './launch.ts'

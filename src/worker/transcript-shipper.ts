@@ -11,7 +11,7 @@ import type { AgentHealth } from '../core/events.ts'
 import type { AgentRef, SessionRecord } from '../queue/session-store.ts'
 import type { Transcripts } from '../queue/transcripts.ts'
 import type { Transcript } from '../session/transcript.ts'
-import type { SessionParts } from './conclude.ts'
+import type { SessionParts } from './claimed-session.ts'
 
 /** Copying a long conversation takes at most one part in so many of the time. */
 const REST = 20

@@ -16,7 +16,8 @@ import type { AgentSpec } from '../config/agent-spec.ts'
 import type { SessionClaimed } from '../core/events.ts'
 import { isResting, SESSION_STATES } from '../core/state.ts'
 import type { SessionRecord } from '../queue/session-store.ts'
-import { endSession, failure, type Claim, type SessionParts } from './conclude.ts'
+import type { Claim, SessionParts } from './claimed-session.ts'
+import { endSession, failure } from './conclude.ts'
 import { preflight, type PreflightParts } from './preflight.ts'
 
 const SHORTEST_PAUSE_MS = 500

@@ -9,7 +9,7 @@ interface Wait {
   readonly settle: (reached: boolean) => void
 }
 
-export interface Waits {
+export interface PositionWaits {
   /** True as soon as `streamId` is reached; false after `timeoutMs` or `giveUp`. */
   wait(streamId: string, timeoutMs: number): Promise<boolean>
   /** Everything up to `streamId` is committed. */
@@ -19,7 +19,7 @@ export interface Waits {
 }
 
 /** @param position reads the committed stream id; an error of it only means that nothing new is known */
-export function createWaits(position: () => string): Waits {
+export function createPositionWaits(position: () => string): PositionWaits {
   const waits = new Set<Wait>()
   let timer: NodeJS.Timeout | null = null
 
