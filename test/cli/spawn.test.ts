@@ -55,6 +55,8 @@ describe('spawn', () => {
     const before = await newest()
     const running = cli.start(['spawn', 'architect', 'Design it', '--json'])
     const id = await accepted(before)
+    // Nobody would take it: whoever waits is told.
+    await until(() => running.stderr().includes('No pod is there, so nothing starts'))
     expect(running.stdout()).toBe('')
     const agent = await playSession(board, id)
     const { code, stdout } = await running.ended
