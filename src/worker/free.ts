@@ -28,7 +28,8 @@ export type Looker = () => Promise<Look>
 /** Null where the system does not say it. */
 export async function freeDisk(dir: string): Promise<FreeDisk | null> {
   const found = await statfs(dir).catch(() => null)
-  if (found === null) return null
+  // Some that are mounted over a network or by a program say nothing but zeros.
+  if (found === null || found.blocks === 0) return null
   const { bavail, bsize, files, ffree } = found
   return { mb: (bavail * bsize) / 2 ** 20, files: files === 0 ? null : ffree }
 }

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest'
-import { allowedCores, createLooker, freeCpuPercent, freeMemoryMb, type Look } from '../../src/worker/free.ts'
+import {
+  allowedCores,
+  createLooker,
+  freeCpuPercent,
+  freeDisk,
+  freeMemoryMb,
+  type Look,
+} from '../../src/worker/free.ts'
 import { shortageOf, watchRoom } from '../../src/worker/room.ts'
 import { until } from '../support/until.ts'
 
@@ -84,6 +91,8 @@ test('this machine can be looked at', async () => {
   expect(first.freeMemoryMb).toBeGreaterThan(0)
   expect(first.total).toBeGreaterThan(0)
   expect(first.disk?.mb).toBeGreaterThan(0)
+  // A file system that says nothing is taken for room.
+  expect(await freeDisk('/proc')).toBeNull()
   expect(freeCpuPercent(first, last)).toBeLessThanOrEqual(100)
   expect(await freeMemoryMb()).toBeGreaterThan(0)
 })
