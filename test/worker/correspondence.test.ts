@@ -121,15 +121,19 @@ async function own(): Promise<string[]> {
   const events = await space.events()
   return events.map(({ type }) => type.replace('drover.', '')).slice(1)
 }
-const AFTER_INTERRUPT = ['session.interrupt_requested', 'agent.interrupted', 'session.waiting_input']
-
-test('a turn that begins and ends while its message is written as taken up: the wait is over, and said to be', async () => {
+/** A turn is stopped, and a message given instead. */
+async function sendInstead(): Promise<string> {
   correspondence.begin()
   print(INIT)
   await interrupt()
   await obey()
   await until(isWaiting)
-  const id = await send()
+  return await send()
+}
+const AFTER_INTERRUPT = ['session.interrupt_requested', 'agent.interrupted', 'session.waiting_input']
+
+test('a turn that begins and ends while its message is written as taken up: the wait is over, and said to be', async () => {
+  const id = await sendInstead()
   meanwhile = {
     when: ({ talk: said }) => said?.started?.includes(id) === true,
     what: () => print(INIT, lifecycle(id, 'completed'), RESULT),
@@ -185,12 +189,7 @@ test('a question that is asked while the inbox is closed is told, answered, and 
 })
 
 test('an agent that ends in the moment in which its wait is over has ended it', async () => {
-  correspondence.begin()
-  print(INIT)
-  await interrupt()
-  await obey()
-  await until(isWaiting)
-  const id = await send()
+  const id = await sendInstead()
   meanwhile = {
     when: ({ talk: said }) => said?.started?.includes(id) === true,
     what() {
