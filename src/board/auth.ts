@@ -32,7 +32,7 @@ export interface Auth {
   untilRevoked(request: FastifyRequest, signal: AbortSignal): AbortSignal
 }
 
-/** Sets the check; before the first route. */
+/** Puts the check in front of every route; to be called before the first one is declared. */
 export function requireTokens(app: FastifyInstance, parts: AuthParts): Auth {
   const hasTokens = parts.tokens.length > 0
   const checkToken = createCheckToken(parts)

@@ -16,7 +16,7 @@ import type { AgentTypeRegistry } from '../queue/agent-types.ts'
 import type { Scope } from '../core/scope.ts'
 import type { Queues } from '../queue/jobs.ts'
 
-/** Where it is. */
+/** The path under which Bull Board is served. */
 export const QUEUES_PATH = '/queues'
 /** How soon a type that a pod announces is shown. */
 const LOOK_FOR_TYPES_MS = 5000

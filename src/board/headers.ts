@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { SESSION_ID_PATTERN } from '../core/ids.ts'
 import { idempotencyKeySchema } from '../core/request.ts'
 
-/** Of whatever asks for something. */
+/** The headers of every request that asks for something: the session whose agent asks. */
 export const callerHeaders = z.looseObject({
   'drover-session': z
     .string()
@@ -14,7 +14,7 @@ export const callerHeaders = z.looseObject({
 
 const key = idempotencyKeySchema.optional()
 
-/** Of what an agent may wait for. */
+/** The same for requests whose end an agent may wait for. */
 export const waitHeaders = callerHeaders.extend({
   'drover-wait': z
     .enum(['started', 'completed'], { error: 'must be started or completed' })
@@ -22,7 +22,7 @@ export const waitHeaders = callerHeaders.extend({
     .describe('The caller follows the session so far: refused where a session would wait for itself.'),
 })
 
-/** Of what may be repeated. */
+/** The same for spawns, which may be repeated under a key. */
 export const spawnHeaders = waitHeaders.extend({
   'idempotency-key': key.describe('The same key is the same session, so that the request may be repeated.'),
 })

@@ -31,7 +31,7 @@ export interface HealthWatch {
   stop(): Promise<void>
 }
 
-/** Looks from now on. */
+/** Begins to look at once. */
 export function watchHealth(parts: HealthWatchParts): HealthWatch {
   const { monitor, ledger, store, takeoverMs = TAKEOVER_MS } = parts
   /** What was put on the stream and may not be recorded yet. */

@@ -23,7 +23,7 @@ export interface Requirement {
   readonly tools: readonly string[]
 }
 
-/** May it? */
+/** Whether the principal has what the route requires. */
 export function allows(principal: Principal, { scope, tools }: Requirement): boolean {
   if (principal.kind === 'open') return true
   if (principal.kind === 'session') return principal.tools.some((tool) => tools.includes(tool))

@@ -134,7 +134,7 @@ export const eventFilterQuery = z
   .strictObject(eventFilter)
   .transform((query): EventFilter => camelized(query))
 
-/** The same and `q`. */
+/** The filters of events, and `q`: the words to search for. */
 export const searchQuery = z
   .strictObject({
     ...eventFilter,
@@ -142,7 +142,7 @@ export const searchQuery = z
   })
   .transform(({ q, ...filter }): SaidFilter => ({ ...camelized(filter), q }))
 
-/** Of messages between agents. */
+/** The filters of lists of messages between agents. */
 export const messageQuery = z
   .strictObject({
     ...page,

@@ -2,7 +2,7 @@
 import type { FastifyReply } from 'fastify'
 import type { Readable } from 'node:stream'
 
-/** Sends a text that is JSON as it is. */
+/** Answers with a text that is JSON already, without parsing it. */
 export function sendJsonText(reply: FastifyReply, text: string): Promise<never> {
   return sendAsIs(reply.header('content-type', 'application/json; charset=utf-8'), text)
 }

@@ -198,7 +198,7 @@ function refuseCycle(ledger: LedgerReader, taskId: string, more: readonly string
   if (cycle !== null) throw dependencyCycle(cycle)
 }
 
-/** Names the way around. */
+/** The refusal of tasks that wait for one another, which names them in the order of the circle. */
 export function dependencyCycle(cycle: readonly string[]): DroverError {
   return new DroverError(
     'dependency_cycle',

@@ -13,7 +13,7 @@ export interface ToolCalls {
   answered(id: unknown): string
 }
 
-/** None yet. */
+/** No call is known yet. */
 export function createToolCalls(): ToolCalls {
   const open = new Map<string, string>()
   const what = (id: string): string => open.get(id) ?? ''

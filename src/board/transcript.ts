@@ -21,7 +21,7 @@ export interface Transcript {
   of(event: Envelope): string
 }
 
-/** Of one session. */
+/** The transcript of one session, to be given its events in order. */
 export function createTranscript(): Transcript {
   const calls = createToolCalls()
   return {

@@ -5,7 +5,7 @@ export interface Bell {
   wait(timeoutMs: number, signal?: AbortSignal): Promise<void>
 }
 
-/** A bell for one waiter. */
+/** A bell that one waiter at a time can wait for. */
 export function createBell(): Bell {
   let rung = false
   let wake: (() => void) | null = null

@@ -8,7 +8,7 @@ export interface Closing {
   run(): Promise<void>
 }
 
-/** Nothing to close yet. */
+/** A list of what is to be closed, empty at first. */
 export function createClosing(): Closing {
   const steps: (() => unknown)[] = []
   let running: Promise<void> | null = null

@@ -33,7 +33,7 @@ import {
   worktreeChangedSchema,
 } from './task-payloads.ts'
 
-/** By the event's type. */
+/** The schema of each of Drover's own payloads, by the type of its event. */
 export const EVENT_PAYLOADS = {
   'drover.session.accepted': sessionAcceptedSchema,
   'drover.session.claimed': sessionClaimedSchema,

@@ -6,7 +6,7 @@
  */
 import { hash } from 'node:crypto'
 
-/** Of no lines at all. */
+/** The digest of an agent that printed nothing. */
 export const NO_LINES = '0'.repeat(64)
 
 export interface LinesDigest {

@@ -56,7 +56,7 @@ export function needsAttention({ agents_stalled, agents_dead }: MonitorAnswer): 
   return agents_stalled + agents_dead > 0
 }
 
-/** The answer about these agents. */
+/** The answer of `GET /monitor` about these agents. */
 export function monitorAnswer(agents: readonly MonitoredAgent[], at: Date): MonitorAnswer {
   const of = (health: MonitoredAgent['health_status']): number =>
     agents.filter((agent) => agent.health_status === health).length

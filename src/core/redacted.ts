@@ -9,7 +9,7 @@ import type { Redactor, Secret } from './redact.ts'
 import type { SpawnRequest, TemplateVars } from './request.ts'
 import { listOf } from './schema.ts'
 
-/** That something was taken out. */
+/** Says of a record that secrets were taken out of it. */
 export const redactedSchema = z
   .object({
     members: listOf(z.string()).describe('Where: prompt, vars.<name>, text, message, updated_input.'),

@@ -74,7 +74,7 @@ export const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/, 'must be 1 to 200 printable characters')
 
-/** For other schemas that take the same. */
+/** Members of a request, for other schemas that take the same ones. */
 export const REQUEST_FIELDS = {
   agentType,
   prompt,

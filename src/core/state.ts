@@ -91,7 +91,7 @@ export function isEnded(state: SessionState): state is EndState {
   return SESSION_TRANSITIONS[state].length === 0
 }
 
-/** An agent may be alive in these. */
+/** Whether an agent of the session may be alive in this state. */
 export function isLive(state: SessionState): boolean {
   return state === 'starting' || state === 'running' || state === 'waiting_input'
 }

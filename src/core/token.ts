@@ -28,7 +28,7 @@ export function newToken(): string {
   return `drover_token_${randomBytes(RANDOM_BYTES).toString('base64url')}`
 }
 
-/** A fresh one of a session. */
+/** A fresh token for the agent of a session. */
 export function newSessionToken(sessionId: string): string {
   return `drover_session_${sessionId}_${randomBytes(RANDOM_BYTES).toString('base64url')}`
 }
@@ -88,7 +88,7 @@ export function writtenTokenProblem(written: string): string | null {
   )
 }
 
-/** Without the hash, for people and logs. */
+/** The token as it may be shown to people and in logs: without its hash. */
 export function maskedToken(written: string): string {
   return written.replace(/:[^:]*$/, ':***')
 }

@@ -33,7 +33,7 @@ export type AgentTypeSummary = Readonly<z.infer<typeof agentTypeSummarySchema>>
 export const agentTypeViewSchema = z
   .object({ ...agentTypeSummarySchema.shape, active: amount, waiting: amount })
   .meta({ id: 'AgentType' })
-/** As much of one as was asked for. */
+/** An agent type in a list, with as much of it as was asked for. */
 export const agentTypeLineSchema = agentTypeViewSchema
   .partial()
   .required({ name: true })

@@ -40,7 +40,7 @@ const CHARACTERS_PER_TOKEN = 4
 /** A notice of the CLI in the model's name: no call was made. */
 const SYNTHETIC_MODEL = '<synthetic>'
 
-/** Nothing yet. */
+/** The account of one agent, without any line yet. */
 export function createUnbilled(): Unbilled {
   const messages = new Map<string, Message>()
   return {

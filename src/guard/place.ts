@@ -17,7 +17,7 @@ export function namespaceOf(pid: number): string | null {
   }
 }
 
-/** An identity out of a file. */
+/** Whether a value that was read from a file is the identity of a process. */
 export function isIdentity(value: unknown): value is Identity {
   return isJsonObject(value) && Number.isSafeInteger(value['pid']) && Number.isSafeInteger(value['startTime'])
 }

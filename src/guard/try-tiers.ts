@@ -41,7 +41,7 @@ const HOW_TO_GET: Readonly<Record<TierName, string>> = {
   group: 'For group this host needs a /bin/sh.',
 }
 
-/** What to do so that a host can do a tier. */
+/** What an operator can do so that this host supports the tier. */
 export const howToGet = (tier: TierName): string => HOW_TO_GET[tier]
 
 /**

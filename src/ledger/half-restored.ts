@@ -2,7 +2,7 @@
 import { lstatSync } from 'node:fs'
 import { DroverError } from '../core/errors.ts'
 
-/** Beside the ledger at `path`. */
+/** The file that stands beside the ledger at `path` while a restore is not finished. */
 export function restoringPathOf(path: string): string {
   return `${path}.restoring`
 }

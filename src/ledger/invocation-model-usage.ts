@@ -18,7 +18,7 @@ export interface InvocationModelUsageTable {
   price(sessionId: string): void
 }
 
-/** The kinds of tokens, as columns. */
+/** The columns that count tokens, one for each kind. */
 export const TOKENS = ['input_tokens', 'output_tokens', 'cache_read_tokens', 'cache_creation_tokens'] as const
 
 /**

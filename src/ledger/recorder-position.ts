@@ -27,7 +27,7 @@ export interface RecorderPositionTable {
   move(epoch: number, streamId: string, ts: string): boolean
 }
 
-/** Before every entry of a stream. */
+/** The stream id that lies before every entry. */
 export const STREAM_START = '0-0'
 
 export function createRecorderPositionTable(db: Db): RecorderPositionTable {
@@ -67,7 +67,7 @@ export function createRecorderPositionTable(db: Db): RecorderPositionTable {
   }
 }
 
-/** How far the ledger is, for readers. */
+/** How far the ledger is, as readers are told. */
 export function createRecorded(db: Db): () => Recorded {
   const select = db.prepare<[], Recorded>(
     'SELECT stream_id AS streamId, updated_at AS asOf FROM recorder_position WHERE id = 1',

@@ -34,7 +34,7 @@ export function partOf(text: string): string {
   return text
 }
 
-/** A trigram index finds nothing shorter. */
+/** Whether a text is long enough for the trigram index, which finds nothing shorter. */
 export function hasTrigram(text: string): boolean {
   return Array.from(text).length >= 3
 }

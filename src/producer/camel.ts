@@ -63,13 +63,13 @@ function rename(value: unknown, key: (key: string) => string): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [key(name), rename(member, key)]))
 }
 
-/** As `DeepCamel` says. */
+/** A document of the wire with camelCase names at every level (`DeepCamel`). */
 export function toDeepCamel<T>(value: T): DeepCamel<T> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the type says what the function does
   return renameDeep(value, camelKey) as DeepCamel<T>
 }
 
-/** The way back, for what is asked. */
+/** The way back, for what is sent: snake_case at every level. */
 export function toDeepSnake<T>(value: DeepCamel<T>): T {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the type says what the function does
   return renameDeep(value, snakeKey) as T

@@ -73,7 +73,7 @@ export function anotherRuns({ sessionId, agentId, state }: SessionRecord, named:
   )
 }
 
-/** `session_ended` of one that is about to. */
+/** `session_ended` for a session that is about to end, because somebody has killed it. */
 export function beingKilled({ sessionId, state }: SessionRecord): DroverError {
   return new DroverError('session_ended', `The session ${sessionId} is being killed.`, {
     session_id: sessionId,

@@ -49,7 +49,7 @@ export async function forgetFailedClaims(
   await redis.hdel(keys.failedClaims, sessionId)
 }
 
-/** By session id. */
+/** What is noted of failed claims, by session id. */
 export async function readFailedClaims(
   redis: Redis,
   keys: Pick<Keys, 'failedClaims'>,

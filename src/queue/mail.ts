@@ -76,7 +76,7 @@ interface ScriptedRedis extends Redis {
   droverMail(keyCount: number, ...args: string[]): Promise<MailAnswer>
 }
 
-/** Over a connection that may be shared. */
+/** The mail of one namespace, over a connection that may be shared. */
 export function createMailStore(redis: Redis, keys: Keys): MailStore {
   redis.defineCommand('droverMail', { lua: MAIL_SCRIPT })
   const scripted = redis as ScriptedRedis

@@ -89,7 +89,7 @@ export interface TalkStore {
 
 const LIVE = Object.fromEntries(SESSION_STATES.filter(isLive).map((state) => [state, true]))
 
-/** Over a connection that may be shared. */
+/** What is said to the sessions of a namespace, over a connection that may be shared. */
 export function createTalkStore(redis: Redis, keys: Keys): TalkStore {
   const callSession = createCallSession(redis, keys)
   // A client sends again what it had in flight when a connection broke: the same number answers as the first time.

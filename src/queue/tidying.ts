@@ -27,7 +27,7 @@ export interface Tidying {
   until(sessionId: string, signal?: AbortSignal): Promise<string | null>
 }
 
-/** Over a connection. */
+/** Over a connection that may be shared. */
 export function createTidying(redis: Redis, keys: Pick<Keys, 'tidying'>): Tidying {
   return {
     async begin(sessionId) {

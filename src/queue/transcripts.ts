@@ -82,7 +82,7 @@ interface ScriptedRedis extends Redis {
   droverPutTranscript(keyCount: number, ...args: (string | number | Buffer)[]): Promise<string>
 }
 
-/** Over a connection that may be shared. */
+/** The copies of conversations of a namespace, over a connection that may be shared. */
 export function createTranscripts(redis: Redis, keys: Keys): Transcripts {
   redis.defineCommand('droverPutTranscript', { lua: PUT_SCRIPT })
   const scripted = redis as ScriptedRedis

@@ -30,7 +30,7 @@ export interface UnclaimableParts {
   readonly afterMs?: number
 }
 
-/** Ends those that are due. */
+/** Ends the sessions whose claims have failed for too long. */
 export async function endUnclaimable(parts: UnclaimableParts): Promise<void> {
   const { redis, keys, afterMs = UNCLAIMABLE_AFTER_MS } = parts
   const failed = await readFailedClaims(redis, keys)

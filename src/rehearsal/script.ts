@@ -159,7 +159,7 @@ export function turnsOfSubagent(script: Script, prompt: string): readonly Turn[]
   return Object.hasOwn(script.subagents, prompt) ? script.subagents[prompt] : undefined
 }
 
-/** How prompts are told apart. */
+/** The first line of a prompt, by which the turns of a script are chosen. */
 export function firstLineOf(text: string): string {
   return text.trim().split('\n', 1)[0]?.trim() ?? ''
 }

@@ -36,7 +36,7 @@ export interface SpoolLine {
 
 /** Deeper JSON is refused by readers of the ledger (SQLite's own limit is 1000) and by nobody's intention. */
 const NESTING_LIMIT = 500
-/** Characters of a line that is no JSON. */
+/** The most characters that are kept of a line that is no JSON. */
 export const RAW_LIMIT = 1_000_000
 const TYPE_PART_LIMIT = 64
 

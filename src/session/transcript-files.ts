@@ -10,7 +10,7 @@ import { DroverError } from '../core/errors.ts'
 
 /** Files; a subagent has two, a long tool result one. */
 export const MOST_FILES = 5000
-/** Directories below each other. */
+/** The most directories that may lie within one another. */
 export const DEEPEST = 6
 const READ_BYTES = 256 * 1024
 /** Not hidden, so the CLI's lock files stay where they are; never `.` or `..`. */
@@ -103,7 +103,7 @@ export function lengthOf(pieces: readonly Buffer[]): number {
   return pieces.reduce((sum, { length }) => sum + length, 0)
 }
 
-/** Of all pieces. */
+/** Length and SHA-256 of all pieces, one after the other. */
 export function digestOf(pieces: readonly Buffer[]): Digest {
   const hash = createHash('sha256')
   for (const piece of pieces) hash.update(piece)

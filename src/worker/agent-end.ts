@@ -34,7 +34,7 @@ export interface AgentRemains {
   readonly lastSaid: LastSaid
 }
 
-/** How it ended. */
+/** The outcome of the agent and its last events. */
 export function describeEnd(remains: AgentRemains): AgentEnded {
   const { agent, exit, asked, stderrTail, lastSaid } = remains
   // Deadline and guard loss are the guard's word, and come before what we had asked for.

@@ -42,7 +42,7 @@ export interface AgentStreamParts {
   readonly onFailure: (error: unknown) => void
 }
 
-/** Starts at once. */
+/** Publishes the spool from now on, until `finish`. */
 export function createAgentStream(parts: AgentStreamParts): AgentStream {
   const { store, agent, flow = FULL_SPEED } = parts
   const { redactor = readRedactor(dirname(parts.spool)) } = parts

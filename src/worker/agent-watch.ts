@@ -45,7 +45,7 @@ export interface AgentWatch {
   stop(): void
 }
 
-/** Starts at once. */
+/** Watches the agent from now until `stop`. */
 export function watchAgent(agent: Pick<GuardedAgent, 'onSample'>, options: AgentWatchOptions): AgentWatch {
   const { limits, clock, isBehind, isWaiting, onStalled } = options
   let liveness: Liveness = newLiveness(clock.monotonic())

@@ -116,5 +116,5 @@ export function createFlow(highWater: number, log: Pick<Logger, 'warn' | 'info'>
   }
 }
 
-/** Of whoever is no pod. */
+/** The flow that holds nothing back, for whoever is no pod. */
 export const FULL_SPEED = createFlow(Number.POSITIVE_INFINITY, { warn: () => {}, info: () => {} })

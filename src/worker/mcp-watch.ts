@@ -19,7 +19,7 @@ export interface McpWatch {
   hear(facts: Pick<StreamFacts, 'mcpServers' | 'sawInit'>): void
 }
 
-/** Of one agent. */
+/** Watches the MCP servers of one agent. */
 export function createMcpWatch({ store, agent, required, onLacking, onFailure }: McpWatchParts): McpWatch {
   let heard: StreamFacts['mcpServers'] = []
   const warned = new Set<string>()

@@ -39,7 +39,7 @@ function isRenewed({ config }: SessionParts, leftMs: number): boolean {
   return leftMs > config.lease.ttlMs / 2
 }
 
-/** The job is looked at again later. */
+/** The claim of a session whose agent runs on another pod: its job is looked at again later. */
 export const HELD_ELSEWHERE: Claim = { laterMs: HELD_MS }
 
 /** Where a type has several slots, ours says nothing of the one that the agent before has: its end is waited for. */

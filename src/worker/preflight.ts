@@ -84,7 +84,7 @@ async function usesWorktree(spec: AgentSpec, record: SessionRecord, dir: string)
   return begunIn === null || begunIn !== (await workspaceId(dir))
 }
 
-/** As the session's worktree knows it. */
+/** The session as the owner of its worktree. */
 export function ownerOf(record: SessionRecord): Owner {
   return {
     sessionId: record.sessionId,

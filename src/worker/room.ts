@@ -80,7 +80,7 @@ export function watchRoom(
   return { shortage: () => shortage, free: () => free, stop: () => clearInterval(timer) }
 }
 
-/** Pure: what is short, in words. */
+/** What a new agent would lack here, in words; null where there is room. */
 export function shortageOf(limits: RoomLimits, { cpuPercent, memoryMb, disk }: Free): string | null {
   const { minFreeMemoryMb, minFreeCpuPercent, minFreeDiskMb } = limits
   const short = [

@@ -19,7 +19,7 @@ export function stopOf(signal: AbortSignal): Stop {
   return typeof reason === 'string' ? { asked: reason } : reason
 }
 
-/** As the kill was asked for. */
+/** The stop that a kill asks for, with its grace and who asked. */
 export function stopForCancel({ actor, force, grace_seconds }: CancelRequest): Stop {
   if (force) return { asked: 'cancel', graceMs: 0, actor }
   return { asked: 'cancel', actor, ...(grace_seconds === null ? {} : { graceMs: grace_seconds * 1000 }) }

@@ -39,7 +39,7 @@ export async function missingWorkspace(
   return `The workspace ${check.dir} is not the one that the session began in; its files are others.`
 }
 
-/** What the pod has for `preflight`. */
+/** The part of the session's parts that `preflight` needs. */
 export function preflightParts({ config, worktrees, searchPath }: SessionParts): PreflightParts {
   return { roots: config.workspace.roots, worktrees, searchPath }
 }

@@ -121,7 +121,7 @@ async function knownSession(
   throw invalidRequest([{ path: 'Drover-Session', message }])
 }
 
-/** Is it one of this Drover? */
+/** Whether the ledger or Redis knows a session of this id. */
 export async function isKnownSession(
   { ledger, store }: Pick<SessionRoutesParts, 'ledger' | 'store'>,
   sessionId: string,

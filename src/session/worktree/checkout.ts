@@ -17,7 +17,7 @@ export interface Changes {
   readonly hasRepositories: boolean
 }
 
-/** Whether something would be lost with it. */
+/** Whether changes or commits would be lost with the worktree. */
 export function hasWork({ uncommitted, ahead, hasRepositories }: Changes): boolean {
   return uncommitted.length > 0 || ahead > 0 || hasRepositories
 }

@@ -89,7 +89,7 @@ export async function replaceRecord(commonDir: string, record: WorktreeRecord): 
   await withDraft(commonDir, record, (draft, file) => rename(draft, file))
 }
 
-/** Nothing happens where there is none. */
+/** Removes the record of a worktree; nothing happens where there is none. */
 export async function dropRecord(commonDir: string, key: string): Promise<void> {
   await rm(fileOf(commonDir, key), { force: true })
 }
