@@ -2,7 +2,7 @@
  * What people write is recorded without secrets and given to agents with them: through every door, in every place
  * where it is stored, published or logged. What Redis loses comes back as it is recorded, and that is said.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parsePattern } from '../../src/core/redact-patterns.ts'
@@ -123,9 +123,11 @@ test('what Redis loses comes back as it is recorded, is still the same request, 
   await until(async () => (await events(ofTask)).length > 1 && (await events(id)).length > 1)
   // Without its session, as a task has it that waits for another one.
   await ask('tasks', { tasks: [work(telling('LOST-2'), { task_id: 'LOST-2', depends_on: ['LOST-1'] })] })
+  await until(async () => (await get('tasks/LOST-2')).task)
 
   await house.redis.flushall()
-  await until(async () => (await house.redis.hget(house.keys.session(id), 'state')) === 'queued')
+  // Written back: before that nothing new is taken.
+  await until(async () => (await house.redis.get(house.keys.seeded)) !== null)
   expect(await spawn(telling('lost'))).toMatchObject({ session_id: id, repeated: true })
   await expect(spawn(telling('lost').replace('4711', '4712'))).rejects.toThrow(/idempotency_conflict/)
   expect(await ask(`sessions/${id}/messages`, message)).toMatchObject({ repeated: true })
@@ -168,11 +170,11 @@ test('agents get what they are told with its secrets, and nothing else has them'
   await mcp.close()
   await ask('tasks', task('T-1'))
   await ask('tasks', task('T-2', { template: 'plain', vars: { key: SECRETS[1] }, depends_on: ['T-1'] }))
-  await ask('sessions', work(telling('T-3'), { depends_on: ['T-1'] }))
+  const ofNewTask = await ask('sessions', work(telling('T-3'), { depends_on: ['T-1'] }))
   await Promise.all(spawned.map(ended))
   for (const file of ['http', 'vars', 'typescript', 'mcp']) expect(told(file)).toBe(RAW)
-  await ended(await sessionOf('T-2'))
-  for (const file of ['T-1', 'T-2']) expect(told(file)).toBe(RAW)
+  await Promise.all([ended(await sessionOf('T-2')), ended(ofNewTask.session_id)])
+  for (const file of ['T-1', 'T-2', 'T-3']) expect(told(file)).toBe(RAW)
 
   const { task: recorded } = await get('tasks/T-2')
   expect(recorded).toMatchObject({ redacted: { members: ['prompt', 'vars.key', 'vars.task'] } })
@@ -186,7 +188,7 @@ test('agents get what they are told with its secrets, and nothing else has them'
   ])
   // Nor has Redis: what is completed is not run again.
   expect(await house.redis.hget(house.keys.session(spawned[0] ?? ''), 'taken_out')).toBeNull()
-  expectNothingOfIt(await everything([...spawned, await sessionOf('T-2')]))
+  expectNothingOfIt(await everything([...spawned, await sessionOf('T-2'), ofNewTask.session_id]))
 })
 
 test('messages, answers and reasons of people: the agent hears them as they were said', async () => {
@@ -218,8 +220,14 @@ test('messages, answers and reasons of people: the agent hears them as they were
   await until(async () => (await payloads(denied.session_id, 'drover.message.answered')).length > 0)
   await ask(`sessions/${denied.session_id}/kill`, { reason: RAW })
   // A restart begins with the prompt as it was given, as long as Redis has it.
-  const failing = await ask('sessions', work(telling('again', { result: 'error', text: 'no' })))
-  await ended(failing.session_id)
+  const { session_id: failing } = await ask(
+    'sessions',
+    work(telling('again', { result: 'error', text: 'no' }), { auto_restart: false }),
+  )
+  await ended(failing)
+  rmSync(join(house.workspace, 'again'))
+  const { session_id: again } = await ask(`sessions/${failing}/restart`, { force: true })
+  await ended(again)
   expect(told('again')).toBe(RAW)
-  expectNothingOfIt(await everything([id, denied.session_id, failing.session_id]))
+  expectNothingOfIt(await everything([id, denied.session_id, failing, again]))
 })
