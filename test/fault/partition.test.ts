@@ -2,7 +2,7 @@
  * F14: one pod is cut off from Redis, in every way a network can do it. Each case has a pod of its own that serves
  * one agent type; another pod that serves all is there as soon as their sessions run.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { FakeScript } from '../support/fake-claude.ts'
@@ -10,7 +10,7 @@ import { until } from '../support/until.ts'
 import { openField, type Field } from './rig/field.ts'
 import { checkInvariants } from './rig/invariants.ts'
 import type { FieldPod } from './rig/pod.ts'
-import { livesOfSession } from './rig/starts.ts'
+import { livesOfSession, untilGone } from './rig/starts.ts'
 import type { ProxyMode } from './rig/proxy.ts'
 import { SHORT_LEASE } from './rig/settings.ts'
 
@@ -62,6 +62,9 @@ beforeAll(async () => {
   cutAt = field.now()
   for (const name of NAMES) pods[name].proxy.mode(CUTS[name])
   field.tell('paid')
+  await untilGone(field, first.paid)
+  // Its successor talks until it is told, too: one that is over at once would not be seen.
+  rmSync(join(field.workspace, 'paid'))
   await field.startPod({ id: 'rescue' })
   rescueReadyAt = field.now()
   await Promise.all(
