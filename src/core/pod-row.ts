@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { amount, listOf, time } from './schema.ts'
 
 /**
- * `ready`: claims. All others claim nothing: `starting`, `draining` (told to stop), `no_room` (CPU, memory, sessions),
+ * `ready`: claims. All others claim nothing: `starting`, `draining` (told to stop), `no_room` (CPU, memory, disk, sessions),
  * `no_guard` (its guard died, another one is being started), `waiting_redis` (Redis is away or refuses).
  */
 export const POD_STATES = ['starting', 'ready', 'draining', 'no_room', 'no_guard', 'waiting_redis'] as const
@@ -29,7 +29,7 @@ export const podRowSchema = z
       .number()
       .nullable()
       .describe(
-        'Over the last seconds, within its cgroup; null where it does not look (both checks are off).',
+        'Over the last seconds, within its cgroup; null where it does not look (all checks are off).',
       ),
     free_memory_mb: z.number().nullable().describe('Likewise, at its last look.'),
     started_at: time,

@@ -57,7 +57,15 @@ function redacted(destination: DestinationStream, redact: (line: string) => stri
   return { write: (line) => destination.write(redact(line)) }
 }
 
-/** Synchronous: the last lines before a crash are the ones that are needed. */
+/** Characters of lines that wait for room on the disk of the log; what comes beyond them is dropped. */
+const MOST_WAITING = 1_000_000
+
+/**
+ * Synchronous: the last lines before a crash are the ones that are needed. A log that cannot be written ends nothing: on
+ * a full disk the first line about it would take the pod with it, and its agents.
+ */
 function standardError(): DestinationStream {
-  return fileDestination({ dest: 2, sync: true })
+  const destination = fileDestination({ dest: 2, sync: true, maxLength: MOST_WAITING })
+  destination.on('error', () => {})
+  return destination
 }

@@ -12,7 +12,7 @@ export interface ReadinessInput {
   readonly running: number
   /** Sessions at once; Infinity for no limit. */
   readonly maxSessions: number
-  /** What of CPU or memory is short; null where nothing is. */
+  /** What of CPU, memory or disk is short; null where nothing is. */
   readonly shortage: string | null
 }
 

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { execa } from 'execa'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -111,4 +113,22 @@ describe('lines for people', () => {
     expect(lines).toHaveLength(1)
     expect(lines[0]).toMatch(/^[^\p{Cc}\u202e]*\n$/u)
   })
+})
+
+test('a log that cannot be written to, because its disk is full, ends no process', () => {
+  const logger = new URL('../../src/telemetry/logger.ts', import.meta.url).href
+  const code = `import { createLogger } from ${JSON.stringify(logger)}
+    const log = createLogger({ level: 'info', name: 'test' })
+    for (let line = 0; line < 3000; line++) log.warn('x'.repeat(1000))
+    setTimeout(() => console.log('alive'), 10)`
+  const full = openSync('/dev/full', 'w')
+  try {
+    const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+      stdio: ['ignore', 'pipe', full],
+      encoding: 'utf8',
+    })
+    expect([status, stdout]).toEqual([0, 'alive\n'])
+  } finally {
+    closeSync(full)
+  }
 })
