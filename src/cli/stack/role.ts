@@ -1,6 +1,7 @@
 /** A role of Drover (worker, board, a whole `up`) as a child process of this one. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
+import { constants } from 'node:os'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { DroverError } from '../../core/errors.ts'
@@ -54,7 +55,9 @@ export async function startRole(options: RoleOptions): Promise<Role> {
   if (log !== null) closeSync(log)
   child.stdin?.on('error', () => {})
   const exited = new Promise<number>((resolve) => {
-    child.on('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)))
+    child.on('exit', (code, signal) =>
+      resolve(code ?? (signal === null ? 1 : 128 + constants.signals[signal])),
+    )
     child.on('error', () => resolve(1))
   })
   const document = await Promise.race([firstDocument(child), exited.then(() => null)])
