@@ -56,7 +56,7 @@ test('F03 with a killed guard all its agents are gone; the worker goes on with a
   const guard = pod.guardPid()
   const ids = await Promise.all(
     ['architect', 'code_reviewer'].map((agentType) =>
-      field.spawn({ lines: 20, delay_ms: 40 }, { agentType }),
+      field.spawn({ lines: 5000, delay_ms: 40, until_file: 'guard is gone' }, { agentType }),
     ),
   )
   const agents = await Promise.all(ids.map((id) => field.agentOf(id)))
@@ -66,6 +66,7 @@ test('F03 with a killed guard all its agents are gone; the worker goes on with a
   pod.signalGuard('SIGKILL')
   await until(() => agents.every((agent) => !isTreeAlive(field.witnessDir, agent.agentId)))
   expect(field.now() - killedAt).toBeLessThan(1000 + field.stoodStill(killedAt))
+  field.tell('guard is gone')
 
   for (const [index, id] of ids.entries()) {
     // Not its fault: no try is used.

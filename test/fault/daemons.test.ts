@@ -24,12 +24,15 @@ const KINDS: readonly DaemonKind[] = ['plain', 'setsid', 'double_fork', 'env_cle
 /** A process group cannot hold those that left their environment behind (M15): the documented hole of that tier. */
 const HELD_BY_A_GROUP: readonly DaemonKind[] = ['plain', 'setsid', 'double_fork']
 
+/** Until it is told by a file of its name: the test has to see it first. */
+const TALK: FakeScript = { lines: 5000, delay_ms: 50 }
+
 const ENDINGS = {
-  exits: {},
-  crashes: { crash_on_attempts: [1] },
+  exits: TALK,
+  crashes: { ...TALK, crash_on_attempts: [1] },
   'is-killed': { silence_ms: 60_000 },
-  'loses-its-worker': { lines: 30, delay_ms: 50 },
-  'is-drained': { lines: 30, delay_ms: 50 },
+  'loses-its-worker': TALK,
+  'is-drained': TALK,
 } satisfies Record<string, FakeScript>
 type Ending = keyof typeof ENDINGS
 const NAMES = Object.keys(ENDINGS) as Ending[]
@@ -58,7 +61,7 @@ beforeAll(async () => {
   ])
   if ((await tierOf('home')) === 'group') kinds = HELD_BY_A_GROUP
   for (const name of NAMES) {
-    const script = { ...ENDINGS[name], daemons: kinds, daemon_dir: `left-${name}` }
+    const script = { ...ENDINGS[name], until_file: name, daemons: kinds, daemon_dir: `left-${name}` }
     ids[name] = await field.spawn(script, { agentType: name })
   }
   await Promise.all(NAMES.map(watchFirst))
@@ -70,12 +73,14 @@ async function watchFirst(name: Ending): Promise<void> {
   const { agentId, pid } = await field.agentOf(ids[name])
   first[name] = { agentId, namespace: namespaceOf(pid), goneMs: Number.POSITIVE_INFINITY }
   await until(() => kinds.every((kind) => existsSync(join(field.workspace, `left-${name}`, `${kind}.pid`))))
-  if (name !== 'exits' && name !== 'crashes') expect(isTreeAlive(field.witnessDir, agentId), name).toBe(true)
+  expect(isTreeAlive(field.witnessDir, agentId), name).toBe(true)
   const faultAt = field.now()
   const ended = fault(name)
   await untilGone(field, agentId)
   const goneAt = field.now()
   await ended
+  // The agent that follows it.
+  field.tell(name)
   const life = livesOfSession(field, ids[name]).find((one) => one.agentId === agentId)
   // What drains or is asked to end may use its grace first: counted from the CLI's own end.
   const from = name === 'loses-its-worker' ? faultAt : (life?.to ?? 0)
@@ -87,6 +92,7 @@ async function fault(name: Ending): Promise<void> {
   if (name === 'is-killed') await field.producer.kill(ids[name], { reason: 'F24' })
   else if (name === 'loses-its-worker') await pods.dying.kill()
   else if (name === 'is-drained') await pods.leaving.drain()
+  else field.tell(name)
 }
 
 function namespaceOf(pid: number | 'self'): string {

@@ -1,5 +1,6 @@
 /** F04 and F05: an agent that cannot move is stalled, one that only says nothing is not. All at once on one pod. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { FakeScript } from '../support/fake-claude.ts'
 import { until } from '../support/until.ts'
 import { openField, type Field } from './rig/field.ts'
 import { checkInvariants } from './rig/invariants.ts'
@@ -25,9 +26,9 @@ const stopped = {} as Record<'frozen' | 'thawed', number>
 
 beforeAll(async () => {
   field = await openField({ pods: 1, types: TYPES })
-  const talk = { lines: 25, delay_ms: 40 }
-  ids.frozen = await field.spawn(talk, { agentType: 'frozen' })
-  ids.thawed = await field.spawn(talk, { agentType: 'thawed' })
+  const talk = (until_file: Type): FakeScript => ({ lines: 5000, delay_ms: 40, until_file })
+  ids.frozen = await field.spawn(talk('frozen'), { agentType: 'frozen' })
+  ids.thawed = await field.spawn(talk('thawed'), { agentType: 'thawed' })
   ids.quiet = await field.spawn({ silence_ms: field.times.stallMs * 2 }, { agentType: 'quiet' })
   const still = { silence_ms: 60_000 }
   ids.impatient = await field.spawn(still, { agentType: 'impatient', autoRestart: false })
@@ -44,12 +45,15 @@ async function stop(type: 'frozen' | 'thawed', forMs: number | null): Promise<vo
   if (forMs === null) return
   await until(() => field.now() - stopped[type] >= forMs)
   process.kill(agent.pid, 'SIGCONT')
+  field.tell(type)
 }
 
 const stallsOf = (type: Type) =>
   field.ledger.events(ids[type]).filter((event) => event.type === 'drover.agent.stalled')
 
 test('F04 a frozen CLI is stalled at the limit and not before, ended, and restarted', async () => {
+  await field.recorded(ids.frozen, 'drover.session.restarting')
+  field.tell('frozen')
   expect(await field.ended(ids.frozen)).toMatchObject({ status: 'completed', restarts: 1 })
   const stalls = stallsOf('frozen')
   expect(stalls.length).toBe(1)
