@@ -10,7 +10,7 @@ import { isTreeAlive } from '../../support/fake-claude.ts'
 import { until } from '../../support/until.ts'
 import type { Field } from './field.ts'
 import type { AgentRow, EventRow } from './ledger.ts'
-import { livesOf, overlapsOf } from './lives.ts'
+import { BUSY_THAW_LIMIT_MS, livesOf, overlapsOf } from './lives.ts'
 import { descendantsOf, environmentOf, isAlive, readTable } from './processes.ts'
 
 /** How long anything of an ended session may live. */
@@ -61,7 +61,7 @@ export async function findBreaches(
   const sessions = ledger.sessions()
   const agents = ledger.agents()
   const histories = new Map(sessions.map(({ session_id: id }) => [id, ledger.events(id)]))
-  const overlaps = overlapsOf(field.witness(), field.freezes)
+  const overlaps = overlapsOf(field.witness(), field.freezes, BUSY_THAW_LIMIT_MS)
   const thawed = overlaps.filter((overlap) => overlap.thawed)
   const breaches = [
     ...unsettled,
