@@ -180,7 +180,7 @@ export const POD_SETTINGS = {
       ...whole(0, 1_000_000_000, 'megabytes'),
       fallback: () => MIN_FREE_DISK_MB,
       description:
-        'Disk that must be free in the data directory before an agent is started; an agent that fails where less is free costs no try. 0 switches both off.',
+        'Disk that must be free in the data directory before an agent is started, or 5 % of a file system where that is less; an agent that fails where less is free costs no try. 0 switches both off.',
     }),
     maxSessions: setting<number | null>({
       env: 'DROVER_MAX_SESSIONS',

@@ -19,6 +19,8 @@ export interface Look {
 /** What a file system can still take. */
 export interface FreeDisk {
   readonly mb: number
+  /** The size of the whole. */
+  readonly totalMb: number
   /** Files that can still be made; null where it has no such limit. */
   readonly files: number | null
 }
@@ -30,8 +32,9 @@ export async function freeDisk(dir: string): Promise<FreeDisk | null> {
   const found = await statfs(dir).catch(() => null)
   // Some that are mounted over a network or by a program say nothing but zeros.
   if (found === null || found.blocks === 0) return null
-  const { bavail, bsize, files, ffree } = found
-  return { mb: (bavail * bsize) / 2 ** 20, files: files === 0 ? null : ffree }
+  const { blocks, bavail, bsize, files, ffree } = found
+  const mbOf = (count: number): number => (count * bsize) / 2 ** 20
+  return { mb: mbOf(bavail), totalMb: mbOf(blocks), files: files === 0 ? null : ffree }
 }
 
 export async function createLooker(dataDir: string): Promise<Looker> {

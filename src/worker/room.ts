@@ -21,6 +21,8 @@ const LOOK_MS = 1000
 const WINDOW = 5
 /** A start makes some thirty. */
 const LEAST_FILES = 1000
+/** A file system that is small on purpose is not full for being small. */
+const SHARE_OF_SMALL_DISK = 0.05
 
 export interface Room {
   /** Null when there is room, else what is short: `120 MB of memory free, 500 are needed`. */
@@ -97,7 +99,8 @@ export function shortageOf(limits: RoomLimits, { cpuPercent, memoryMb, disk }: F
 
 function diskShortageOf(minFreeMb: number, disk: FreeDisk | null): string | null {
   if (minFreeMb === 0 || disk === null) return null
-  if (disk.mb < minFreeMb) return `${Math.floor(disk.mb)} MB of disk free, ${minFreeMb} are needed`
+  const neededMb = Math.ceil(Math.min(minFreeMb, SHARE_OF_SMALL_DISK * disk.totalMb))
+  if (disk.mb < neededMb) return `${Math.floor(disk.mb)} MB of disk free, ${neededMb} are needed`
   if (disk.files === null || disk.files >= LEAST_FILES) return null
   return `${disk.files} files can still be made on the disk, ${LEAST_FILES} are needed`
 }

@@ -11,7 +11,7 @@ import { shortageOf, watchRoom } from '../../src/worker/room.ts'
 import { until } from '../support/until.ts'
 
 const LIMITS = { minFreeMemoryMb: 500, minFreeCpuPercent: 20, minFreeDiskMb: 100 }
-const DISK = { mb: 5000, files: 1_000_000 }
+const DISK = { mb: 5000, totalMb: 20_000, files: 1_000_000 }
 const look = (more: Partial<Look> = {}): Look => ({
   at: 0,
   freeMemoryMb: 2000,
@@ -28,12 +28,18 @@ test.each([
   ['CPU', { cpuPercent: 19.2, memoryMb: 900 }, '19 % of the CPU free, 20 are needed'],
   [
     'disk',
-    { cpuPercent: 90, memoryMb: 900, disk: { mb: 99.9, files: null } },
+    { cpuPercent: 90, memoryMb: 900, disk: { mb: 99.9, totalMb: 20_000, files: null } },
     '99 MB of disk free, 100 are needed',
+  ],
+  ['a small disk', { cpuPercent: 90, memoryMb: 900, disk: { mb: 2, totalMb: 32, files: null } }, null],
+  [
+    'a small disk that is full',
+    { cpuPercent: 90, memoryMb: 900, disk: { mb: 1.9, totalMb: 32, files: null } },
+    '1 MB of disk free, 2 are needed',
   ],
   [
     'files',
-    { cpuPercent: 90, memoryMb: 900, disk: { mb: 100, files: 999 } },
+    { cpuPercent: 90, memoryMb: 900, disk: { mb: 100, totalMb: 20_000, files: 999 } },
     '999 files can still be made on the disk, 1000 are needed',
   ],
   [
@@ -46,7 +52,7 @@ test.each([
 })
 
 test('a check that is off finds nothing short', () => {
-  const none = { cpuPercent: 0, memoryMb: 0, disk: { mb: 0, files: 0 } }
+  const none = { cpuPercent: 0, memoryMb: 0, disk: { mb: 0, totalMb: 20_000, files: 0 } }
   expect(shortageOf({ minFreeMemoryMb: 0, minFreeCpuPercent: 0, minFreeDiskMb: 0 }, none)).toBeNull()
 })
 
@@ -91,6 +97,7 @@ test('this machine can be looked at', async () => {
   expect(first.freeMemoryMb).toBeGreaterThan(0)
   expect(first.total).toBeGreaterThan(0)
   expect(first.disk?.mb).toBeGreaterThan(0)
+  expect(first.disk?.totalMb).toBeGreaterThanOrEqual(first.disk?.mb ?? 0)
   // A file system that says nothing is taken for room.
   expect(await freeDisk('/proc')).toBeNull()
   expect(freeCpuPercent(first, last)).toBeLessThanOrEqual(100)
