@@ -75,6 +75,8 @@ async function end(
 
 const JSON_FIELDS = new Set([
   'request',
+  'redacted',
+  'taken_out',
   'cancel',
   'restart_requested',
   'killed',

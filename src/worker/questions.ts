@@ -121,6 +121,11 @@ export function createQuestions(parts: QuestionsParts): Questions {
       if (result === null || !open().some(({ requestId }) => requestId === question.requestId)) return false
       if (result.ok || result.refused === 'unknown') give(denial)
       else if (result.refused === 'answered') give(result.given)
+      else {
+        // Cancelled, ended or lost: whoever notices that ends the agent, after its grace maybe.
+        alarm.setIn(AGAIN_MS)
+        return false
+      }
       return true
     },
     hasOpen: () => open().length > 0,

@@ -23,6 +23,10 @@ let correspondence: Correspondence
 /** Given to the agent. */
 let inputs: string[]
 let isDone: boolean
+/** Denials that Redis was asked for. */
+let denials: number
+/** By how much its clock is ahead of the machine's. */
+let aheadMs: number
 /** Runs once, when Redis has answered the first change that it is for, and before the worker knows. */
 let meanwhile: { readonly when: (change: Change) => boolean; readonly what: () => unknown } | null
 
@@ -41,6 +45,8 @@ beforeEach(async () => {
 
   inputs = []
   isDone = false
+  denials = 0
+  aheadMs = 0
   meanwhile = null
   facts = NO_FACTS
   correspondence = createCorrespondence(
@@ -54,8 +60,14 @@ beforeEach(async () => {
           return changed
         },
       },
-      talk,
-      clock: systemClock,
+      talk: {
+        ...talk,
+        answer(...args) {
+          denials += 1
+          return talk.answer(...args)
+        },
+      },
+      clock: { ...systemClock, monotonic: () => systemClock.monotonic() + aheadMs },
       agent,
       guarded: {
         input: (line) => void inputs.push(line),
@@ -186,6 +198,20 @@ test('a question that is asked while the inbox is closed is told, answered, and 
   await until(() => inputs.some((line) => line.includes('"allow"')))
   await until(async () => !(await isWaiting()))
   expect(isDone).toBe(false)
+})
+
+test('a question that is late when its session is cancelled is not denied over and over until the agent has ended', async () => {
+  correspondence.begin()
+  print(INIT, ASKS)
+  await until(isWaiting)
+  const request = JSON.stringify({ actor, reason: '', grace_seconds: 60, force: false, at: '' })
+  await space.redis.hset(space.keys.session(agent.sessionId), 'cancel', request)
+  aheadMs = 61_000
+  correspondence.hear({ version: 1, interrupt: null })
+  await until(() => denials > 0)
+  // Each takes one turn of the same connection.
+  for (let turn = 0; turn < 20; turn++) await space.redis.ping()
+  expect(denials).toBeLessThan(3)
 })
 
 test('an agent that ends in the moment in which its wait is over has ended it', async () => {

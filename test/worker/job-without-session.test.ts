@@ -87,7 +87,7 @@ test('a job of a session that nobody knows ends as lost, and its queue goes on',
 }, 40_000)
 
 test.each([
-  ['its hash cannot be read', { request: '{', cancel: 'x' }],
+  ['its hash cannot be read', { request: '{', redacted: '{', taken_out: 'x', cancel: 'x' }],
   ['it is said to run, without an agent', { state: 'running' }],
 ])(
   'a session whose every claim throws ends as lost: %s',
