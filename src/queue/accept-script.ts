@@ -164,7 +164,8 @@ function more(acceptance: Acceptance): string {
     created_by: createdBy ?? '',
     restart_of: restartOf,
     redacted: redacted === undefined ? '' : JSON.stringify(redacted),
-    unredacted_prompt: unredactedPrompt ?? '',
+    // Half of a surrogate pair is no JSON for the script, which would refuse all sessions of its call.
+    unredacted_prompt: unredactedPrompt?.toWellFormed() ?? '',
     taken_out: takenOut.length === 0 ? '' : JSON.stringify(takenOut),
   }
   return JSON.stringify({

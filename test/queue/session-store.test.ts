@@ -46,6 +46,23 @@ test('accepting twice makes one session, and says so', async () => {
   expect((await space.events()).map((event) => event.type)).toEqual(['drover.session.accepted'])
 })
 
+test('a prompt as it was given may be no whole Unicode: nobody who is accepted with it is refused', async () => {
+  const [halved, other] = [newSessionId(), newSessionId()]
+  const digest = 'of what was given'
+  const redacted = { members: ['prompt'], digest }
+  const plain = acceptance(halved)
+  const both = await Promise.all([
+    space.store.accept({
+      ...plain,
+      accepted: { ...plain.accepted, redacted },
+      unredactedPrompt: 'half \uD83D of it',
+    }),
+    space.store.accept(acceptance(other)),
+  ])
+  expect(both).toMatchObject([{ created: true }, { created: true }])
+  expect(await space.store.read(halved)).toMatchObject({ redacted, unredactedPrompt: 'half \uFFFD of it' })
+})
+
 test('events of a session are numbered 1…n without a gap, whoever appends them', async () => {
   const session = await accepted()
   const agent = await startAgent(session)
