@@ -6,6 +6,8 @@ import type { HttpClient } from '../producer/http-client.ts'
 
 /** Fewer characters are a slip sooner than a name. */
 const SHORTEST = 4
+/** Makes a whole id of a beginning: is what comes of it one? */
+const ANY_ID = '00000000-0000-4000-8000-000000000000'
 /** So many are named where the beginning is that of several. */
 const NAMED = 5
 
@@ -70,13 +72,13 @@ export async function typedSessions<Options extends SessionOptions>(
   return { ...options, ...resolved }
 }
 
+/** Of an id of the same shape: an agent may be called `db-20261130-001`, and a task `ABCD-1`. */
 function looksLikeBeginning(typed: string): boolean {
-  return typed.length >= SHORTEST && /^[0-9a-f]+(-[0-9a-f]*)*$/i.test(typed) && !isSessionId(typed)
+  if (typed.length < SHORTEST || typed.length >= ANY_ID.length) return false
+  return isSessionId(typed.toLowerCase() + ANY_ID.slice(typed.length))
 }
 
 async function sessionsFrom(client: HttpClient, prefix: string): Promise<readonly SessionView[]> {
-  // Longer than any id: it is the beginning of none.
-  if (prefix.length >= 36) return []
   return (await client.sessions({ id_prefix: prefix, limit: NAMED + 1 })).sessions
 }
 

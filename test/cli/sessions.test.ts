@@ -109,6 +109,9 @@ test('the beginning of an id is enough where a person types it, and HTTP stays e
   const none = await cli.run(['watch', '00000'])
   expect(none).toMatchObject({ code: 2, stdout: '' })
   expect(none.stderr).toContain('No session\'s id begins with "00000"')
+  // The id of an agent, though all its letters are hex digits.
+  const agent = await cli.run(['kill', 'db-20261130-001'])
+  expect(agent.stderr).toContain('There is no agent "db-20261130-001"')
 })
 
 test('a beginning that several sessions have names them', async () => {
