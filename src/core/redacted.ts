@@ -60,7 +60,13 @@ export function redactWork<Asked extends Work>(
     }
   }
   const all = [...new Set([...before.redacted.members, ...members])]
-  return { recorded, redacted: { ...before.redacted, members: all }, prompt: before.prompt }
+  // Of variables alone: then this prompt is the one that was given.
+  const isAsGiven = !before.redacted.members.includes('prompt') && prompt !== work.prompt
+  return {
+    recorded,
+    redacted: { ...before.redacted, members: all },
+    prompt: isAsGiven ? work.prompt : before.prompt,
+  }
 }
 
 /** Pods look for so many of them, and for none that is longer: each costs them some milliseconds per agent. */
