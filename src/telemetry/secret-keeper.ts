@@ -9,6 +9,8 @@ export interface SecretKeeper {
   readonly isSecret: NameRule
   /** Values that came to be known, of an agent's environment for example; they stay known until they are forgotten. */
   learn(secrets: readonly Secret[]): void
+  /** Values that agents were told on purpose: known likewise, and no part of `values`. */
+  learnOfPrompt(secrets: readonly Secret[]): void
   /** A value that is worth nothing any more, such as the token of an agent that is gone. */
   forget(value: string): void
   /** All that is known now, for a redactor that must stay the same. */
@@ -31,24 +33,26 @@ export function createSecretKeeper(
   const isSecret = nameRule(config.redaction.env)
   const patterns = config.redaction.patterns.map(parsePattern)
   const secrets = new Map<string, Secret>()
+  const ofPrompts = new Map<string, Secret>()
   let redactor: Redactor | null = null
   let values: Redactor | null = null
 
-  function learn(more: readonly Secret[]): void {
+  function add(known: Map<string, Secret>, more: readonly Secret[]): void {
     for (const secret of more) {
-      if (secrets.has(secret.value)) continue
-      secrets.set(secret.value, secret)
+      if (known.has(secret.value)) continue
+      known.set(secret.value, secret)
       redactor = null
       values = null
     }
   }
+  const learn = (more: readonly Secret[]): void => add(secrets, more)
   function forget(value: string): void {
-    if (!secrets.delete(value)) return
+    if (!ofPrompts.delete(value) && !secrets.delete(value)) return
     redactor = null
     values = null
   }
   const options = (): Required<RedactorOptions> => ({
-    secrets: [...secrets.values()],
+    secrets: [...secrets.values(), ...ofPrompts.values()],
     patterns,
     known: config.redaction.known,
   })
@@ -61,11 +65,12 @@ export function createSecretKeeper(
   return {
     isSecret,
     learn,
+    learnOfPrompt: (more) => add(ofPrompts, more),
     forget,
     options,
     text: (text) => current().text(text),
     json: (text) => current().json(text),
     find: (text) => current().find(text),
-    values: () => (values ??= createRedactor({ secrets: options().secrets, known: false })),
+    values: () => (values ??= createRedactor({ secrets: [...secrets.values()], known: false })),
   }
 }

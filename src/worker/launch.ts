@@ -166,14 +166,13 @@ export function createLauncher(options: LauncherOptions): Launcher {
           })
           const env = environmentOf(record, spec, agentId, token)
           const { secrets } = options
-          const own = [
-            { name: 'DROVER_TOKEN', value: secretPartOf(token) },
-            // Of those whom it was accepted by; the pod finds the most by itself.
-            ...record.takenOut.filter(({ value }) => secrets.text(value).includes(value)),
-          ]
+          const own = [{ name: 'DROVER_TOKEN', value: secretPartOf(token) }]
+          // Of those whom it was accepted by; the pod finds the most by itself.
+          const ofPrompt = record.takenOut.filter(({ value }) => secrets.text(value).includes(value))
           const known = ofSessions.get(record.sessionId) ?? []
-          ofSessions.set(record.sessionId, [...known, ...own.map(({ value }) => value)])
+          ofSessions.set(record.sessionId, [...known, ...[...own, ...ofPrompt].map(({ value }) => value)])
           secrets.learn(own)
+          secrets.learnOfPrompt(ofPrompt)
           const { DROVER_TOKEN: _, ...others } = env
           secrets.learn(secretsOfVariables(others, secrets.isSecret))
           secrets.learn(mcp === null ? [] : secretsOfMcp(mcp.config, secrets.isSecret))

@@ -41,3 +41,17 @@ test('what is worth nothing any more is forgotten, and nothing else', () => {
     'token-of-one-agent [redacted:MCP_KEY]',
   )
 })
+
+test('what agents were told on purpose is said by nobody, and stays in what they go on with', () => {
+  const { config } = loadConfig({ env: {}, cwd: '/' })
+  const secrets = createSecretKeeper(config, {})
+  secrets.learnOfPrompt([{ name: 'BOARD_KEY', value: 'of-a-prompt-1' }])
+  expect(secrets.text('of-a-prompt-1')).toBe('[redacted:BOARD_KEY]')
+  expect(secrets.options().secrets).toContainEqual({ name: 'BOARD_KEY', value: 'of-a-prompt-1' })
+  expect(secrets.values().text('of-a-prompt-1')).toBe('of-a-prompt-1')
+
+  // Another agent has it in its environment; then the prompt's session is over.
+  secrets.learn([{ name: 'ENV_KEY', value: 'of-a-prompt-1' }])
+  secrets.forget('of-a-prompt-1')
+  expect(secrets.values().text('of-a-prompt-1')).toBe('[redacted:ENV_KEY]')
+})
