@@ -1,6 +1,6 @@
 /** Session ids as people type them: the beginning is enough where it is that of one session alone. */
 import { DroverError, isDroverError } from '../core/errors.ts'
-import { isSessionId } from '../core/ids.ts'
+import { AGENT_TYPE_PATTERN, isSessionId } from '../core/ids.ts'
 import type { SessionView } from '../core/session-view.ts'
 import type { HttpClient } from '../producer/http-client.ts'
 
@@ -12,12 +12,13 @@ const ANY_ID = '00000000-0000-4000-8000-000000000000'
 const NAMED = 5
 
 /**
- * The session's id in whole; whatever does not look like the beginning of one is answered as it is.
+ * The session's id in whole; whatever does not look like the beginning of one is answered as it is. So is the name of an
+ * agent type: nobody means by `drover kill feed` a session of another type whose id begins so.
  *
  * @throws DroverError `session_not_found`; `invalid_request` with `candidates` where several begin so
  */
 export async function typedSession(client: HttpClient, typed: string): Promise<string> {
-  if (!looksLikeBeginning(typed)) return typed
+  if (!looksLikeBeginning(typed) || (await isType(client, typed))) return typed
   const found = await sessionsFrom(client, typed)
   const [only] = found
   if (only === undefined) {
@@ -29,13 +30,6 @@ export async function typedSession(client: HttpClient, typed: string): Promise<s
   }
   if (found.length > 1) throw ambiguous(typed, found)
   return only.session_id
-}
-
-/** The same where an agent type may be meant, whose name comes first. */
-export async function typedSessionOrType(client: HttpClient, typed: string): Promise<string> {
-  if (!looksLikeBeginning(typed)) return typed
-  const { agent_types: types } = await client.agentTypes()
-  return types.some(({ name }) => name === typed) ? typed : await typedSession(client, typed)
 }
 
 /** The same where a task may be meant, whose id comes first. */
@@ -70,6 +64,12 @@ export async function typedSessions<Options extends SessionOptions>(
     if (typed !== undefined) resolved[name] = await typedSession(client, typed)
   }
   return { ...options, ...resolved }
+}
+
+async function isType(client: HttpClient, typed: string): Promise<boolean> {
+  if (!AGENT_TYPE_PATTERN.test(typed)) return false
+  const { agent_types: types } = await client.agentTypes()
+  return types.some(({ name }) => name === typed)
 }
 
 /** Of an id of the same shape: an agent may be called `db-20261130-001`, and a task `ABCD-1`. */

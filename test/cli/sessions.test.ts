@@ -13,7 +13,7 @@ let broken: string
 
 beforeAll(async () => {
   redis = await startRedis()
-  board = await openBoard(redis.url)
+  board = await openBoard(redis.url, { types: ['architect', 'code_developer', 'feed'] })
   cli = await openCli(board.url)
   completed = await board.spawn({ prompt: 'Design it\u001B[2J\nwith care', wait: 'accepted' })
   const agent = await playSession(board, completed)
@@ -112,6 +112,8 @@ test('the beginning of an id is enough where a person types it, and HTTP stays e
   // The id of an agent, though all its letters are hex digits.
   const agent = await cli.run(['kill', 'db-20261130-001'])
   expect(agent.stderr).toContain('There is no agent "db-20261130-001"')
+  // Nor is the name of a type the beginning of anything.
+  expect((await cli.run(['kill', 'feed'])).stderr).toContain('There is no agent "feed"')
 })
 
 test('a beginning that several sessions have names them', async () => {

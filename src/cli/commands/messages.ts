@@ -2,7 +2,7 @@
 import type { MessageFilter } from '../../producer/queries.ts'
 import { connect, filterOf } from '../connect.ts'
 import { wholeNumber } from '../options.ts'
-import { typedSessionOrType, typedSessions } from '../session-id.ts'
+import { typedSession, typedSessions } from '../session-id.ts'
 import { examples, type CliContext, type Program, type Register } from '../program.ts'
 import { readPrompt } from '../prompt.ts'
 
@@ -106,7 +106,7 @@ function addWriting(messages: ReturnType<Program['command']>, context: CliContex
       const text = await readPrompt(context, words, undefined, 'message')
       const [{ sentText }, answer] = await Promise.all([
         import('../show-messages.ts'),
-        client.sendMessage({ to: await typedSessionOrType(client, to), text }),
+        client.sendMessage({ to: await typedSession(client, to), text }),
       ])
       await context.output.answer(answer, () => sentText(answer))
     })

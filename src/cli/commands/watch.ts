@@ -5,7 +5,7 @@ import type { SessionState } from '../../core/state.ts'
 import type { HttpClient } from '../../producer/http-client.ts'
 import { connect } from '../connect.ts'
 import { examples, type CliContext, type Register } from '../program.ts'
-import { typedSessionOrType } from '../session-id.ts'
+import { typedSession } from '../session-id.ts'
 import { exitCodeOf } from '../signals.ts'
 
 /** Declares `drover watch`. */
@@ -25,7 +25,7 @@ export const registerWatch: Register = (program, context) => {
     )
     .action(async (id, options) => {
       const client = await connect(context)
-      const sessionId = await sessionOf(client, await typedSessionOrType(client, id))
+      const sessionId = await sessionOf(client, await typedSession(client, id))
       const after = options.tail === true ? await lastSeq(client, sessionId) : 0
       await show(context, client, sessionId, after)
     })
