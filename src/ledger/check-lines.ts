@@ -97,7 +97,7 @@ async function look(db: Db, onProgress: (share: number) => void): Promise<LinesC
       await nextTurn()
       turnBegan = performance.now()
     }
-    // Asked after the lines were read: retention may be at work, and marks a session when its last line is gone.
+    // Asked after the lines were read: retention may be at work, and marks a session with the first line that it takes.
     const verdict = isPruned(recorded.session_id) ? 'unverifiable' : verdictOf(recorded, here)
     if (verdict === 'verified' || verdict === 'incomplete' || verdict === 'unverifiable') counts[verdict] += 1
     else if (changed.length < MOST_CHANGED) {

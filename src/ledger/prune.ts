@@ -52,14 +52,16 @@ export async function prune(
   let lines = 0
   let rows = FIRST_ROWS
 
-  async function takeAll(sessionId: string): Promise<void> {
+  /** Answers whether it came to its end. */
+  async function takeAll(sessionId: string): Promise<boolean> {
     let last = false
     while (!last && !signal.aborted) {
       const began = clock.monotonic()
       last = ledger.transaction(() => {
+        // With the first of them: who looks in between, or after a death, is not to take them for lost.
+        ledger.retention.markPruned(sessionId, clock.now().toISOString())
         const taken = ledger.retention.takeLines(sessionId, rows)
         lines += taken
-        if (taken < rows) ledger.retention.markPruned(sessionId, clock.now().toISOString())
         return taken < rows
       })
       const tookMs = clock.monotonic() - began
@@ -67,7 +69,7 @@ export async function prune(
       else if (!last) rows = Math.min(MOST_ROWS, rows * 2)
       await sleep(pauseMs, signal)
     }
-    if (last) sessions += 1
+    return last
   }
 
   async function takeOldest(ageMs: number, wanted: () => boolean): Promise<void> {
@@ -76,12 +78,14 @@ export async function prune(
       if (candidates.length === 0) return
       for (const sessionId of candidates) {
         if (signal.aborted || !wanted()) return
-        await takeAll(sessionId)
+        if (await takeAll(sessionId)) sessions += 1
       }
     }
   }
 
   const { retentionDays, maxSizeMb } = limits
+  if (retentionDays > 0 || maxSizeMb > 0)
+    for (const sessionId of ledger.retention.lastPruned()) await takeAll(sessionId)
   if (retentionDays > 0) await takeOldest(retentionDays * DAY_MS, () => true)
   if (maxSizeMb > 0) await takeOldest(0, () => ledger.retention.size().usedBytes > maxSizeMb * MB)
   return { sessions, lines }

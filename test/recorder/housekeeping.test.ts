@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/core/clock.ts'
 import { splitEvent } from '../../src/core/envelope.ts'
 import { createLinesDigest } from '../../src/core/lines-digest.ts'
+import { checkLines } from '../../src/ledger/check-lines.ts'
 import { prune } from '../../src/ledger/prune.ts'
 import {
   createHousekeeping,
@@ -104,6 +105,20 @@ describe('retention', () => {
       sessions: 0,
       lines: 0,
     })
+  })
+
+  it('that is cut off takes nothing for altered, and goes on there the next time', async () => {
+    record('a', 700)
+    const cut = new AbortController()
+    const options = { signal: cut.signal, pauseMs: 60_000, clock: IN_A_YEAR }
+    const running = prune(temp.ledger, { retentionDays: 30, maxSizeMb: 0 }, options)
+    cut.abort()
+    expect(await running).toMatchObject({ sessions: 0 })
+    expect(linesOf('a')).toBeGreaterThan(0)
+    expect(linesOf('a')).toBeLessThan(700)
+    expect(await checkLines(temp.path, () => {})).toMatchObject({ changed: [], unverifiable: 1 })
+    await prune(temp.ledger, { retentionDays: 30, maxSizeMb: 0 }, { pauseMs: 0, clock: IN_A_YEAR })
+    expect(linesOf('a')).toBe(0)
   })
 
   it('by size takes the oldest first, and no more than it must', async () => {
