@@ -22,8 +22,11 @@ import { preflightParts } from './workspace-wait.ts'
 
 /** How often the lease of another slot is looked at. */
 const SLOT_LOOK_MS = 250
-/** Until a job whose session somebody else runs is looked at again. */
-const HELD_MS = 1000
+/**
+ * Until a job whose session somebody else runs is looked at again: the worker that gave it back has taken another one by
+ * then, also of less priority (`claims.ts`).
+ */
+const HELD_MS = 2000
 
 /**
  * The session's agent is run by another claim, which has renewed its lease of late: BullMQ has given its job out a second

@@ -67,7 +67,7 @@ test('a type that is gone is announced no more; what was accepted is still run, 
 test('a job that BullMQ gives out a second time, while its agent runs, keeps no slot from other sessions', async () => {
   await house.producer.kill(firstSession)
   await pod.serve(types({ name: 'architect', max_instances: 2 }, { name: 'tester' }))
-  const running = await house.spawn({ silence_ms: 60_000 })
+  const running = await house.spawn({ silence_ms: 60_000 }, { priority: 1 })
   await runs(running)
   // As its look for lost jobs does, after a pod was cut off for a while.
   const queue = `${house.keys.queuePrefix}:architect`
@@ -75,7 +75,8 @@ test('a job that BullMQ gives out a second time, while its agent runs, keeps no 
   await house.redis.rpush(`${queue}:wait`, running)
   await house.redis.zadd(`${queue}:marker`, 0, '0')
   await until(async () => (await house.redis.llen(`${queue}:wait`)) === 0, { message: 'it is taken again' })
-  const next = await house.spawn({})
+  // Nor where they are of less priority.
+  const next = await house.spawn({}, { priority: 2000 })
   const { success } = await house.producer.result(next)
   expect(success).toBe(true)
   expect(starts(running)).toHaveLength(1)
