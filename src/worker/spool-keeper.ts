@@ -1,12 +1,11 @@
 /**
  * The files of sessions under this data directory: sends what dead workers left in them, and removes them once the
  * session has ended, everything of it is on the stream and the recorder has it. A pod that comes back more than a day
- * after the end finds no hash: what it has can be sent no more, and goes when it is a week old.
+ * after the end finds no hash: what it has can be sent no more, and goes when it is a month old.
  */
 import type { Redis } from 'ioredis'
 import { sleep } from '../core/clock.ts'
 import { isEnded, SESSION_STATES } from '../core/state.ts'
-import { REMEMBER_SECONDS } from '../queue/ended-session.ts'
 import { isSeeded } from '../queue/incarnation.ts'
 import type { Keys } from '../queue/keys.ts'
 import { ENDED_TTL_SECONDS, type SessionStore } from '../queue/session-store.ts'
@@ -19,10 +18,12 @@ import { sendLeftovers } from './leftovers.ts'
 const ENDED: readonly string[] = SESSION_STATES.filter(isEnded)
 /** A session that went on elsewhere is looked after this often: its files are needed until it has ended. */
 const PASS_MS = 60_000
-/** As long as Redis remembers that a session has ended. */
-const FORGOTTEN_MS = REMEMBER_SECONDS * 1000
-
 const DAY_MS = 86_400_000
+/**
+ * Files of a session that is not known here may be of another Redis or namespace that has the same data directory at
+ * other times, and finds what is unsent of it when it is back.
+ */
+const FORGOTTEN_MS = 30 * DAY_MS
 
 export interface SpoolKeeper {
   /** The session's last event is at `streamId`: its files go once that is recorded. */

@@ -118,7 +118,7 @@ test('the agent of a live worker is left to it', async () => {
   expect(await ofAgent(agent)).toHaveLength(2)
 })
 
-test('what a pod has of a session that Redis has forgotten goes when it is a week old, and not while Redis is in doubt', async () => {
+test('what a pod has of a session that Redis has forgotten goes when it is a month old, and not while Redis is in doubt', async () => {
   const agent = await startAgent(await accepted())
   await leave(agent)
   await space.redis.del(space.keys.session(agent.sessionId))
@@ -136,16 +136,16 @@ test('what a pod has of a session that Redis has forgotten goes when it is a wee
   })
   const { path, agents } = createSessionDirectory(dataDir(), agent.sessionId)
   const [dir = ''] = await agents()
-  const lastWeek = new Date(Date.now() - 8 * 86_400_000)
-  for (const old of [path, dir]) await utimes(old, lastWeek, lastWeek)
+  const lastMonth = new Date(Date.now() - 31 * 86_400_000)
+  for (const old of [path, dir]) await utimes(old, lastMonth, lastMonth)
   // Its spool is young.
   await keeper.pass()
-  for (const name of await readdir(dir)) await utimes(join(dir, name), lastWeek, lastWeek)
+  for (const name of await readdir(dir)) await utimes(join(dir, name), lastMonth, lastMonth)
   const seeded = (await space.redis.getdel(space.keys.seeded)) ?? ''
   await keeper.pass()
   expect([existsSync(path), said]).toEqual([true, []])
   await space.redis.set(space.keys.seeded, seeded)
   await keeper.pass()
   expect(existsSync(path)).toBe(false)
-  expect(String(said[0])).toContain('last written 8 days ago, are removed')
+  expect(String(said[0])).toContain('last written 31 days ago, are removed')
 })
