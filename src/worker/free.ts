@@ -1,5 +1,5 @@
 /** What is free for another agent: of the machine, and of what the control groups of this process leave it. */
-import { readFile, statfs } from 'node:fs/promises'
+import { access, constants, readFile, statfs } from 'node:fs/promises'
 import { cpus, freemem } from 'node:os'
 import { findControlGroups, type ControlGroups, type GroupCpu } from './control-groups.ts'
 
@@ -27,8 +27,14 @@ export interface FreeDisk {
 
 export type Looker = () => Promise<Look>
 
-/** Null where the system does not say it. */
+/** Null where the system does not say it, and where nothing can be written: nothing is lacking there. */
 export async function freeDisk(dir: string): Promise<FreeDisk | null> {
+  // Also as root, where it is mounted read-only (EROFS, access(2)).
+  const isWritable = await access(dir, constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  if (!isWritable) return null
   const found = await statfs(dir).catch(() => null)
   // Some that are mounted over a network or by a program say nothing but zeros.
   if (found === null || found.blocks === 0) return null

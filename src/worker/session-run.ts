@@ -28,6 +28,7 @@ import { startupTimeoutOf } from './launch.ts'
 import { afterPredecessor, HELD_ELSEWHERE, isRunElsewhere } from './predecessor.ts'
 import { preflight } from './preflight.ts'
 import { createPulse, type Pulse } from './pulse.ts'
+import { shortageOnDisks } from './room.ts'
 import { stopForCancel, stopForRestart, wasCancelled } from './stop.ts'
 import { shipperOf } from './transcript-shipper.ts'
 import { undelivered } from './undelivered.ts'
@@ -177,6 +178,9 @@ async function nextAgent(
   // From here on it is settled at the end, whether an agent starts or not.
   const record = { ...found, worktreePath: workplace.worktree?.path ?? null }
 
+  // Before it is paid for: where it works nothing can be written. What the pod itself needs room for it looks at always.
+  const short = await shortageOnDisks(config.worker.minFreeDiskMb, [workplace.cwd])
+  if (short !== null) return await giveUp(parts, record, { message: `${short}.`, laterMs: SHORTAGE_MS })
   const settled = await launchable(parts.launcher.settle({ record, spec }))
   if ('problem' in settled) return await giveUp(parts, record, settled.problem)
   const brought = await unlessShort(beginConversation(parts, record, settled.value, fresh))

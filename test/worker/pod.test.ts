@@ -478,6 +478,28 @@ test('a disk that fills while the agent runs costs no try, and nothing is claime
   }
 })
 
+test('an agent whose workspace is on a full disk is not started, and not paid for, until there is room', async ({
+  skip,
+}) => {
+  const mount = ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', house.workspace]
+  skip(spawnSync('mount', mount).status !== 0, 'a file system cannot be mounted here')
+  try {
+    const filler = join(house.workspace, 'filler')
+    spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'])
+    const pod = await house.startPod()
+    const sessionId = await house.spawn({})
+    const queue = createQueues(house.redis, house.keys, () => {}).of('architect')
+    await until(async () => (await queue.getJob(sessionId))?.isDelayed())
+    expect(starts()).toEqual([])
+    rmSync(filler)
+    await (await queue.getJob(sessionId))?.promote()
+    expect(await house.producer.result(sessionId)).toMatchObject({ success: true, restarts: 0 })
+    await pod.stop(0)
+  } finally {
+    spawnSync('umount', ['-l', house.workspace])
+  }
+})
+
 test('a pod whose Redis is gone stops all the same, and its agents with it', async () => {
   const lost = await startRedis()
   const other = await openHouse({ redisUrl: lost.url })
