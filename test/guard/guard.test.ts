@@ -65,6 +65,17 @@ function isAlive(pid: number): boolean {
   return entry !== null && !isDead(entry)
 }
 
+/** Who is woken first may have killed others before it is their turn. */
+function signalAll(pids: ReadonlySet<number>, signal: 'SIGSTOP' | 'SIGCONT'): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+}
+
 const exitOf = (said: readonly Record<string, unknown>[]): unknown =>
   said.find((line) => 'exit' in line)?.['exit']
 
@@ -220,12 +231,13 @@ describe('after a freeze', () => {
     const { child, said, guardPid, pids } = await startWorker([launch])
     child.stdin?.write('1000')
     const deadline = Number(await until(() => said.find((line) => 'deadline' in line)?.['deadline']))
-    const all = (await scratch.processes()).map((line) => Number(line.split(' ')[0]))
-    for (const pid of new Set([child.pid ?? 0, guardPid, ...pids, ...all])) process.kill(pid, 'SIGSTOP')
+    const left = (await scratch.processes()).map((line) => Number(line.split(' ')[0]))
+    const all = new Set([child.pid ?? 0, guardPid, ...pids, ...left])
+    signalAll(all, 'SIGSTOP')
     await until(() => systemClock.monotonic() > deadline + 200)
     const standstill = watchStandstill()
     const thawed = systemClock.monotonic()
-    for (const pid of new Set([child.pid ?? 0, guardPid, ...pids, ...all])) process.kill(pid, 'SIGCONT')
+    signalAll(all, 'SIGCONT')
     await until(() => !pids.some(isAlive))
     const deadAt = systemClock.monotonic()
     // And what a busy machine takes to find that out.
