@@ -33,6 +33,7 @@ import { restoreSessions } from '../queue/restore.ts'
 import { restoreTalk } from '../queue/restore-talk.ts'
 import { createSessionStore } from '../queue/session-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { createPasses, type Passes } from './passes.ts'
 import type { Recorder } from './recorder.ts'
 import { restoredSession, restoredTalk } from './restore.ts'
 import { endUnclaimable } from './unclaimable.ts'
@@ -57,21 +58,13 @@ export interface LostSessionsParts {
   readonly unclaimableAfterMs?: number
 }
 
-export interface LostSessions {
-  start(): void
-  /** Resolves when the pass that runs is over; safe to call twice. */
-  stop(): Promise<void>
-}
-
-export function createLostSessions(parts: LostSessionsParts): LostSessions {
+export function createLostSessions(parts: LostSessionsParts): Passes {
   const { redis, keys, ledger, recorder, log, passMs = PASS_MS, unclaimableAfterMs } = parts
   const after = unclaimableAfterMs === undefined ? {} : { afterMs: unclaimableAfterMs }
   const { restorable } = ledger
   const store = createSessionStore(redis, keys)
   /** Session id → agent type, of the pass before. */
   let suspects: ReadonlyMap<string, string | null> = new Map()
-  let timer: NodeJS.Timeout | null = null
-  let passing: Promise<void> | null = null
 
   async function pass(): Promise<void> {
     const before = suspects
@@ -176,24 +169,7 @@ export function createLostSessions(parts: LostSessionsParts): LostSessions {
     await redis.hdel(keys.noRecord, sessionId)
   }
 
-  function begin(): void {
-    passing ??= pass()
-      .catch((error: unknown) => failed('', error))
-      .finally(() => {
-        passing = null
-      })
-  }
-
-  return {
-    start() {
-      timer ??= setInterval(begin, passMs)
-    },
-    async stop() {
-      if (timer !== null) clearInterval(timer)
-      timer = null
-      await passing
-    },
-  }
+  return createPasses(pass, passMs, (error) => failed('', error))
 }
 
 /** The totals are what is recorded: more is not known. */

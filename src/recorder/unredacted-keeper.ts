@@ -17,6 +17,7 @@ import { REMEMBER_SECONDS } from '../queue/ended-session.ts'
 import { ENDED_TTL_SECONDS } from '../queue/session-store.ts'
 import type { KeptPrompt, UnredactedStore } from '../queue/unredacted.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { createPasses, type Passes } from './passes.ts'
 import type { Recorder } from './recorder.ts'
 
 const PASS_MS = 60_000
@@ -30,16 +31,8 @@ export interface UnredactedKeeperParts {
   readonly passMs?: number
 }
 
-export interface UnredactedKeeper {
-  start(): void
-  /** Resolves when the pass that runs is over; safe to call twice. */
-  stop(): Promise<void>
-}
-
-export function createUnredactedKeeper(parts: UnredactedKeeperParts): UnredactedKeeper {
+export function createUnredactedKeeper(parts: UnredactedKeeperParts): Passes {
   const { unredacted, ledger, recorder, log, passMs = PASS_MS } = parts
-  let timer: NodeJS.Timeout | null = null
-  let passing: Promise<void> | null = null
 
   async function pass(): Promise<void> {
     if (!recorder.recording) return
@@ -58,29 +51,12 @@ export function createUnredactedKeeper(parts: UnredactedKeeperParts): Unredacted
     return keptAt !== null && now - keptAt > REMEMBER_SECONDS * 1000
   }
 
-  function begin(): void {
-    passing ??= pass()
-      .catch((error: unknown) => {
-        log.warn(
-          { kind: 'unredacted' },
-          `Prompts of tasks that are over could not be removed from Redis; in a minute again: ${messageOf(error)}`,
-        )
-      })
-      .finally(() => {
-        passing = null
-      })
-  }
-
-  return {
-    start() {
-      timer ??= setInterval(begin, passMs)
-    },
-    async stop() {
-      if (timer !== null) clearInterval(timer)
-      timer = null
-      await passing
-    },
-  }
+  return createPasses(pass, passMs, (error) => {
+    log.warn(
+      { kind: 'unredacted' },
+      `Prompts of tasks that are over could not be removed from Redis; in a minute again: ${messageOf(error)}`,
+    )
+  })
 }
 
 /**

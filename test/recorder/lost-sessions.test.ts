@@ -3,7 +3,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newSessionId } from '../../src/core/ids.ts'
 import { readEndedNote } from '../../src/queue/ended-session.ts'
 import { createTalkStore } from '../../src/queue/talk.ts'
-import { createLostSessions, type LostSessions } from '../../src/recorder/lost-sessions.ts'
+import { createLostSessions } from '../../src/recorder/lost-sessions.ts'
+import type { Passes } from '../../src/recorder/passes.ts'
 import type { Recorder } from '../../src/recorder/recorder.ts'
 import { seedRedis } from '../support/seed.ts'
 import { until } from '../support/until.ts'
@@ -11,7 +12,7 @@ import { openRestoreStage, type RestoreStage } from './restore-stage.ts'
 
 let stage: RestoreStage
 let recorder: Recorder
-let lost: LostSessions
+let lost: Passes
 let said: string[]
 let writtenBack: string[]
 beforeEach(async () => {
